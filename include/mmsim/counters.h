@@ -1,0 +1,79 @@
+/*
+ * mmsim/counters.h - every counter, declared once: name, unit, meaning
+ *
+ * The enum, the CSV columns, `mmsim list counters` and the documentation all come from this list.
+ * Names are those that users of Linux know (/proc/vmstat, lock_events). Counted per simulated CPU
+ * with count_event(), without atomics; summed when nobody runs.
+ */
+#ifndef MMSIM_COUNTERS_H
+#define MMSIM_COUNTERS_H
+
+#define MMSIM_COUNTERS(X)                                                                          \
+	X(FAULT_TOTAL, "faults", "faults entered, each once however often it is retried")          \
+	X(FAULT_ANON, "faults", "anonymous page installed")                                        \
+	X(FAULT_ZERO_PAGE, "faults", "zero page mapped for a read")                                \
+	X(FAULT_FILE_READ, "faults", "page-cache page mapped for a read (fault-around included)")  \
+	X(FAULT_FILE_COW, "faults", "private copy of a page-cache page made on a write")           \
+	X(FAULT_FILE_SHARED, "faults", "shared file page made writable")                           \
+	X(FAULT_WP_COPY, "faults", "copy-on-write: page copied")                                   \
+	X(FAULT_WP_REUSE, "faults", "copy-on-write: sole owner, page reused")                      \
+	X(FAULT_AROUND_PAGES, "pages", "extra pages mapped by fault-around")                       \
+	X(FAULT_STACK_GROWN, "faults", "faults that grew a stack")                                 \
+	X(FAULT_SPURIOUS, "faults", "nothing to do: another CPU had resolved it")                  \
+	X(FAULT_RETRY, "faults", "restarted after a lost race or a dropped lock")                  \
+	X(FAULT_SIGSEGV, "faults", "no mapping, or access denied")                                 \
+	X(FAULT_SIGBUS, "faults", "beyond the end of the file")                                    \
+	X(FAULT_OOM, "faults", "no simulated memory left")                                         \
+	X(VMA_LOCK_SUCCESS, "faults", "handled under the VMA lock alone")                          \
+	X(VMA_LOCK_ABORT, "faults", "VMA lock not taken: fell back to mmap_lock")                  \
+	X(VMA_LOCK_RETRY, "faults", "VMA lock dropped by the handler: redone under mmap_lock")     \
+	X(VMA_LOCK_MISS, "lookups", "VMA recycled under the reader: walked again")                 \
+	X(MMAP_LOCK_READ, "acquisitions", "address-space lock taken for read")                     \
+	X(MMAP_LOCK_READ_CONTENDED, "acquisitions", "of these, had to wait")                       \
+	X(MMAP_LOCK_WRITE, "acquisitions", "address-space lock taken for write")                   \
+	X(MMAP_LOCK_WRITE_CONTENDED, "acquisitions", "of these, had to wait")                      \
+	X(MMAP_LOCK_WAIT_NS, "ns", "time spent waiting for the address-space lock")                \
+	X(VMA_WRITE_LOCK, "acquisitions", "VMA write-locked")                                      \
+	X(VMA_WRITE_LOCK_WAIT, "acquisitions", "of these, had to wait for readers")                \
+	X(VMA_SPLIT, "VMAs", "VMAs split in two")                                                  \
+	X(VMA_MERGE, "VMAs", "VMAs merged or extended instead of created")                         \
+	X(VMA_TREE_WALK, "lookups", "walks of the VMA tree")                                       \
+	X(RWSEM_RLOCK_SLEEP, "events", "readers that slept")                                       \
+	X(RWSEM_WLOCK_SLEEP, "events", "writers that slept")                                       \
+	X(RWSEM_OPT_LOCK, "events", "write locks got by optimistic spinning")                      \
+	X(RWSEM_HANDOFF, "events", "locks handed to the first waiter")                             \
+	X(RWSEM_WAKE_READERS, "tasks", "readers woken in batches")                                 \
+	X(TLB_HIT, "accesses", "translations found in the TLB")                                    \
+	X(TLB_MISS, "accesses", "page walks by the MMU")                                           \
+	X(TLB_FLUSH_LOCAL, "flushes", "flushes of the CPU's own TLB")                              \
+	X(TLB_FLUSH_FULL, "flushes", "flushes of everything instead of single pages")              \
+	X(TLB_SHOOTDOWN, "shootdowns", "flushes that had to reach other CPUs")                     \
+	X(IPI_SENT, "IPIs", "interrupts sent, one per target")                                     \
+	X(PGALLOC_PCP, "pages", "taken from the CPU's own list")                                   \
+	X(PGALLOC_PCP_REFILL, "refills", "refills of a CPU's list from the zone")                  \
+	X(PGALLOC_PCP_DRAIN, "drains", "surplus of a CPU's list given back to the zone")           \
+	X(PGALLOC_FAIL, "pages", "allocations that failed")                                        \
+	X(PT_ALLOC, "tables", "page-table pages allocated")                                        \
+	X(PT_FREE, "tables", "page-table pages freed")                                             \
+	X(PTL_CONTENDED, "acquisitions", "page-table locks that had to wait")                      \
+	X(LRU_BATCH, "batches", "per-CPU batches moved to the LRU under its lock")                 \
+	X(RCU_CALLBACK, "call-backs", "objects handed to call_rcu")                                \
+	X(RCU_THROTTLE, "events", "call_rcu callers held back by the backlog")                     \
+	X(SYSCALL_MMAP, "calls", "mmap")                                                           \
+	X(SYSCALL_MUNMAP, "calls", "munmap")                                                       \
+	X(SYSCALL_MPROTECT, "calls", "mprotect")                                                   \
+	X(SYSCALL_MREMAP, "calls", "mremap")                                                       \
+	X(SYSCALL_MADVISE, "calls", "madvise")                                                     \
+	X(SYSCALL_BRK, "calls", "brk")                                                             \
+	X(SYSCALL_FORK, "calls", "address spaces copied")
+
+#define MMSIM_COUNTER_ENUM(name, unit, meaning) COUNTER_##name,
+enum counter { MMSIM_COUNTERS(MMSIM_COUNTER_ENUM) COUNTER_COUNT };
+#undef MMSIM_COUNTER_ENUM
+
+struct counter_info {
+	const char *name, *unit, *meaning;
+};
+extern const struct counter_info counter_info[COUNTER_COUNT];
+
+#endif

@@ -1,0 +1,173 @@
+/*
+ * mmsim/cpu.h - simulated CPUs, tasks, time, interrupts: what an engine provides
+ *
+ * A *machine* is one simulated computer; everything of a run hangs off it, so that each run starts
+ * from fresh state. A *task* is a thread of simulated execution; a *CPU* is what it runs on.
+ * native: each task is a pthread with a simulated CPU of its own, pinned to host CPU
+ * (index mod cpus) through hwloc when the host has that many; so per-CPU data needs no protection
+ * other than preempt_disable(), which natively costs nothing.
+ */
+#ifndef MMSIM_CPU_H
+#define MMSIM_CPU_H
+
+#include <errno.h>
+
+#include <mmsim/atomic.h>
+#include <mmsim/counters.h>
+#include <mmsim/rcu.h>
+#include <mmsim/wait.h>
+
+#define MMSIM_CPUS_MAX 2048
+
+struct machine;
+struct mm;
+
+/* One bit per simulated CPU. */
+struct cpumask {
+	u64 bits[MMSIM_CPUS_MAX / 64];
+};
+
+#define TASK_SCRATCH_BYTES 1024
+
+/*
+ * A task. `scratch` is memory in which other CPUs may look (lock waiter nodes, range-lock nodes):
+ * such nodes are never on a stack. mm/ lays its per-task part over it (mm_task() in mm.h).
+ */
+struct task {
+	u32 id; /* 0.. in the machine; also the index given to engine_run()'s function */
+	struct cpu *cpu;
+	struct machine *machine;
+	u32 killed; /* (atomic) a fatal signal is pending */
+	void *held; /* lock_rank.c, debug builds */
+	u64 scratch[TASK_SCRATCH_BYTES / 8] __cacheline_aligned;
+};
+
+/* A simulated CPU. Fields below the first line belong to the CPU itself unless marked (atomic). */
+struct cpu {
+	u32 id;
+	struct machine *machine;
+	struct task *task;	/* running here */
+	char *percpu_base;	/* this CPU's copy of all per-CPU data (percpu.h) */
+	struct mm *active_mm;	/* whose page table the MMU of this CPU walks; see tlb.h */
+	void *tlb;		/* struct tlb, owned by arch */
+	u64 counters[COUNTER_COUNT];
+
+	/* The instruction window: see cpu_insn_begin(). */
+	u32 in_insn __cacheline_aligned; /* (atomic) */
+	u32 ipi_hold;			 /* (atomic) another CPU runs a handler in our stead */
+	u32 ipi_owner_lock;		 /* (atomic) serialises initiators */
+};
+
+extern __thread struct cpu *mmsim_this_cpu;
+static inline struct cpu *this_cpu(void)
+{
+	return mmsim_this_cpu;
+}
+static inline struct task *current_task(void)
+{
+	return mmsim_this_cpu->task;
+}
+
+static inline void count_events(enum counter c, u64 n)
+{
+	this_cpu()->counters[c] += n;
+}
+static inline void count_event(enum counter c)
+{
+	this_cpu()->counters[c]++;
+}
+
+/* The task stays on its CPU between the two: guards per-CPU data. Nests. native: nothing. */
+static inline void preempt_disable(void)
+{
+}
+static inline void preempt_enable(void)
+{
+}
+
+/* ---- machines and tasks -------------------------------------------------------------- */
+
+struct machine_config {
+	u32 tasks;	   /* how many tasks (and, natively, simulated CPUs) at the most */
+	u32 cpus;	   /* host CPUs to spread them over (native), or simulated CPUs (virtual) */
+	u64 memory_bytes;  /* simulated physical memory */
+	u32 content_words; /* 64-bit words of content kept per page: 1, or 8 in tests */
+	u64 seed;
+};
+
+/* NULL with errno set when the host has no memory for it. The caller owns it. */
+struct machine *machine_create(const struct machine_config *cfg);
+void machine_destroy(struct machine *m); /* no task may be inside */
+const struct machine_config *machine_config(const struct machine *m);
+
+/* Memory subsystem state (page.h) and files (file.h) hang here; set once by mm_machine_init(). */
+void *machine_private(const struct machine *m);
+void machine_set_private(struct machine *m, void *p);
+
+/*
+ * Make the calling host thread a task of the machine, with a CPU of its own, for set-up, tests and
+ * single-threaded use, until machine_leave(). Costs are not part of any measurement.
+ */
+void machine_enter(struct machine *m);
+void machine_leave(void);
+
+/*
+ * Run fn(arg, i) for i in [0, tasks) as tasks of the machine, all at once; returns when all have
+ * returned. The caller must not be entered itself. Returns 0, or -errno if threads cannot be had
+ * (then none ran). *pinned (may be NULL) tells whether every task got a host CPU of its own.
+ */
+int MUST_CHECK engine_run(struct machine *m, u32 tasks, void (*fn)(void *arg, u32 index), void *arg,
+			  bool *pinned);
+
+/* A fatal signal: the task's killable waits return -EINTR from now on. Any context. */
+void task_kill(struct task *t);
+static inline bool task_killed(void)
+{
+	return READ_ONCE(current_task()->killed) != 0;
+}
+struct task *machine_task(struct machine *m, u32 index); /* NULL when it does not run */
+
+/* Sum of one counter over all CPUs; exact when no task runs. */
+u64 machine_counter(const struct machine *m, enum counter c);
+void machine_counters_reset(struct machine *m);
+u32 machine_cpu_count(const struct machine *m); /* CPUs that exist, for for_each loops */
+struct cpu *machine_cpu(const struct machine *m, u32 id);
+
+/* ---- time ---------------------------------------------------------------------------- */
+
+/* Nanoseconds of the engine's clock (native: monotonic wall time from the TSC where it is
+ * invariant, else clock_gettime). Monotonic per task. */
+u64 engine_now_ns(void);
+/* Local work that the model prices (a syscall entry, think time): native really spends it when
+ * `spin` asks for that, by spinning or, for long times, sleeping. */
+void engine_delay_ns(u64 ns);
+/* Let other tasks run. */
+void engine_yield(void);
+/* User and system time that the calling task has used, ns. */
+void engine_cpu_time_ns(u64 *user_ns, u64 *system_ns);
+
+/* ---- interrupts ---------------------------------------------------------------------- */
+
+/*
+ * One user instruction's memory access (TLB look-up, walk, load or store) is atomic with respect
+ * to interrupts: it runs between these two. Nothing inside may block or fault into mm/.
+ * native: two plain stores and a load; the initiator of an IPI pays for both sides' ordering with
+ * membarrier(2), which itself interrupts every CPU that runs this process.
+ */
+static inline void cpu_insn_begin(struct cpu *cpu);
+static inline void cpu_insn_end(struct cpu *cpu);
+
+/*
+ * Run fn(target, arg) once for each CPU in mask but the caller's; returns when all have run, and
+ * no target is inside an instruction window that began before its fn ran. native: the caller
+ * runs fn in the target's stead while the target is held off its next window. fn must be short,
+ * take no locks, and touch only the target's own state. The caller must not hold PTE locks that
+ * a CPU with interrupts disabled may spin on. Returns the number of targets.
+ */
+u32 ipi_call_mask(const struct cpumask *mask, void (*fn)(struct cpu *target, void *arg), void *arg);
+
+#if defined(MMSIM_ENGINE_NATIVE)
+#include <mmsim/native/cpu.h>
+#endif
+
+#endif

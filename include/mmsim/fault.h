@@ -1,0 +1,67 @@
+/*
+ * mmsim/fault.h - a page fault, from the syndrome to the installed entry
+ */
+#ifndef MMSIM_FAULT_H
+#define MMSIM_FAULT_H
+
+#include <mmsim/arch.h>
+#include <mmsim/spinlock.h>
+#include <mmsim/types.h>
+
+struct mm;
+struct mm_hold;
+struct page;
+struct vma;
+
+enum fault_result {
+	FAULT_OK,	       /* the access can be made again */
+	FAULT_SIGSEGV_MAPERR, /* no mapping */
+	FAULT_SIGSEGV_ACCERR, /* mapping forbids it */
+	FAULT_SIGBUS,	       /* beyond the end of the file */
+	FAULT_OOM,	       /* no simulated memory */
+	FAULT_KILLED,	       /* the task was killed while it waited for a lock */
+};
+
+/* What a step of the handler says. */
+enum fault_step {
+	STEP_DONE,  /* the entry is installed, or somebody else had done it */
+	STEP_RETRY, /* lost a race, or needs a stronger lock: again, in LK_WAIT */
+	STEP_SIGBUS,
+	STEP_OOM,
+};
+
+/* One fault. On the handler's stack: no other task looks at it (f->hold lives in the task). */
+struct fault {
+	/* what happened */
+	struct mm *mm;
+	u64 va;			/* as reported; page_va() for its page */
+	enum access_kind access;
+	bool user;
+
+	/* state of the current attempt */
+	bool speculative;	/* LK_TRY: f->vma is held by the scheme's own means, not f->hold */
+	u32 tries;
+	struct vma *vma;	/* stable between fault_begin and fault_end */
+	struct mm_hold *hold;	/* the task's HOLD_FAULT */
+	u64 scheme[4];		/* the scheme's own: sequence numbers */
+
+	/* the page table */
+	pte_t *pte;		/* entry of level 0, or NULL until walked */
+	spinlock_t *ptl;	/* its lock */
+	pte_t orig;		/* what *pte was when it was first read */
+};
+
+/*
+ * Resolve a fault. Context: a task with no mm lock held; may sleep. Bounded: at most one
+ * attempt without waiting, then under the address-space lock until it is done.
+ */
+enum fault_result fault_handle(struct mm *mm, u64 va, enum access_kind access, bool user);
+
+/*
+ * Resolve a fault inside vma while the caller holds the address-space lock in h, for read or
+ * write (populate, mlock, get_user_pages). Never drops the lock.
+ */
+enum fault_result fault_handle_locked(struct mm_hold *h, struct vma *vma, u64 va,
+				      enum access_kind access);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * mmsim/lock_rank.h - the lock order, as a table and as an enum that debug builds enforce
+ *
+ * Outermost first. A task may take a lock only if its rank is above every rank it holds; where a
+ * row says so, several locks of one rank may nest (same rank, with the `nested` flag).
+ *
+ *   MMAP          mm->mmap_lock           nested: fork (parent, then child)
+ *   VMA           vma->vm_refcnt          a reader holds one; a writer, under MMAP(W), several
+ *   I_MMAP        mapping->i_mmap_rwsem   link and unlink of file VMAs; truncation
+ *   ANON_VMA      anon_vma root->rwsem    link, unlink, split, fork
+ *   FILE_TREE     mapping->tree_lock      insertion into the page cache (look-ups are RCU)
+ *   FOLIO         page lock               fault on a file page
+ *   PAGE_TABLE    mm->page_table_lock     a new table page is linked (upper levels)
+ *   PTE           ptdesc->ptl             one table page's entries; nested: mremap (old, then new)
+ *   LRU           lruvec->lru_lock        taken per batch
+ *   PCP           per-CPU page lists
+ *   ZONE          zone->lock              buddy lists, taken per pcp batch
+ *   WAIT          wait queues, rwsem waiter lists
+ *   LEAF          statistics, RCU call-backs, object caches: nothing is taken inside
+ */
+#ifndef MMSIM_LOCK_RANK_H
+#define MMSIM_LOCK_RANK_H
+
+#include <mmsim/types.h>
+
+enum lock_rank {
+	LOCK_RANK_MMAP = 1,
+	LOCK_RANK_VMA,
+	LOCK_RANK_I_MMAP,
+	LOCK_RANK_ANON_VMA,
+	LOCK_RANK_FILE_TREE,
+	LOCK_RANK_FOLIO,
+	LOCK_RANK_PAGE_TABLE,
+	LOCK_RANK_PTE,
+	LOCK_RANK_LRU,
+	LOCK_RANK_PCP,
+	LOCK_RANK_ZONE,
+	LOCK_RANK_WAIT,
+	LOCK_RANK_LEAF,
+	LOCK_RANK_COUNT,
+};
+
+#ifdef MMSIM_DEBUG_LOCKS
+/* Record that the current task takes / has dropped `lock`; a violation of the order prints what
+ * is held and stops (MMSIM_BUG). A trylock may be out of order: record it with `trylock`. */
+void lock_rank_acquire(const void *lock, enum lock_rank rank, bool nested, bool trylock);
+void lock_rank_release(const void *lock, enum lock_rank rank);
+/* True if the current task holds `lock` (debug builds only: for assertions). */
+bool lock_rank_held(const void *lock);
+/* What the current task holds, outermost first, on stderr. */
+void lock_rank_dump_held(void);
+#else
+static inline void lock_rank_acquire(const void *lock, enum lock_rank rank, bool nested,
+				     bool trylock)
+{
+	(void)lock, (void)rank, (void)nested, (void)trylock;
+}
+static inline void lock_rank_release(const void *lock, enum lock_rank rank)
+{
+	(void)lock, (void)rank;
+}
+#endif
+
+#endif

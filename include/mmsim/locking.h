@@ -1,0 +1,113 @@
+/*
+ * mmsim/locking.h - the seam behind which every way of locking an address space lives
+ *
+ * A scheme is one `const struct mm_locking` in one file of mm/locking/, listed in mm/locking/all.c.
+ * No hook is NULL. The rest of mm/ takes address-space locks through mmap_lock.h (which calls the
+ * hooks), and VMA locks through vma_write_begin() there; the fault path calls the fault hooks.
+ */
+#ifndef MMSIM_LOCKING_H
+#define MMSIM_LOCKING_H
+
+#include <mmsim/fault.h>
+#include <mmsim/mm.h>
+
+enum mmap_lock_mode { MMAP_UNLOCKED, MMAP_READ, MMAP_WRITE };
+enum mmap_lock_how {
+	MMAP_WAIT,     /* cannot fail */
+	MMAP_KILLABLE, /* -EINTR when killed while waiting */
+	MMAP_TRY,      /* -EAGAIN instead of waiting */
+};
+
+/*
+ * One held (or wanted) address-space lock over [start, end). Lives in the task (mm_hold()), never on
+ * a stack, because a range lock queues it where others look.
+ */
+struct mm_hold {
+	struct mm *mm;
+	u64 start, end;		/* a scheme may widen them */
+	u8 mode;		/* enum mmap_lock_mode */
+	u64 acquired_ns;
+	u64 scheme[12];		/* the scheme's own: a range-lock node */
+};
+
+/* Which hold of the task: several can be in use at once. */
+enum mm_hold_slot {
+	HOLD_FAULT,	/* the fault path */
+	HOLD_SYSCALL,	/* a system call's (first) range */
+	HOLD_SECOND,	/* mremap's target, fork's child */
+	HOLD_COUNT,
+};
+struct mm_hold *mm_hold(enum mm_hold_slot slot);
+
+enum lk_mode { LK_TRY, LK_WAIT };
+enum lk_status {
+	LK_OK,	      /* f->vma is stable until fault_end() */
+	LK_CONTENDED, /* LK_TRY only: nothing is held; the reason was counted */
+	LK_KILLED,    /* LK_WAIT only: killed while waiting; nothing is held */
+};
+
+enum mm_locking_caps {
+	LK_CAP_CORRECT = 1 << 0,   /* claims to be correct: part of "-s all" */
+	LK_CAP_ONE_CPU = 1 << 1,   /* refuses more than one task (lock_null) */
+	LK_CAP_TRY = 1 << 2,	   /* LK_TRY can succeed: worth calling */
+	LK_CAP_RCU_WALK = 1 << 3,  /* VMAs and tree nodes are read under RCU */
+};
+
+struct mm_locking {
+	const char *name;	/* stable: --scheme, CSV column, test names */
+	const char *summary;	/* one line for `mmsim list schemes` */
+	u32 caps;
+
+	/* ---- a VMA's lock word ------------------------------------------------------------ */
+
+	/* A fresh or recycled VMA: detached, unlocked. vma->mm is set already. */
+	void (*vma_init)(struct vma *vma);
+	/* The tree now maps to it: readers may find and lock it. The caller holds MMAP_WRITE. */
+	void (*vma_attached)(struct vma *vma);
+	/* It has left the tree, write-begun: on return no reader holds it, and none will get it. May sleep. */
+	void (*vma_detached)(struct vma *vma);
+	/* Give the memory of a detached VMA back when nobody can be looking at it any more. */
+	void (*vma_free)(struct vma *vma);
+	/* Around any change of an attached VMA's fields or of page tables under it that readers must
+	 * not see half done. MMAP_WRITE held over it. May sleep. begin is idempotent while the write
+	 * lock is held; end may be a no-op for schemes that release all VMAs with the write lock. */
+	void (*vma_write_begin)(struct vma *vma);
+	void (*vma_write_end)(struct vma *vma);
+
+	/* ---- the address space ------------------------------------------------------------- */
+
+	/* On 0: h->mode is `mode`. h->mm, start and end are set by the caller. */
+	int (*lock)(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_how how);
+	void (*unlock)(struct mm_hold *h);
+	/* MMAP_WRITE to MMAP_READ without a gap; write-begun VMAs become readable. */
+	void (*downgrade)(struct mm_hold *h);
+	/* MMAP_READ to MMAP_WRITE only if that needs no waiting; else false, still read-held. */
+	bool (*upgrade_try)(struct mm_hold *h);
+	bool (*is_contended)(const struct mm_hold *h);
+
+	/* ---- the fault side ------------------------------------------------------------------ */
+
+	/* Holds nothing on entry. LK_TRY never waits and never returns LK_KILLED. LK_OK in LK_TRY:
+	 * f->vma contains f->va. LK_OK in LK_WAIT: f->vma is what find_vma() says (contains f->va,
+	 * or lies above it, or NULL) and f->hold is held for read, so that the stack can be grown. */
+	enum lk_status (*fault_begin)(struct fault *f, enum lk_mode mode);
+	/* Around the descent of the page table: keeps table pages from being freed underfoot. */
+	void (*walk_begin)(struct fault *f);
+	void (*walk_end)(struct fault *f);
+	/* Take the page-table lock and say whether f->vma is still as it was at fault_begin. false:
+	 * ptl is not held, nothing that was read may be used: FAULT_RETRY. */
+	bool (*pte_lock)(struct fault *f, spinlock_t *ptl);
+	/* Release what fault_begin took. retry: the handler gave up and the fault will run again. */
+	void (*fault_end)(struct fault *f, bool retry);
+};
+
+extern const struct mm_locking mm_locking_mmap_lock, mm_locking_vma_refcnt, mm_locking_lock_null,
+	mm_locking_lock_broken;
+extern const struct mm_locking *const mm_locking_all[]; /* NULL-terminated */
+const struct mm_locking *mm_locking_find(const char *name);
+
+/* Building blocks that schemes share (mm/locking/common.c). */
+enum lk_status mmap_lock_fault_wait(struct fault *f); /* read-lock [page, page+1), find the VMA */
+bool pte_lock_blocking(struct fault *f, spinlock_t *ptl);
+
+#endif

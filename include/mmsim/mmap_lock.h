@@ -1,0 +1,45 @@
+/*
+ * mmsim/mmap_lock.h - the mmap locking API: the only way mm/ takes an address-space lock
+ *
+ * Linux's include/linux/mmap_lock.h, plus a range [start, end) that schemes without ranges ignore;
+ * MM_RANGE_ALL is all of it. Counts acquisitions, contention and waiting time.
+ */
+#ifndef MMSIM_MMAP_LOCK_H
+#define MMSIM_MMAP_LOCK_H
+
+#include <mmsim/locking.h>
+
+#define MM_RANGE_ALL 0, ~0ull
+
+void mmap_read_lock(struct mm *mm, struct mm_hold *h, u64 start, u64 end);
+int MUST_CHECK mmap_read_lock_killable(struct mm *mm, struct mm_hold *h, u64 start, u64 end);
+bool MUST_CHECK mmap_read_trylock(struct mm *mm, struct mm_hold *h, u64 start, u64 end);
+void mmap_read_unlock(struct mm_hold *h);
+/* Another task may unlock what this one locked (the debug lock order forgets it). */
+bool MUST_CHECK mmap_read_trylock_non_owner(struct mm *mm, struct mm_hold *h, u64 start, u64 end);
+void mmap_read_unlock_non_owner(struct mm_hold *h);
+
+void mmap_write_lock(struct mm *mm, struct mm_hold *h, u64 start, u64 end);
+/* A second mm's lock under the first's (fork: the child's). */
+void mmap_write_lock_nested(struct mm *mm, struct mm_hold *h, u64 start, u64 end);
+int MUST_CHECK mmap_write_lock_killable(struct mm *mm, struct mm_hold *h, u64 start, u64 end);
+bool MUST_CHECK mmap_write_trylock(struct mm *mm, struct mm_hold *h, u64 start, u64 end);
+void mmap_write_unlock(struct mm_hold *h);
+void mmap_write_downgrade(struct mm_hold *h);
+bool MUST_CHECK mmap_upgrade_trylock(struct mm_hold *h);
+
+bool mmap_lock_is_contended(const struct mm_hold *h);
+void mmap_assert_locked(const struct mm_hold *h);
+void mmap_assert_write_locked(const struct mm_hold *h);
+
+/* VMA write side. Idempotent while the write lock is held. */
+static inline void vma_write_begin(struct vma *vma)
+{
+	vma->mm->locking->vma_write_begin(vma);
+}
+static inline void vma_write_end(struct vma *vma)
+{
+	vma->mm->locking->vma_write_end(vma);
+}
+
+#endif

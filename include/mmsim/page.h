@@ -1,0 +1,136 @@
+/*
+ * mmsim/page.h - simulated physical memory: frames, their contents, the page allocator, LRU, RSS
+ *
+ * Models       struct page (64 bytes, as in Linux), a buddy allocator per zone under zone->lock,
+ *              per-CPU lists in front of it (batch and high marks as Linux has them), reference
+ *              counts, LRU lists filled through per-CPU batches under lruvec->lru_lock.
+ * Contents     `content_words` 64-bit words per frame, kept beside struct page, so that zeroing,
+ *              copying and file contents are checkable without touching 4 KiB.
+ * Tables       a frame used as a page table also has page_bytes of real host memory at
+ *              phys_to_virt(): the direct map, a reserved region of which only tables are touched.
+ */
+#ifndef MMSIM_PAGE_H
+#define MMSIM_PAGE_H
+
+#include <mmsim/cpu.h>
+#include <mmsim/list.h>
+#include <mmsim/spinlock.h>
+
+struct mapping;
+struct anon_vma;
+
+enum page_flags {
+	PAGE_LOCKED = 1 << 0,
+	PAGE_UPTODATE = 1 << 1,
+	PAGE_DIRTY = 1 << 2,
+	PAGE_LRU = 1 << 3,
+	PAGE_ACTIVE = 1 << 4,
+	PAGE_REFERENCED = 1 << 5,
+	PAGE_ANON = 1 << 6,
+	PAGE_ANON_EXCLUSIVE = 1 << 7,
+	PAGE_SWAPBACKED = 1 << 8,
+	PAGE_TABLE = 1 << 9,
+	PAGE_RESERVED = 1 << 10, /* the zero page; never freed */
+	PAGE_BUDDY = 1 << 11,	 /* head of a free block: `order` is valid */
+	PAGE_UNEVICTABLE = 1 << 12,
+};
+
+/* Key: (a) atomic  (z) zone->lock  (l) lru_lock  (p) page lock  (o) owner of the only reference */
+struct page {
+	u32 flags;		/* (a) enum page_flags */
+	atomic_t refcount;	/* (a) 0: free */
+	atomic_t mapcount;	/* (a) page-table entries that map it */
+	u8 order;		/* (z) of a free block */
+	u8 pad[3];
+	struct list_head lru;	/* (l) LRU list; (z) buddy list; per-CPU list */
+	union {
+		struct {
+			struct mapping *mapping;    /* (p) file that it caches */
+			struct anon_vma *anon_vma;  /* (p) PAGE_ANON: where rmap starts */
+			u64 index;		    /* (p) page offset in file, or in the VMA's pgoff space */
+		};
+		struct {
+			spinlock_t ptl;		    /* PAGE_TABLE: the split page-table lock */
+			struct rcu_head *pt_rcu;
+			u64 pt_unused;
+		};
+	};
+} __cacheline_aligned;
+
+struct zone; /* page_alloc.c */
+
+/* Simulated memory of one machine. All constant after mm_machine_init(). */
+struct memory {
+	struct page *pages;	/* [pfn] */
+	u64 *content;		/* [pfn * content_words] */
+	char *direct_map;	/* [pfn << page_shift], tables only */
+	u64 frames;
+	u32 content_words;
+	u8 page_shift;
+	struct page *zero_page;
+	struct zone *zone;
+	struct lruvec *lruvec;
+	percpu_t pcp;		/* struct per_cpu_pages */
+	percpu_t lru_batch;	/* struct lru_batch */
+	u64 reserve_bytes;	/* of the host reservation behind the three arrays */
+};
+
+struct memory *memory_of(const struct machine *m);
+
+/* 0 or -ENOMEM (host). page_shift: the arch's. Part of mm_machine_init(). */
+int MUST_CHECK memory_init(struct machine *m, u8 page_shift);
+/* Stops (MMSIM_BUG) if a frame is still allocated: a leak in the model. */
+void memory_destroy(struct machine *m);
+
+static inline u64 page_to_pfn(const struct memory *mem, const struct page *page)
+{
+	return (u64)(page - mem->pages);
+}
+static inline struct page *pfn_to_page(const struct memory *mem, u64 pfn)
+{
+	return &mem->pages[pfn];
+}
+static inline void *phys_to_virt(const struct memory *mem, u64 pfn)
+{
+	return mem->direct_map + (pfn << mem->page_shift);
+}
+static inline u64 *page_content(const struct memory *mem, u64 pfn)
+{
+	return &mem->content[pfn * mem->content_words];
+}
+
+/* Contents word by word with READ_ONCE/WRITE_ONCE, so that a torn or racing copy shows. */
+void page_clear_content(const struct memory *mem, struct page *page);
+void page_copy_content(const struct memory *mem, struct page *to, struct page *from);
+
+/* ---- allocator. Context: any; takes PCP, ZONE. Never sleeps. -------------------------- */
+
+enum alloc_flags { ALLOC_ZERO = 1 };
+
+/* One frame with refcount 1, or NULL (counted: PGALLOC_FAIL). Content zeroed on ALLOC_ZERO. */
+struct page *MUST_CHECK page_alloc(const struct memory *mem, u32 alloc_flags);
+void page_get(struct page *page);
+/* Drop a reference; the last frees it (and takes it off the LRU). */
+void page_put(const struct memory *mem, struct page *page);
+/* Drop one reference of each of n pages: one LRU lock and one list operation per batch. */
+void page_put_batch(const struct memory *mem, struct page **pages, u32 n);
+/* Frames that are allocated now (sums per-CPU lists; exact when no task runs). */
+u64 memory_frames_used(const struct machine *m);
+
+/* ---- LRU ----------------------------------------------------------------------------- */
+
+#define LRU_BATCH_PAGES 31 /* PAGEVEC_SIZE since 6.9 */
+
+/* Put a new page on the LRU through this CPU's batch (which takes a reference meanwhile). */
+void lru_add(const struct memory *mem, struct page *page);
+/* Drain all CPUs' batches: at the end of a run, and where Linux does (lru_add_drain_all). Only
+ * when no task runs. */
+void lru_drain_all(const struct machine *m);
+/* Drain the calling CPU's batch (Linux: lru_add_drain(), at unmap). */
+void lru_drain(const struct memory *mem);
+
+/* ---- RSS, per mm: Linux's percpu_counters since 6.2 ------------------------------------ */
+
+enum rss_kind { RSS_FILE, RSS_ANON, RSS_SHMEM, RSS_KINDS };
+
+#endif

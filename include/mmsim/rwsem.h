@@ -1,0 +1,57 @@
+/*
+ * mmsim/rwsem.h - the sleeping reader/writer lock of Linux (kernel/locking/rwsem.c's protocol)
+ *
+ * Models       count word (writer bit, waiters bit, handoff bit, reader bias), reader fast path of
+ *              one atomic add, FIFO waiters, hand-off after RWSEM_HANDOFF_NS or so of waiting,
+ *              optimistic spinning of writers on a running owner (queued), a wake-up of a reader
+ *              wakes all readers up to RWSEM_WAKE_READERS_MAX queued behind it, downgrade.
+ * Leaves out   PREEMPT_RT, lock stealing by real-time tasks.
+ * Guarantee    mutual exclusion of writers against all; acquire / release as usual.
+ * Context      may sleep, except the trylocks.
+ * Progress     FIFO with bounded stealing: a waiter that got the hand-off is next.
+ */
+#ifndef MMSIM_RWSEM_H
+#define MMSIM_RWSEM_H
+
+#include <mmsim/atomic.h>
+#include <mmsim/list.h>
+#include <mmsim/lock_rank.h>
+#include <mmsim/spinlock.h>
+
+struct task;
+
+struct rwsem {
+	s64 count;	   /* (atomic) see rwsem.c for the bits */
+	struct task *owner; /* (atomic) the writer, a hint for spinners; NULL otherwise */
+	u64 osq_tail;	   /* (atomic) queue of optimistic spinners; see rwsem.c */
+	spinlock_t wait_lock;
+	struct list_head wait_list; /* (wait_lock) struct rwsem_waiter, FIFO */
+	u16 rank;
+};
+
+void rwsem_init(struct rwsem *sem, enum lock_rank rank);
+
+void down_read(struct rwsem *sem);
+/* 0, or -EINTR if the task was killed while it waited (nothing is held then). */
+int MUST_CHECK down_read_killable(struct rwsem *sem);
+bool MUST_CHECK down_read_trylock(struct rwsem *sem);
+void up_read(struct rwsem *sem);
+
+void down_write(struct rwsem *sem);
+/* A second rwsem of the same rank (fork: the child's mmap_lock under the parent's). */
+void down_write_nested(struct rwsem *sem);
+int MUST_CHECK down_write_killable(struct rwsem *sem);
+bool MUST_CHECK down_write_trylock(struct rwsem *sem);
+void up_write(struct rwsem *sem);
+
+/* Write to read without a gap; queued readers are let in. */
+void downgrade_write(struct rwsem *sem);
+/* Read to write, only if the caller is the only holder and nobody waits; else false, still read. */
+bool MUST_CHECK upgrade_read_trylock(struct rwsem *sem);
+
+/* Advisory, racy: for assertions and back-off. */
+bool rwsem_is_locked(const struct rwsem *sem);
+bool rwsem_is_write_locked(const struct rwsem *sem);
+bool rwsem_is_contended(const struct rwsem *sem);
+
+#endif

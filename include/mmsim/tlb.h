@@ -1,0 +1,50 @@
+/*
+ * mmsim/tlb.h - what a user instruction does: TLB, walk, fault, access; and TLB invalidation
+ */
+#ifndef MMSIM_TLB_H
+#define MMSIM_TLB_H
+
+#include <mmsim/fault.h>
+#include <mmsim/mm.h>
+
+/* Per-CPU TLBs of a machine: part of mm_machine_init(). 0 or -ENOMEM. */
+int MUST_CHECK tlb_machine_init(struct machine *m, const struct arch_desc *arch);
+void tlb_machine_destroy(struct machine *m);
+
+/* Load mm's page table into the calling task's CPU (CR3 write): accesses go to it from now on.
+ * NULL: none. Maintains mm->cpus. The mm must stay alive while loaded. */
+void mmu_switch(struct mm *mm);
+
+/*
+ * One access by the current task at va in the loaded mm, as user code: look up, walk, fault and
+ * try again until it succeeds or is a signal. write: *value is stored in the page's content word
+ * (va / 8) % content_words; read: loaded into *value (may be NULL). Sets Accessed and Dirty.
+ * Context: task, no locks. May sleep in the fault.
+ */
+enum fault_result user_access(u64 va, enum access_kind kind, u64 *value);
+
+static inline enum fault_result user_write(u64 va, u64 value)
+{
+	return user_access(va, ACCESS_WRITE, &value);
+}
+static inline enum fault_result user_read(u64 va, u64 *value)
+{
+	return user_access(va, ACCESS_READ, value);
+}
+
+/*
+ * Translate only: would the access succeed without a fault? (Sets A/D as the MMU would.) Returns
+ * true and the pfn, or false and the syndrome.
+ */
+bool mmu_translate(struct mm *mm, u64 va, enum access_kind kind, bool user, u64 *pfn,
+		   struct syndrome *s);
+
+/* Is va mapped, by the page table, in a way that allows kind? Changes nothing. For tests, replay. */
+bool mmu_probe(struct mm *mm, u64 va, enum access_kind kind);
+
+/* ---- invalidation: on return no CPU translates [start, end) of mm with an older entry -------- */
+void tlb_flush_range(struct mm *mm, u64 start, u64 end, bool freed_tables);
+void tlb_flush_page(struct mm *mm, u64 va);
+void tlb_flush_mm(struct mm *mm);
+
+#endif

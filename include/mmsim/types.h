@@ -1,0 +1,65 @@
+/*
+ * mmsim/types.h - integer names, compiler helpers, assertions: what every other header starts from
+ *
+ * Units are in names everywhere: _sim_ns, _wall_ns, _cycles, _bytes, _pages. `va` is a virtual
+ * address in bytes, `pfn` a page frame number, `end` is exclusive, `last` is inclusive.
+ */
+#ifndef MMSIM_TYPES_H
+#define MMSIM_TYPES_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef int32_t s32;
+typedef int64_t s64;
+
+#define MMSIM_CACHE_LINE_BYTES 64
+#define __cacheline_aligned __attribute__((aligned(MMSIM_CACHE_LINE_BYTES)))
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+#define NORETURN __attribute__((noreturn))
+#define NOINLINE __attribute__((noinline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+#define min(a, b)                                                                                  \
+	({                                                                                         \
+		__typeof__(a) min_a_ = (a);                                                        \
+		__typeof__(b) min_b_ = (b);                                                        \
+		min_a_ < min_b_ ? min_a_ : min_b_;                                                 \
+	})
+#define max(a, b)                                                                                  \
+	({                                                                                         \
+		__typeof__(a) max_a_ = (a);                                                        \
+		__typeof__(b) max_b_ = (b);                                                        \
+		max_a_ > max_b_ ? max_a_ : max_b_;                                                 \
+	})
+
+/* to: a power of two. */
+#define ALIGN_DOWN(x, to) ((x) & ~((__typeof__(x))(to)-1))
+#define ALIGN_UP(x, to) ALIGN_DOWN((x) + ((__typeof__(x))(to)-1), to)
+
+/*
+ * An invariant of the model is broken: print one line (and whatever the caller dumped before),
+ * then abort(). Always on, unlike assert(), because a wrong result must never look like a result.
+ */
+NORETURN void mmsim_bug(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
+#define MMSIM_BUG(...) mmsim_bug(__FILE__, __LINE__, __VA_ARGS__)
+#define MMSIM_BUG_ON(cond)                                                                         \
+	do {                                                                                       \
+		if (unlikely(cond))                                                                \
+			MMSIM_BUG("%s", #cond);                                                    \
+	} while (0)
+
+#endif

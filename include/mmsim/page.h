@@ -12,7 +12,7 @@
 #ifndef MMSIM_PAGE_H
 #define MMSIM_PAGE_H
 
-#include <mmsim/cpu.h>
+#include <mmsim/percpu.h>
 #include <mmsim/list.h>
 #include <mmsim/spinlock.h>
 

@@ -1,0 +1,277 @@
+/*
+ * mmsim/workload.h - a workload: what programs do to an address space, and how it is measured
+ *
+ * A workload is one `const struct workload` in one file of workloads/, listed in workloads/all.c.
+ * It makes system calls with mm_*() and touches memory with user_read() / user_write(); it never
+ * learns which scheme, engine or machine it runs on.
+ *
+ * Life of one run (sim/cli/run.c drives it; library users may, too):
+ *   bench_init()   machine, address space(s), workload->setup()          one task, entered
+ *   bench_run()    every task: start barrier, workload->run_task()       all tasks at once
+ *   bench_fini()   workload->teardown(), address spaces, leak checks     one task, entered
+ *
+ * Windows      What is measured is what happens between a task's window_open and window_close:
+ *              operations, counters, CPU time. Three kinds of workload:
+ *                free      each task loops on its own: warm-up, window, then it keeps running
+ *                          unmeasured until every other task's window has closed too, so that the
+ *                          load does not thin out while somebody is still measured.
+ *                          elapsed = mean length of the tasks' windows.
+ *                lockstep  tasks meet in bench_round() and all decide the same; sections that
+ *                          count can be marked (bench_section_begin/_end, see pft).
+ *                          elapsed = the sections, or else first open to last close.
+ *                once      a fixed piece of work (a replay): no warm-up, no duration.
+ *                          elapsed = first open to last close.
+ * Latencies    Two clock reads around a 60 ns operation would be most of what they measure. So one
+ *              operation in `sample` is timed, at random distances (mean `sample`, so that no
+ *              pattern of the workload - a table page every 512 faults - is always or never hit).
+ *              percentiles are those of the sampled operations; op_ns_max is the largest *sampled*
+ *              one, a lower bound of the true maximum; -p sample=1 times every operation. The cost of
+ *              a clock read is included in each and reported beside them (--json: clock_read_ns).
+ * Hot loop     One decrement and two predictable branches per operation; no shared memory.
+ */
+#ifndef MMSIM_WORKLOAD_H
+#define MMSIM_WORKLOAD_H
+
+#include <mmsim/cpu.h>
+#include <mmsim/hist.h>
+#include <mmsim/mm.h>
+#include <mmsim/tlb.h>
+
+struct bench;
+struct bench_task;
+struct workload;
+
+/* ---- parameters (-p key=value) ------------------------------------------------------------ */
+
+enum param_type {
+	PARAM_UINT,   /* decimal or 0x..; K, M, G as powers of 1024 allowed */
+	PARAM_BYTES,  /* as PARAM_UINT; printed with a suffix */
+	PARAM_BOOL,   /* 0|1, off|on, no|yes, false|true */
+	PARAM_CHOICE, /* one of choices[]; the value is its index */
+};
+
+struct param {
+	const char *key;
+	enum param_type type;
+	const char *def;	    /* default, as a user would type it */
+	u64 min, max;		    /* PARAM_UINT, PARAM_BYTES */
+	const char *const *choices; /* PARAM_CHOICE: NULL-terminated */
+	const char *meaning;
+};
+
+#define BENCH_PARAMS_MAX 24
+
+/* Parameters that every workload has: sample, memory, content_words. See workloads/bench.c. */
+extern const struct param bench_common_params[];
+
+/* The parameter called key, of the workload or common; NULL: none. *slot is where its value goes. */
+const struct param *bench_param_find(const struct workload *w, const char *key, u32 *slot);
+/* Visit all of them (the workload's own first); NULL at the end. */
+const struct param *bench_param_at(const struct workload *w, u32 slot);
+/* 0 and *value, or -EINVAL: not of the type, -ERANGE: outside [min, max]. */
+int MUST_CHECK bench_param_parse(const struct param *p, const char *text, u64 *value);
+
+/* ---- a workload ------------------------------------------------------------------------------ */
+
+enum workload_kind { WORKLOAD_FREE, WORKLOAD_LOCKSTEP, WORKLOAD_ONCE };
+
+struct workload {
+	const char *name;
+	const char *summary;	/* one line for `mmsim list workloads` */
+	const char *op;		/* what is counted, singular: "page written" */
+	enum workload_kind kind;
+	u32 threads_per_cpu;	/* default of --threads, as a multiple of the CPUs */
+	u32 sample;		/* default of -p sample */
+	const struct param *params; /* ends with key == NULL; may be NULL */
+
+	/* The workload makes its own address spaces (replay): b->mm is NULL, mmu_switch() its own. */
+	bool own_mm;
+
+	/* Optional. May refuse a combination: a message in b->error, -EINVAL. Before the machine is. */
+	int (*check)(struct bench *b);
+	/* Optional: how many tasks the workload has, whatever --threads says. */
+	u32 (*task_count)(const struct bench *b);
+	/* Simulated memory that it needs at the most, bytes, for b->tasks tasks. */
+	u64 (*memory_bytes)(const struct bench *b);
+	/* One task is entered, with b->mm loaded. 0, or -errno with (optionally) a message in b->error. */
+	int (*setup)(struct bench *b);
+	/* Runs in every task; the address space of the task is loaded. */
+	void (*run_task)(struct bench_task *t);
+	/* One task is entered. Undo setup(); what is still mapped is unmapped by the framework. */
+	void (*teardown)(struct bench *b);
+};
+
+extern const struct workload *const workload_all[]; /* NULL-terminated; those that need no input file */
+const struct workload *workload_find(const char *name);
+
+/* ---- a run ------------------------------------------------------------------------------------ */
+
+#define BENCH_ERROR_BYTES 256
+
+struct bench_config {
+	const struct workload *workload;
+	const struct mm_locking *locking;
+	const struct arch_desc *arch;
+	u32 cpus;
+	u32 tasks;
+	u64 duration_ns;	/* measured; not used when ops is set */
+	u64 ops;		/* measured, all tasks together; 0: duration_ns decides */
+	u64 warmup_ns;
+	u64 seed;
+	const u64 *params;	/* values by slot; NULL: defaults */
+	void *arg;		/* for the workload: bench->arg (replay's trace) */
+};
+
+/* What one task measured. Its own until bench_run() has returned. */
+struct bench_window {
+	u64 start_ns, end_ns;	/* first open, last close; engine's clock */
+	u64 open_ns;		/* sum of what was open */
+	u64 user_ns, system_ns;
+	u64 ops;
+	u64 counters[COUNTER_COUNT];
+};
+
+enum bench_phase { BENCH_WARMUP, BENCH_MEASURE, BENCH_COOLDOWN };
+
+/* A task's side of the run. Only the task itself touches it while tasks run. */
+struct bench_task {
+	u32 until_sample;	/* operations until the next timed one; 0: it is being timed */
+	bool stop;		/* leave the loop */
+	u8 phase;		/* enum bench_phase */
+	bool open;		/* the window is */
+	u32 index;		/* 0.. < b->tasks */
+	u32 interval;		/* what until_sample started from */
+	u64 op_start_ns;
+	u64 budget;		/* operations left to measure (ops mode) */
+	u64 rng;
+	struct bench *bench;
+	struct mm *mm;
+	struct hist *latency;
+	void *priv;		/* the workload's */
+	struct bench_window w;
+	/* at window_open */
+	u64 open_user_ns, open_system_ns, open_at_ns;
+	u64 open_counters[COUNTER_COUNT];
+} __cacheline_aligned;
+
+struct bench {
+	/* constant while tasks run */
+	struct bench_config cfg;
+	const struct workload *workload;
+	struct machine *machine;
+	struct mm *mm;		/* the shared one, or task 0's; NULL with own_mm */
+	struct mm **mms;	/* one per task (all the same unless processes=1) */
+	u32 mm_count;
+	u32 tasks, cpus;
+	u64 params[BENCH_PARAMS_MAX];
+	void *arg;		/* cfg.arg */
+	void *priv;		/* the workload's */
+	struct bench_task *task;
+	u32 sample;
+
+	struct sim_barrier barrier;	/* all tasks: for lockstep workloads */
+	u32 finished __cacheline_aligned; /* (atomic) tasks whose window has closed */
+	u32 failed;			/* (atomic) somebody called bench_fail(): all stop */
+	u64 start_ns;			/* (written by task 0 before the start barrier) */
+	u32 round_phase;		/* (written by task 0 between the barriers of a round) */
+	u64 section_ns;			/* (task 0) lockstep: sections of all rounds */
+
+	/* results, after bench_run() */
+	bool pinned;
+	u64 clock_read_ns;
+	char error[BENCH_ERROR_BYTES];	/* (first bench_fail() wins) */
+};
+
+/* Totals over the tasks of a run. */
+struct bench_totals {
+	u64 elapsed_ns, ops, user_ns, system_ns;
+	u64 counters[COUNTER_COUNT];
+	struct hist *latency;	/* merged; the caller owns it */
+};
+
+/*
+ * A fresh machine with everything set up. On failure -errno, with a message in b->error, and
+ * nothing is left to undo. *b needs no initialisation. The caller must not be entered.
+ */
+int MUST_CHECK bench_init(struct bench *b, const struct bench_config *cfg);
+/* Run all tasks to the end. 0, or -errno with a message in b->error. bench_fini() is due either way. */
+int MUST_CHECK bench_run(struct bench *b);
+/* Sum up; totals->latency is NULL when there is no memory for it. */
+void bench_totals(const struct bench *b, struct bench_totals *totals);
+/* Tear down, check for leaks (which stop the program: MMSIM_BUG). Also after a failed bench_run(). */
+void bench_fini(struct bench *b);
+
+/* Ask a run to end soon (signal handlers may call it): windows are abandoned, bench_run() gives
+ * -EINTR. Stays set until bench_interrupt_clear(). */
+void bench_interrupt(void);
+void bench_interrupt_clear(void);
+bool bench_interrupted(void);
+
+/* ---- what run_task() calls --------------------------------------------------------------------- */
+
+u64 bench_param(const struct bench *b, const char *key); /* MMSIM_BUG if there is no such key */
+
+/* The run cannot go on: record why (the first message is kept) and make every task stop. Any task;
+ * also from setup() and check(). Returns -EINVAL, for setup() and check() to pass on. */
+int bench_fail(struct bench *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* free: go on with the outer loop? One load of a flag of the task's own. */
+static inline bool bench_running(const struct bench_task *t)
+{
+	return !t->stop;
+}
+
+void bench_sample_begin(struct bench_task *t);
+void bench_sample_end(struct bench_task *t);
+
+/* Around one operation. After bench_op_end() check t->stop wherever leaving early is all right. */
+static inline void bench_op_begin(struct bench_task *t)
+{
+	if (unlikely(--t->until_sample == 0))
+		bench_sample_begin(t);
+}
+static inline void bench_op_end(struct bench_task *t)
+{
+	if (unlikely(t->until_sample == 0))
+		bench_sample_end(t);
+}
+
+/* lockstep: all tasks meet; true: another round. Only whole rounds are measured. */
+bool MUST_CHECK bench_round(struct bench_task *t);
+/* lockstep: only what lies between counts as elapsed (every task calls both in every round). */
+void bench_section_begin(struct bench_task *t);
+void bench_section_end(struct bench_task *t);
+
+/* once: the window is the task's to open and close, and it records operations itself: n of them
+ * done; bench_record() adds one latency. */
+void bench_window_open(struct bench_task *t);
+void bench_window_close(struct bench_task *t);
+static inline void bench_count_ops(struct bench_task *t, u64 n)
+{
+	t->w.ops += n;
+}
+void bench_record(struct bench_task *t, u64 ns);
+
+/* xorshift64*: of the task, from the run's seed and the task's index. */
+u64 bench_random(struct bench_task *t);
+
+/* The run fails, with a message that says where. Returns false, for its callers to pass on. */
+bool bench_access_failed(struct bench_task *t, u64 va, enum fault_result res);
+static inline bool bench_write(struct bench_task *t, u64 va, u64 value)
+{
+	enum fault_result res = user_write(va, value);
+
+	return likely(res == FAULT_OK) || bench_access_failed(t, va, res);
+}
+static inline bool bench_read(struct bench_task *t, u64 va, u64 *value)
+{
+	enum fault_result res = user_read(va, value);
+
+	return likely(res == FAULT_OK) || bench_access_failed(t, va, res);
+}
+/* mm_mmap() that must succeed: the address, or 0 when the run has failed. */
+u64 bench_mmap(struct bench_task *t, u64 len, u32 prot, u32 flags, struct file *file, u64 offset);
+/* mm_munmap() that must succeed. */
+bool bench_munmap(struct bench_task *t, u64 addr, u64 len);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * sim/cli/results.h - one row of results, and the files it goes to
+ *
+ * Guarantee    A CSV or JSON file appears under its name only with whole rows in it: the first row
+ *              is written beside it and renamed, each further row is one write(2) that is taken back
+ *              if it was short. What a killed run leaves behind can be read.
+ */
+#ifndef MMSIM_CLI_RESULTS_H
+#define MMSIM_CLI_RESULTS_H
+
+#include <stdio.h>
+
+#include <mmsim/counters.h>
+#include <mmsim/hist.h>
+#include <mmsim/types.h>
+
+#include "sim/cli/options.h"
+
+#define RESULT_HW_MAX 16
+#define RESULT_TEXT_BYTES 512
+
+struct result {
+	const char *workload, *scheme, *tree, *arch, *engine, *machine, *kernel, *machine_kind;
+	const char *op; /* what is counted; for the table and JSON */
+	u32 cpus, threads, repeat;
+	u64 seed;
+	u64 elapsed_ns, ops;
+	u64 faults;
+	u64 lock_wait_ns, user_ns, system_ns, idle_ns, host_wall_ns;
+	char params[RESULT_TEXT_BYTES];
+	char notes[RESULT_TEXT_BYTES];
+	u64 counters[COUNTER_COUNT];
+	s64 hw[RESULT_HW_MAX]; /* < 0: the machine has none: an empty cell */
+	const struct hist *latency; /* may be NULL or empty: empty cells */
+	u64 latency_sample;	/* one operation in so many was timed */
+	u64 clock_read_ns;
+};
+
+/* Names of the hw_ columns, without the prefix; at most RESULT_HW_MAX. */
+extern const char *const result_hw_names[];
+u32 result_hw_count(void);
+
+/* Append a reason why the row is not to be trusted ("; " between them; cut when full). */
+void result_note(struct result *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* The CSV header and one row, with the newline, into out. */
+void result_csv_header(FILE *out);
+void result_csv_row(FILE *out, const struct result *r);
+
+/* Where rows go. */
+struct results;
+struct results_config {
+	const char *csv;     /* path, "-" for stdout, NULL: none */
+	const char *json;    /* path, or NULL */
+	FILE *table;	     /* a table for people, or NULL */
+	const char *command; /* for JSON: what was typed */
+	u32 workload_width, scheme_width; /* of the table's columns; 0: guess */
+};
+/* Can the files be written? false: a line in err (names option and path); nothing was created. */
+bool results_check_paths(const struct results_config *cfg, struct cli_error *err);
+struct results *results_open(const struct results_config *cfg, struct cli_error *err);
+bool results_add(struct results *rs, const struct result *r, struct cli_error *err);
+/* Writes the JSON. Frees rs whatever happens. */
+bool results_close(struct results *rs, struct cli_error *err);
+u32 results_count(const struct results *rs);
+
+/* mmsim's version with the commit, as in the version column. Set by main(). */
+void cli_set_version(const char *version);
+const char *cli_version(void);
+
+#endif

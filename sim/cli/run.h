@@ -1,0 +1,63 @@
+/*
+ * sim/cli/run.h - the run framework: every combination of workload, scheme, CPU count and repeat,
+ *                 on a machine of its own, one row of results each
+ *
+ * `run`, `replay` and the workload programs share struct run_options, its table run_option_table,
+ * and run_all().
+ */
+#ifndef MMSIM_CLI_RUN_H
+#define MMSIM_CLI_RUN_H
+
+#include <mmsim/locking.h>
+#include <mmsim/workload.h>
+
+#include "sim/cli/options.h"
+
+#define RUN_PARAMS_MAX 64
+
+/* What the options of a run say. run_options_init() first; every pointer is owned by it. */
+struct run_options {
+	const struct workload **workloads; /* NULL-terminated; NULL: not given */
+	const struct mm_locking **schemes; /* NULL-terminated */
+	const struct arch_desc *arch;
+	u32 *cpus, cpu_count;
+	u32 threads;		/* 0: as the workload says */
+	bool threads_per_cpu;	/* threads is a multiple */
+	u64 duration_ns, ops, warmup_ns;
+	bool duration_set, ops_set, warmup_set;
+	u32 repeats;
+	u64 seed;
+	const char *output;	/* NULL: a table */
+	const char *json;
+	const char *job;
+	const char *params[RUN_PARAMS_MAX]; /* "key=value", checked against the workloads by run_check() */
+	u32 param_count;
+	bool quiet;
+	void *arg;		/* for the workload: bench_config.arg (replay) */
+	const char *extra_params; /* put before the params column (replay: "trace=gcc.perf.zst"); NULL */
+};
+
+void run_options_init(struct run_options *o);
+void run_options_free(struct run_options *o);
+
+/* -w -s --tree --kernel -e -a -c -t ... -q, with struct run_options as the target. run_option_table
+ * has --workload and --job in a table of their own (run_workload_table), which replay leaves out. */
+extern const struct cli_option run_option_table[];
+extern const struct cli_option run_workload_table[];
+
+/* Set one workload that is not chosen by name (replay's, or a workload program's). */
+bool run_set_workload(struct run_options *o, const struct workload *w, struct cli_error *err);
+
+/* Everything that can be known to be wrong before anything runs: names, parameters, combinations,
+ * that the output files can be written. */
+bool run_check(const struct run_options *jobs, u32 job_count, struct cli_error *err);
+
+/*
+ * Run all jobs; rows go where jobs[0] says (table, CSV, JSON). run_check() must have agreed.
+ * Returns an exit status: CLI_OK, or CLI_FAILED after a run failed (with its seed on stderr; the
+ * other combinations are run all the same). On SIGINT and SIGTERM what is finished is kept, and the
+ * signal is raised again.
+ */
+int run_all(const struct run_options *jobs, u32 job_count);
+
+#endif

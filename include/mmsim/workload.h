@@ -84,6 +84,7 @@ struct workload {
 	u32 sample;		/* default of -p sample */
 	const struct param *params; /* ends with key == NULL; may be NULL */
 
+	bool sections;		/* lockstep: measured is bench_section_begin() to _end(), see pft */
 	/* The workload makes its own address spaces (replay): b->mm is NULL, mmu_switch() its own. */
 	bool own_mm;
 
@@ -151,6 +152,7 @@ struct bench_task {
 	struct bench_window w;
 	/* at window_open */
 	u64 open_user_ns, open_system_ns, open_at_ns;
+	u64 section_start_ns, section_end_ns; /* of this round */
 	u64 open_counters[COUNTER_COUNT];
 } __cacheline_aligned;
 

@@ -1,0 +1,192 @@
+/*
+ * workloads/page_fault.c - page_fault1, page_fault2, page_fault3 (will-it-scale)
+ *
+ * One operation is one page written. Per task, for ever: map `size` bytes, write one byte of each
+ * page, unmap. 1: private anonymous memory. 2: a private mapping of a file, whose pages are
+ * copied on the write. 3: a shared mapping of it. As in the original each task has a file of its
+ * own, created with all its pages; here they are in the page cache before the start (there: after
+ * the first pass).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <mmsim/file.h>
+
+#include "workloads/all.h"
+
+bool bench_touch(struct bench_task *t, u64 va, u64 len)
+{
+	u64 page = bench_page_bytes(t->bench), end = va + len;
+
+	for (; va < end; va += page) {
+		bench_op_begin(t);
+		if (unlikely(!bench_write(t, va, va)))
+			return false;
+		bench_op_end(t);
+		if (unlikely(t->stop))
+			return false;
+	}
+	return true;
+}
+
+static const char *const file_choices[] = { "own", "one", NULL };
+enum { FILE_OWN, FILE_ONE };
+
+#define PARAM_SIZE                                                                                 \
+	{                                                                                          \
+		.key = "size", .type = PARAM_BYTES, .def = "128M", .min = 64 * 1024,               \
+		.max = 1ull << 36, .meaning = "bytes that each task maps",                         \
+	}
+
+static const struct param anon_params[] = { PARAM_SIZE, PARAM_PROCESSES, { .key = NULL } };
+static const struct param file_params[] = {
+	PARAM_SIZE,
+	{ .key = "file", .type = PARAM_CHOICE, .def = "own", .choices = file_choices,
+	  .meaning = "own: a file per task; one: all tasks map the same file" },
+	PARAM_PROCESSES,
+	{ .key = NULL },
+};
+
+static void loop(struct bench_task *t, u32 flags, struct file *file)
+{
+	u64 size = ALIGN_UP(bench_param(t->bench, "size"), bench_page_bytes(t->bench));
+
+	while (bench_running(t)) {
+		u64 va = bench_mmap(t, size, PROT_READ | PROT_WRITE, flags, file, 0);
+
+		if (!va)
+			break;
+		bench_touch(t, va, size);
+		if (!bench_munmap(t, va, size))
+			break;
+	}
+}
+
+/* ---- page_fault1 -------------------------------------------------------------------------- */
+
+static u64 anon_memory(const struct bench *b)
+{
+	return bench_memory_for(b, bench_param(b, "size"));
+}
+
+static void anon_run(struct bench_task *t)
+{
+	loop(t, MAP_PRIVATE | MAP_ANONYMOUS, NULL);
+}
+
+const struct workload workload_page_fault1 = {
+	.name = "page_fault1",
+	.summary = "map 128 MiB of private anonymous memory, write each page, unmap (will-it-scale)",
+	.op = "page written",
+	.kind = WORKLOAD_FREE,
+	.threads_per_cpu = 1,
+	.sample = 16,
+	.params = anon_params,
+	.memory_bytes = anon_memory,
+	.run_task = anon_run,
+};
+
+/* ---- page_fault2, page_fault3: on files ------------------------------------------------------- */
+
+struct files {
+	u32 count;
+	struct file **files; /* [task], or one */
+};
+
+/* The page cache, and for page_fault2 as much again for the copies. */
+static u64 file_memory(const struct bench *b)
+{
+	return bench_memory_for(b, 2 * bench_param(b, "size"));
+}
+
+static void file_teardown(struct bench *b)
+{
+	struct files *fs = b->priv;
+
+	for (u32 i = 0; i < fs->count; i++)
+		if (fs->files[i])
+			file_put(fs->files[i]);
+	free(fs->files);
+	free(fs);
+	b->priv = NULL;
+}
+
+static int file_make(struct bench *b, u32 i, struct file **file)
+{
+	u64 size = ALIGN_UP(bench_param(b, "size"), bench_page_bytes(b));
+	struct inode *inode;
+	char name[32];
+	int err;
+
+	snprintf(name, sizeof(name), "/tmp/willitscale.%u", i);
+	inode = inode_create(b->machine, INODE_REGULAR, name, 8, 1, 1000 + i, size);
+	if (!inode)
+		return -ENOMEM;
+	*file = file_open(inode, true, true);
+	err = *file ? filemap_populate(memory_of(b->machine), &inode->mapping) : -ENOMEM;
+	inode_put(inode);
+	return err;
+}
+
+static int file_setup(struct bench *b)
+{
+	u32 count = bench_param(b, "file") == FILE_ONE ? 1 : b->tasks;
+	struct files *fs = calloc(1, sizeof(*fs));
+	int err = 0;
+
+	if (!fs)
+		return -ENOMEM;
+	b->priv = fs;
+	fs->files = calloc(count, sizeof(struct file *));
+	if (!fs->files)
+		return -ENOMEM;
+	fs->count = count;
+	for (u32 i = 0; i < count && !err; i++)
+		err = file_make(b, i, &fs->files[i]);
+	return err;
+}
+
+static struct file *file_of(const struct bench_task *t)
+{
+	const struct files *fs = t->bench->priv;
+
+	return fs->files[fs->count == 1 ? 0 : t->index];
+}
+
+static void private_run(struct bench_task *t)
+{
+	loop(t, MAP_PRIVATE, file_of(t));
+}
+
+static void shared_run(struct bench_task *t)
+{
+	loop(t, MAP_SHARED, file_of(t));
+}
+
+const struct workload workload_page_fault2 = {
+	.name = "page_fault2",
+	.summary = "as page_fault1 on a private file mapping: each write copies a page-cache page",
+	.op = "page written",
+	.kind = WORKLOAD_FREE,
+	.threads_per_cpu = 1,
+	.sample = 16,
+	.params = file_params,
+	.memory_bytes = file_memory,
+	.setup = file_setup,
+	.run_task = private_run,
+	.teardown = file_teardown,
+};
+
+const struct workload workload_page_fault3 = {
+	.name = "page_fault3",
+	.summary = "as page_fault1 on a shared file mapping",
+	.op = "page written",
+	.kind = WORKLOAD_FREE,
+	.threads_per_cpu = 1,
+	.sample = 16,
+	.params = file_params,
+	.memory_bytes = file_memory,
+	.setup = file_setup,
+	.run_task = shared_run,
+	.teardown = file_teardown,
+};

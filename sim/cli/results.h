@@ -36,12 +36,25 @@ struct result {
 	u64 clock_read_ns;
 };
 
-/* Names of the hw_ columns, without the prefix; at most RESULT_HW_MAX. */
-extern const char *const result_hw_names[];
+/* Names of the hw_ columns, without the prefix; at most RESULT_HW_MAX. sim/cli/hw.c */
 u32 result_hw_count(void);
+const char *result_hw_name(u32 i);
 
 /* Append a reason why the row is not to be trusted ("; " between them; cut when full). */
 void result_note(struct result *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* The columns before the counters: what a cell holds, for CSV, JSON and the table alike. */
+enum result_kind { RESULT_TEXT, RESULT_COUNT, RESULT_RATE };
+struct result_cell {
+	enum result_kind kind;
+	bool empty;
+	const char *text;
+	u64 count;
+	double rate;
+};
+u32 result_column_count(void);
+const char *result_column_name(u32 column);
+struct result_cell result_column_get(const struct result *r, u32 column);
 
 /* The CSV header and one row, with the newline, into out. */
 void result_csv_header(FILE *out);

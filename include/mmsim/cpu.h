@@ -15,9 +15,13 @@
 #include <mmsim/atomic.h>
 #include <mmsim/counters.h>
 #include <mmsim/rcu.h>
+#include <mmsim/rwsem.h>
 #include <mmsim/wait.h>
 
 #define MMSIM_CPUS_MAX 2048
+/* CPUs beyond those of engine_run()'s tasks: for machine_enter(), and one that runs RCU call-backs. */
+#define MMSIM_BOOT_CPUS 7
+#define MMSIM_TASKS_MAX (MMSIM_CPUS_MAX - MMSIM_BOOT_CPUS - 1)
 
 struct machine;
 struct mm;
@@ -37,8 +41,13 @@ struct task {
 	u32 id; /* 0.. in the machine; also the index given to engine_run()'s function */
 	struct cpu *cpu;
 	struct machine *machine;
-	u32 killed; /* (atomic) a fatal signal is pending */
-	void *held; /* lock_rank.c, debug builds */
+	u32 killed;	 /* (atomic) a fatal signal is pending */
+	u32 on_cpu;	 /* (atomic) 0 while it sleeps: what optimistic spinners ask of a lock's owner */
+	u32 park_token;	 /* (atomic) see task_park() */
+	u32 *sleep_word; /* (atomic) what a killable wait sleeps on, or NULL; for task_kill() */
+	void *held;	 /* lock_rank.c, debug builds */
+	struct rwsem_waiter rwsem_waiter __cacheline_aligned; /* a task waits for one rwsem at a time */
+	struct osq_node osq __cacheline_aligned;
 	u64 scratch[TASK_SCRATCH_BYTES / 8] __cacheline_aligned;
 };
 
@@ -54,7 +63,7 @@ struct cpu {
 
 	/* The instruction window: see cpu_insn_begin(). */
 	u32 in_insn __cacheline_aligned; /* (atomic) */
-	u32 ipi_hold;			 /* (atomic) another CPU runs a handler in our stead */
+	u32 ipi_hold;			 /* (atomic) how many CPUs want to run a handler in our stead */
 	u32 ipi_owner_lock;		 /* (atomic) serialises initiators */
 };
 
@@ -70,11 +79,13 @@ static inline struct task *current_task(void)
 
 static inline void count_events(enum counter c, u64 n)
 {
-	this_cpu()->counters[c] += n;
+	u64 *counter = &this_cpu()->counters[c];
+
+	WRITE_ONCE(*counter, *counter + n); /* written here only; others may read the sum */
 }
 static inline void count_event(enum counter c)
 {
-	this_cpu()->counters[c]++;
+	count_events(c, 1);
 }
 
 /* The task stays on its CPU between the two: guards per-CPU data. Nests. native: nothing. */
@@ -88,14 +99,15 @@ static inline void preempt_enable(void)
 /* ---- machines and tasks -------------------------------------------------------------- */
 
 struct machine_config {
-	u32 tasks;	   /* how many tasks (and, natively, simulated CPUs) at the most */
-	u32 cpus;	   /* host CPUs to spread them over (native), or simulated CPUs (virtual) */
+	u32 tasks;	   /* how many at the most, 1..MMSIM_TASKS_MAX; natively each has a simulated CPU */
+	u32 cpus;	   /* host CPUs to spread them over (native; 0: all), or simulated CPUs (virtual) */
 	u64 memory_bytes;  /* simulated physical memory */
 	u32 content_words; /* 64-bit words of content kept per page: 1, or 8 in tests */
 	u64 seed;
 };
 
-/* NULL with errno set when the host has no memory for it. The caller owns it. */
+/* NULL with errno set: EINVAL for a task count out of range, else the host's reason. The caller
+ * owns it. */
 struct machine *machine_create(const struct machine_config *cfg);
 void machine_destroy(struct machine *m); /* no task may be inside */
 const struct machine_config *machine_config(const struct machine *m);
@@ -106,7 +118,8 @@ void machine_set_private(struct machine *m, void *p);
 
 /*
  * Make the calling host thread a task of the machine, with a CPU of its own, for set-up, tests and
- * single-threaded use, until machine_leave(). Costs are not part of any measurement.
+ * single-threaded use, until machine_leave(). Costs are not part of any measurement. Up to
+ * MMSIM_BOOT_CPUS host threads may be inside at once; a thread is inside one machine at a time.
  */
 void machine_enter(struct machine *m);
 void machine_leave(void);
@@ -121,6 +134,12 @@ int MUST_CHECK engine_run(struct machine *m, u32 tasks, void (*fn)(void *arg, u3
 
 /* A fatal signal: the task's killable waits return -EINTR from now on. Any context. */
 void task_kill(struct task *t);
+
+/* The sleep of one task, on which sleeping locks are built. task_park() returns after a
+ * task_unpark() that no earlier park consumed; it may also return for no reason, so callers loop.
+ * What was done before the unpark is visible after the park. */
+void task_park(void);
+void task_unpark(struct task *t);
 static inline bool task_killed(void)
 {
 	return READ_ONCE(current_task()->killed) != 0;
@@ -129,7 +148,7 @@ struct task *machine_task(struct machine *m, u32 index); /* NULL when it does no
 
 /* Sum of one counter over all CPUs; exact when no task runs. */
 u64 machine_counter(const struct machine *m, enum counter c);
-void machine_counters_reset(struct machine *m);
+void machine_counters_reset(struct machine *m); /* no task may run */
 u32 machine_cpu_count(const struct machine *m); /* CPUs that exist, for for_each loops */
 struct cpu *machine_cpu(const struct machine *m, u32 id);
 
@@ -150,7 +169,8 @@ void engine_cpu_time_ns(u64 *user_ns, u64 *system_ns);
 
 /*
  * One user instruction's memory access (TLB look-up, walk, load or store) is atomic with respect
- * to interrupts: it runs between these two. Nothing inside may block or fault into mm/.
+ * to interrupts: it runs between these two. Nothing inside may block or fault into mm/. State that
+ * an ipi_call_mask() function changes (a CPU's TLB) is touched by its own CPU only inside a window.
  * native: two plain stores and a load; the initiator of an IPI pays for both sides' ordering with
  * membarrier(2), which itself interrupts every CPU that runs this process.
  */

@@ -47,6 +47,8 @@ void lock_rank_acquire(const void *lock, enum lock_rank rank, bool nested, bool 
 void lock_rank_release(const void *lock, enum lock_rank rank);
 /* True if the current task holds `lock` (debug builds only: for assertions). */
 bool lock_rank_held(const void *lock);
+/* Release the books of a task that will not run again; it must hold nothing. */
+void lock_rank_task_exit(void);
 /* What the current task holds, outermost first, on stderr. */
 void lock_rank_dump_held(void);
 #else
@@ -58,6 +60,9 @@ static inline void lock_rank_acquire(const void *lock, enum lock_rank rank, bool
 static inline void lock_rank_release(const void *lock, enum lock_rank rank)
 {
 	(void)lock, (void)rank;
+}
+static inline void lock_rank_task_exit(void)
+{
 }
 #endif
 

@@ -12,7 +12,11 @@
 
 typedef u32 percpu_t; /* 0 is never a valid handle */
 
-/* size_bytes up to 32 KiB; align up to 64. Returns 0 when the area (MMSIM_PERCPU_AREA_BYTES) is full. */
+/* Address space reserved for each CPU's copy; host memory is used as it is touched. */
+#define MMSIM_PERCPU_AREA_BYTES (1u << 20)
+#define MMSIM_PERCPU_OBJECT_MAX_BYTES (32u << 10)
+
+/* size_bytes up to 32 KiB; align up to 64, and not above the size rounded up to a power of two. Returns 0 when the area (MMSIM_PERCPU_AREA_BYTES) is full. */
 percpu_t MUST_CHECK percpu_alloc(struct machine *m, u32 size_bytes, u32 align);
 void percpu_free(struct machine *m, percpu_t handle, u32 size_bytes);
 
@@ -34,12 +38,13 @@ void percpu_counter_flush(struct percpu_counter *c, s64 *local);
 
 static inline void percpu_counter_add(struct percpu_counter *c, s64 n)
 {
-	s64 *local;
+	s64 *local, sum;
 
 	preempt_disable();
 	local = this_cpu_ptr(c->local, s64);
-	*local += n;
-	if (unlikely(*local >= c->batch || *local <= -c->batch))
+	sum = *local + n; /* written by this CPU only; percpu_counter_sum() may read it */
+	WRITE_ONCE(*local, sum);
+	if (unlikely(sum >= c->batch || sum <= -c->batch))
 		percpu_counter_flush(c, local);
 	preempt_enable();
 }

@@ -17,12 +17,15 @@
  * Supplied by the engine's header (native: inline):
  *   struct rcu_head                        embed in an object that call_rcu() frees
  *   void rcu_read_lock(void), rcu_read_unlock(void)
+ *   bool rcu_read_lock_held(void)          the caller is inside a reader (for assertions)
  *   rcu_dereference(p)                     load a pointer that a writer may replace (consume/acquire)
  *   rcu_assign_pointer(p, v)               publish (release)
  */
 
-/* Run func(head) after every reader that is now inside has left. May be called with locks held.
- * Throttled: past a backlog the caller helps by yielding, so that a munmap storm stays bounded. */
+/* Run func(head) after every reader that is now inside has left, on a CPU of the engine's own. func
+ * takes no lock under which anybody calls sim_synchronize_rcu(), and does not sleep. May be called
+ * with locks held, or inside a reader. Throttled: past a backlog a caller that is not in a reader is
+ * held back, for a bounded time per call, so that a munmap storm stays bounded. */
 void sim_call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
 /* Wait for all readers / for all call-backs queued so far. May sleep; not inside a reader. */
 void sim_synchronize_rcu(void);

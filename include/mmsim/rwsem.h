@@ -20,10 +20,27 @@
 
 struct task;
 
+/* A task's place in the queue of optimistic spinners (sim/locks/osq.c). Lives in struct task. */
+struct osq_node {
+	struct osq_node *next, *prev; /* (atomic) */
+	u32 locked;		      /* (atomic) the turn is ours */
+};
+
+/* A task's place in an rwsem's wait list. Lives in struct task. */
+struct rwsem_waiter {
+	struct list_head link;		/* (wait_lock) empty when not queued */
+	struct rwsem_waiter *wake_next; /* chain of those that a waker has taken off the list */
+	struct task *task;
+	u64 handoff_ns;	  /* engine time from when it may demand to be next */
+	u32 granted;	  /* (atomic) a reader's lock was taken for it */
+	bool wants_write;
+	bool handoff_set; /* (wait_lock) the handoff bit was set for this waiter */
+};
+
 struct rwsem {
-	s64 count;	   /* (atomic) see rwsem.c for the bits */
-	struct task *owner; /* (atomic) the writer, a hint for spinners; NULL otherwise */
-	u64 osq_tail;	   /* (atomic) queue of optimistic spinners; see rwsem.c */
+	s64 count;		   /* (atomic) see rwsem.c for the bits */
+	u64 owner;		   /* (atomic) the writing task, a hint for spinners; see rwsem.c */
+	struct osq_node *osq_tail; /* (atomic) queue of optimistic spinners; see osq.c */
 	spinlock_t wait_lock;
 	struct list_head wait_list; /* (wait_lock) struct rwsem_waiter, FIFO */
 	u16 rank;
@@ -36,6 +53,10 @@ void down_read(struct rwsem *sem);
 int MUST_CHECK down_read_killable(struct rwsem *sem);
 bool MUST_CHECK down_read_trylock(struct rwsem *sem);
 void up_read(struct rwsem *sem);
+/* The read lock was taken by another task, or is left to another one to drop: as the plain ones,
+ * but outside the books of the debug build's lock order. */
+bool MUST_CHECK down_read_trylock_non_owner(struct rwsem *sem);
+void up_read_non_owner(struct rwsem *sem);
 
 void down_write(struct rwsem *sem);
 /* A second rwsem of the same rank (fork: the child's mmap_lock under the parent's). */

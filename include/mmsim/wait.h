@@ -26,6 +26,8 @@ static inline void wait_queue_init(struct wait_queue *wq)
  * caller checks its condition; sleep returns at once if a wake came after prepare. */
 u32 wait_prepare(struct wait_queue *wq);
 void wait_sleep(struct wait_queue *wq, u32 ticket);
+/* As wait_sleep(), but returns also when the task is or gets killed (task_kill()). */
+void wait_sleep_killable(struct wait_queue *wq, u32 ticket);
 void wait_finish(struct wait_queue *wq);
 
 void wake_up_one(struct wait_queue *wq);
@@ -53,7 +55,7 @@ void wake_up_all(struct wait_queue *wq);
 				if (task_killed())                                                 \
 					wait_ret_ = -EINTR;                                        \
 				else                                                               \
-					wait_sleep((wq), wait_ticket_);                            \
+					wait_sleep_killable((wq), wait_ticket_);                   \
 			}                                                                          \
 			wait_finish(wq);                                                           \
 			if (wait_ret_)                                                             \

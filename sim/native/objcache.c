@@ -1,0 +1,378 @@
+/*
+ * sim/native/objcache.c - caches of equal-sized objects: slabs, a depot, magazines per CPU
+ *
+ * Models       Linux's kmem_cache as the modelled kernel uses it; the structure is Bonwick's
+ *              magazines. Each CPU has two magazines of MAGAZINE_OBJECTS: the one in use, and a
+ *              spare that is full or empty, so that a CPU alternating around a boundary does not go
+ *              to the depot each time. The depot (one lock per cache) exchanges whole magazines.
+ *              Slabs come from a jemalloc arena of the cache's own and are cut once.
+ * Guarantee    The steady state takes no lock and allocates nothing. An object starts on its
+ *              alignment, and shares no cache line with another if it is larger than half a line.
+ *              Slab memory goes back to the host only in objcache_destroy(), for type-stable caches
+ *              after a grace period: that is what makes them type-stable.
+ * Sanitizers   (MMSIM_SANITIZED) no jemalloc; an object of a cache that is not type-stable is an
+ *              allocation of its own, so that use after free and overflow show.
+ * Lock order   depot_lock is a LEAF. The constructor runs under it, and takes no locks.
+ * Fails        NULL when the host has no memory.
+ */
+#include "sim/native/internal.h"
+
+#include <mmsim/objcache.h>
+
+#include <stdlib.h>
+#include <string.h>
+#ifndef MMSIM_SANITIZED
+#include <jemalloc/jemalloc.h>
+#endif
+
+#define MAGAZINE_OBJECTS 32
+#define SLAB_BYTES_MIN (64u << 10)
+#define SLAB_OBJECTS_MIN 8
+#define HOST_PAGE_BYTES 4096u
+
+struct magazine {
+	struct magazine *next; /* (depot_lock) */
+	u32 count;
+	void *objects[MAGAZINE_OBJECTS];
+};
+
+/* Per CPU; the CPU's own but for `live`, which others read. */
+struct cpu_cache {
+	struct magazine *loaded, *spare; /* NULL until first used */
+	s64 live;			 /* (atomic) allocated minus freed here */
+};
+
+struct slab {
+	struct slab *next;
+	char *mem;
+};
+
+struct objcache {
+	struct machine *machine;
+	char name[32];
+	u32 size_bytes, align, stride_bytes, slab_bytes;
+	u32 flags;
+	void (*ctor)(void *obj);
+	percpu_t cpu_caches;
+	unsigned int arena;
+
+	spinlock_t depot_lock __cacheline_aligned;
+	struct magazine *full, *empty; /* (depot_lock) */
+	struct slab *slabs;	       /* (depot_lock) the first one is being cut */
+	u32 slab_cut_bytes;	       /* (depot_lock) of the first slab */
+};
+
+/* ---- where slabs come from ----------------------------------------------------------------- */
+
+#ifdef MMSIM_SANITIZED
+static int arena_create(struct objcache *c)
+{
+	return 0;
+}
+
+static char *arena_alloc(struct objcache *c)
+{
+	return aligned_alloc(HOST_PAGE_BYTES, c->slab_bytes);
+}
+
+static void arena_free(struct objcache *c, char *mem)
+{
+	free(mem);
+}
+
+static void arena_destroy(struct objcache *c)
+{
+}
+
+static bool object_is_own_allocation(const struct objcache *c)
+{
+	return !(c->flags & OBJCACHE_TYPESAFE);
+}
+#else
+static int arena_create(struct objcache *c)
+{
+	size_t len = sizeof(c->arena);
+
+	return -mallctl("arenas.create", &c->arena, &len, NULL, 0);
+}
+
+static int arena_flags(const struct objcache *c)
+{
+	return MALLOCX_ARENA(c->arena) | MALLOCX_TCACHE_NONE | MALLOCX_ALIGN(HOST_PAGE_BYTES);
+}
+
+static char *arena_alloc(struct objcache *c)
+{
+	return mallocx(c->slab_bytes, arena_flags(c));
+}
+
+static void arena_free(struct objcache *c, char *mem)
+{
+	dallocx(mem, arena_flags(c));
+}
+
+static void arena_destroy(struct objcache *c)
+{
+	size_t mib[3], len = 3;
+
+	if (mallctlnametomib("arena.0.destroy", mib, &len))
+		return;
+	mib[1] = c->arena;
+	(void)mallctlbymib(mib, len, NULL, NULL, NULL, 0);
+}
+
+static bool object_is_own_allocation(const struct objcache *c)
+{
+	return false;
+}
+#endif
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static u32 natural_align(u32 size_bytes)
+{
+	u32 align = 8;
+
+	while (align < size_bytes && align < MMSIM_CACHE_LINE_BYTES)
+		align *= 2;
+	return align;
+}
+
+struct objcache *objcache_create(struct machine *m, const char *name, u32 size_bytes, u32 align,
+				 u32 flags, void (*ctor)(void *obj))
+{
+	struct objcache *c = aligned_alloc(MMSIM_CACHE_LINE_BYTES,
+					   ALIGN_UP(sizeof(*c), (size_t)MMSIM_CACHE_LINE_BYTES));
+
+	if (!c)
+		return NULL;
+	if (align == 0)
+		align = natural_align(size_bytes);
+	if (size_bytes == 0 || align > HOST_PAGE_BYTES || (align & (align - 1)))
+		MMSIM_BUG("objcache %s: %u bytes aligned to %u", name, size_bytes, align);
+	memset(c, 0, sizeof(*c));
+	c->machine = m;
+	strncpy(c->name, name, sizeof(c->name) - 1);
+	c->size_bytes = size_bytes;
+	c->align = max(align, (u32)sizeof(void *));
+	c->stride_bytes = ALIGN_UP(size_bytes, c->align);
+	c->slab_bytes = ALIGN_UP(max(SLAB_BYTES_MIN, c->stride_bytes * SLAB_OBJECTS_MIN),
+				 HOST_PAGE_BYTES);
+	c->flags = flags;
+	c->ctor = ctor;
+	spin_lock_init(&c->depot_lock, LOCK_RANK_LEAF);
+	c->cpu_caches = percpu_alloc(m, sizeof(struct cpu_cache), sizeof(void *));
+	if (!c->cpu_caches)
+		goto fail;
+	if (arena_create(c) == 0)
+		return c;
+	percpu_free(m, c->cpu_caches, sizeof(struct cpu_cache));
+fail:
+	free(c);
+	return NULL;
+}
+
+static struct cpu_cache *cpu_cache_of(const struct objcache *c, u32 cpu)
+{
+	return per_cpu_ptr(c->cpu_caches, struct cpu_cache, machine_cpu(c->machine, cpu));
+}
+
+u64 objcache_live(const struct objcache *c)
+{
+	s64 live = 0;
+
+	for (u32 i = 0; i < machine_cpu_count(c->machine); i++)
+		live += READ_ONCE(cpu_cache_of(c, i)->live);
+	return (u64)live;
+}
+
+static void free_magazines(struct magazine *mag)
+{
+	while (mag) {
+		struct magazine *next = mag->next;
+
+		free(mag);
+		mag = next;
+	}
+}
+
+void objcache_destroy(struct objcache *c)
+{
+	u64 live = objcache_live(c);
+
+	if (live)
+		MMSIM_BUG("objcache %s: %lld objects leaked", c->name, (long long)live);
+	if (c->flags & OBJCACHE_TYPESAFE)
+		sim_synchronize_rcu();
+	for (u32 i = 0; i < machine_cpu_count(c->machine); i++) {
+		struct cpu_cache *cc = cpu_cache_of(c, i);
+
+		free(cc->loaded);
+		free(cc->spare);
+	}
+	free_magazines(c->full);
+	free_magazines(c->empty);
+	for (struct slab *slab = c->slabs, *next; slab; slab = next) {
+		next = slab->next;
+		arena_free(c, slab->mem);
+		free(slab);
+	}
+	arena_destroy(c);
+	percpu_free(c->machine, c->cpu_caches, sizeof(struct cpu_cache));
+	free(c);
+}
+
+/* ---- the slow paths: depot and slabs ------------------------------------------------------- */
+
+/* depot_lock is held. False: no memory. */
+static bool new_slab(struct objcache *c)
+{
+	struct slab *slab = malloc(sizeof(*slab));
+
+	if (!slab)
+		return false;
+	slab->mem = arena_alloc(c);
+	if (!slab->mem) {
+		free(slab);
+		return false;
+	}
+	slab->next = c->slabs;
+	c->slabs = slab;
+	c->slab_cut_bytes = 0;
+	return true;
+}
+
+/* Cut fresh objects into mag, which is empty. depot_lock is held. */
+static void cut_objects(struct objcache *c, struct magazine *mag)
+{
+	while (mag->count < MAGAZINE_OBJECTS) {
+		char *obj;
+
+		if (!c->slabs || c->slab_cut_bytes + c->stride_bytes > c->slab_bytes) {
+			/* One new slab per refill is enough; none at all is no memory. */
+			if (mag->count || !new_slab(c))
+				return;
+		}
+		obj = c->slabs->mem + c->slab_cut_bytes;
+		c->slab_cut_bytes += c->stride_bytes;
+		if (c->ctor)
+			c->ctor(obj);
+		mag->objects[mag->count++] = obj;
+	}
+}
+
+/* Both magazines of a CPU exist from its first use on. */
+static bool have_magazines(struct cpu_cache *cc)
+{
+	if (!cc->loaded)
+		cc->loaded = calloc(1, sizeof(struct magazine));
+	if (!cc->spare)
+		cc->spare = calloc(1, sizeof(struct magazine));
+	return cc->loaded && cc->spare;
+}
+
+static void swap_magazines(struct cpu_cache *cc)
+{
+	struct magazine *mag = cc->loaded;
+
+	cc->loaded = cc->spare;
+	cc->spare = mag;
+}
+
+/* The loaded magazine is empty: get a fuller one. False: no memory. */
+static NOINLINE bool load_full(struct objcache *c, struct cpu_cache *cc)
+{
+	struct magazine *mag;
+
+	if (!have_magazines(cc))
+		return false;
+	if (cc->spare->count) {
+		swap_magazines(cc);
+		return true;
+	}
+	spin_lock(&c->depot_lock);
+	mag = c->full;
+	if (mag) {
+		c->full = mag->next;
+		cc->loaded->next = c->empty;
+		c->empty = cc->loaded;
+		cc->loaded = mag;
+	} else {
+		cut_objects(c, cc->loaded);
+	}
+	spin_unlock(&c->depot_lock);
+	return cc->loaded->count != 0;
+}
+
+/* The loaded magazine is full: get an empty one. */
+static NOINLINE void load_empty(struct objcache *c, struct cpu_cache *cc)
+{
+	struct magazine *mag;
+
+	if (!have_magazines(cc))
+		MMSIM_BUG("objcache %s: the host has no memory for a magazine", c->name);
+	if (cc->loaded->count < MAGAZINE_OBJECTS)
+		return;
+	if (!cc->spare->count) {
+		swap_magazines(cc);
+		return;
+	}
+	spin_lock(&c->depot_lock);
+	mag = c->empty;
+	if (mag)
+		c->empty = mag->next;
+	spin_unlock(&c->depot_lock);
+	if (!mag)
+		mag = calloc(1, sizeof(*mag));
+	if (!mag)
+		MMSIM_BUG("objcache %s: the host has no memory for a magazine", c->name);
+	spin_lock(&c->depot_lock);
+	cc->spare->next = c->full;
+	c->full = cc->spare;
+	spin_unlock(&c->depot_lock);
+	cc->spare = cc->loaded;
+	cc->loaded = mag;
+}
+
+/* ---- the fast paths ------------------------------------------------------------------------ */
+
+static void *alloc_own(struct objcache *c)
+{
+	void *obj = aligned_alloc(c->align, c->stride_bytes);
+
+	if (obj && c->ctor)
+		c->ctor(obj);
+	return obj;
+}
+
+void *objcache_alloc(struct objcache *c)
+{
+	struct cpu_cache *cc = this_cpu_ptr(c->cpu_caches, struct cpu_cache);
+	void *obj;
+
+	if (object_is_own_allocation(c)) {
+		obj = alloc_own(c);
+		if (!obj)
+			return NULL;
+	} else {
+		if (unlikely(!cc->loaded || !cc->loaded->count) && !load_full(c, cc))
+			return NULL;
+		obj = cc->loaded->objects[--cc->loaded->count];
+	}
+	WRITE_ONCE(cc->live, cc->live + 1);
+	return obj;
+}
+
+void objcache_free(struct objcache *c, void *obj)
+{
+	struct cpu_cache *cc = this_cpu_ptr(c->cpu_caches, struct cpu_cache);
+
+	WRITE_ONCE(cc->live, cc->live - 1);
+	if (object_is_own_allocation(c)) {
+		free(obj);
+		return;
+	}
+	if (unlikely(!cc->loaded || cc->loaded->count == MAGAZINE_OBJECTS))
+		load_empty(c, cc);
+	cc->loaded->objects[cc->loaded->count++] = obj;
+}

@@ -19,6 +19,7 @@ struct mm_machine {
 	struct memory memory;
 	struct objcache *mm_cache, *vma_cache /* type-stable */, *anon_vma_cache, *avc_cache, *node_cache;
 	u64 next_context_id;	/* (atomic) */
+	u64 next_shmem_ino;	/* (atomic) of shared anonymous memory */
 	void *tlbs;		/* arch: array of struct tlb, one per CPU */
 	void *filemap;		/* mm/filemap.c */
 };
@@ -58,7 +59,103 @@ void vma_destroy(struct vma *vma);
  * 0 or -errno. */
 int MUST_CHECK expand_downwards(struct vma *vma, u64 va);
 
+/* Put a new VMA into the tree (a preallocated store), link its file, attach it. */
+void vma_link(struct vma *vma);
+/* Split vma at addr, inside it: the new VMA is the part below (new_below) or above. vma keeps the
+ * other part. Does not look at max_map_count. 0 or -ENOMEM. */
+int MUST_CHECK vma_split(struct vma *vma, u64 addr, bool new_below);
+/* The file's list of mappings (i_mmap). Takes I_MMAP. */
+void vma_link_file(struct vma *vma);
+void vma_unlink_file(struct vma *vma);
+/* Lock what guards a VMA's boundaries besides mmap_lock: i_mmap_rwsem and the anon_vma's rwsem. */
+void vma_boundary_lock(struct vma *vma);
+void vma_boundary_unlock(struct vma *vma);
+
+static inline struct vma *vma_next(const struct mm *mm, const struct vma *vma)
+{
+	return vma_tree_find(&mm->vmas, vma->end, ~0ull);
+}
+static inline struct vma *vma_prev(const struct mm *mm, const struct vma *vma)
+{
+	return vma_tree_prev(&mm->vmas, vma->start);
+}
+/* [start, end) less the guard gap that a growing stack keeps below it. */
+static inline u64 vm_start_gap(const struct vma *vma)
+{
+	u64 gap = (u64)STACK_GUARD_GAP_PAGES << vma->mm->arch->page_shift;
+
+	if (!(vma->flags & VM_GROWSDOWN))
+		return vma->start;
+	return vma->start > gap ? vma->start - gap : 0;
+}
+
+/* ---- vma_merge.c: may a range join its neighbours? (docs/SEMANTICS.md) ---------------------- */
+
+struct vma_merge {
+	struct mm *mm;
+	struct vma *prev, *middle, *next; /* middle: the existing VMA that changes, or NULL */
+	u64 start, end, pgoff;
+	u64 flags;		/* as they will be */
+	struct file *file;
+	struct anon_vma *anon_vma;
+	struct vma *copied_from; /* mremap: where the new range's anon_vma comes from */
+	bool just_expand;	/* brk: grow prev, never join next */
+	bool nomem;		/* out: no merge, and for want of host memory */
+};
+/* A new range between prev and next (either may be NULL or not adjacent): the VMA that now
+ * covers it, or NULL. Neighbours of the range are looked up by the caller. */
+struct vma *vma_merge_new(struct vma_merge *vmg);
+/* A change of flags of [start, end) inside middle: the VMA that covers it after merging, or NULL. */
+struct vma *vma_merge_existing(struct vma_merge *vmg);
+/* Merge or split so that [start, end), inside vma, is one VMA of its own or part of a neighbour
+ * that has new_flags already. *error: 0 or -ENOMEM (then NULL). The caller sets the flags. */
+struct vma *MUST_CHECK vma_modify_flags(struct vma *prev, struct vma *vma, u64 start, u64 end,
+					u64 new_flags, int *error);
+
+/* ---- limits and accounting (vma.c) --------------------------------------------------------- */
+
+bool may_expand_vm(const struct mm *mm, u64 flags, u64 npages);
+bool mlock_future_ok(const struct mm *mm, u64 flags, u64 bytes);
+bool can_do_mlock(const struct mm *mm);
+void vm_stat_account(struct mm *mm, u64 flags, s64 npages);
+static inline bool vma_supports_mlock(const struct vma *vma)
+{
+	return !(vma->flags & VM_SPECIAL);
+}
+/* private, writable, reserved: what overcommit accounting counts */
+static inline bool accountable_mapping(u64 flags)
+{
+	return (flags & (VM_NORESERVE | VM_SHARED | VM_WRITE)) == VM_WRITE;
+}
+
+/* ---- mmap.c, munmap.c: the parts that other calls are made of -------------------------------- */
+
+/* Where a mapping goes (MAP_FIXED included): the address or -errno. */
+s64 get_unmapped_area(struct mm *mm, struct file *file, u64 addr, u64 len, u64 pgoff, u32 flags);
+
+/* VMAs taken out of the tree, whose pages are still mapped. */
+struct unmap_list {
+	struct vma *first, **tail;
+	u64 start, end;
+	u64 floor, ceiling; /* no VMA in [floor, ceiling) once they are gone; ceiling 0: no limit */
+	u32 count;
+};
+/* Split at the borders, take [start, end) out of the tree. Write lock held. 0 or -errno: nothing
+ * changed but splits. */
+int MUST_CHECK unmap_gather(struct mm *mm, u64 start, u64 end, struct unmap_list *list);
+/* Zap and free what was gathered. Write or read lock held (downgraded). */
+void unmap_finish(struct mm *mm, struct unmap_list *list);
+/* Both, under a write lock that the caller keeps. Checks alignment as munmap does. */
+int MUST_CHECK munmap_locked(struct mm *mm, u64 start, u64 len);
+/* Grow the break's VMA prev over [addr, addr + len), or make a new one. 0 or -errno. */
+int MUST_CHECK do_brk_flags(struct mm *mm, struct vma *prev, u64 addr, u64 len, u64 flags);
+/* mlock and mlockall of one VMA; *prev is maintained for merging. 0 or -errno. */
+
 /* ---- populate (mlock, MAP_POPULATE, MADV_POPULATE_*): fault the range in. No lock held. ------- */
 int mm_populate(struct mm *mm, u64 start, u64 len, bool ignore_errors);
+/* The same for MADV_POPULATE_READ/WRITE: fault every page for that access; 0 or -errno as madvise. */
+int mm_populate_rw(struct mm *mm, u64 start, u64 len, bool write);
+/* Inside one VMA, the caller holds the address-space lock in hold. 0 or -errno. */
+int populate_locked(struct mm_hold *hold, struct vma *vma, u64 start, u64 end);
 
 #endif

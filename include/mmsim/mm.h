@@ -32,6 +32,7 @@ struct mm_limits {
 	u64 data_bytes;		 /* RLIMIT_DATA */
 	u64 stack_bytes;	 /* RLIMIT_STACK */
 	u64 memlock_bytes;	 /* RLIMIT_MEMLOCK */
+	u64 mmap_min_addr;	 /* lowest address that mmap gives (root: 0) */
 	bool can_ipc_lock;	 /* CAP_IPC_LOCK: memlock_bytes does not apply */
 };
 extern const struct mm_limits mm_limits_default;
@@ -71,6 +72,7 @@ struct mm {
 	struct percpu_counter rss[RSS_KINDS];
 
 	struct cpumask cpus;		/* (a) CPUs whose TLB may hold our translations */
+	struct rcu_head rcu;		/* the structure outlives its last user by a grace period */
 };
 
 /* ---- the machine's mm subsystem --------------------------------------------------------- */

@@ -69,7 +69,7 @@ struct vma {
 	struct file *file;		/* (m,v) NULL: anonymous */
 	const char *name;		/* (m) special mapping's: "[vdso]"; else NULL */
 	struct list_head i_mmap_node;	/* (f) */
-	struct rcu_head *unused_rcu;
+	struct vma *unmap_next;		/* (m W) list of VMAs on their way out (munmap.c) */
 	bool attached;			/* (m,v) is in the tree; for assertions */
 
 	/* A line of its own, as in Linux: readers write it, and must not disturb the fields above. */
@@ -94,12 +94,15 @@ static inline bool vma_is_anonymous(const struct vma *vma)
  * store, never between.
  */
 struct vma_tree {
-	void *root;	      /* (RCU) see mm/vma/maple.c */
-	struct machine *machine;
-	struct objcache *nodes; /* node cache, shared by all trees of the machine */
-	void *prealloc;	      /* (m W) nodes set aside by vma_tree_prealloc() */
-	u32 prealloc_count;
-	u32 height;
+	void *root;		/* (RCU) node and level: mm/vma/maple.c; NULL: empty */
+	struct machine *machine; /* (c) */
+	struct objcache *nodes; /* (c) node cache, shared by all trees of the machine */
+
+	/* The writer's, on a line of their own: a fault reads the line above. */
+	void *prealloc __cacheline_aligned; /* (m W) nodes set aside by vma_tree_prealloc() */
+	u32 prealloc_count;	/* (m W) of these nodes */
+	u32 prealloc_stores;	/* (m W) stores that may still be made from them */
+	u32 height;		/* (m W) levels; 0: empty */
 };
 
 /* One node cache per machine; create in mm_machine_init(). */
@@ -111,7 +114,7 @@ void vma_tree_destroy(struct vma_tree *t);
 /* The VMA that contains addr, or NULL. */
 struct vma *vma_tree_load(const struct vma_tree *t, u64 addr);
 /* The VMA that contains addr, or the next one above it that starts at or below `last`; or NULL.
- * As Linux's find_vma() when last is ~0. */
+ * As Linux's find_vma() when last is ~0. NULL when addr is above last. */
 struct vma *vma_tree_find(const struct vma_tree *t, u64 addr, u64 last);
 /* The last VMA that ends at or below addr (its end <= addr), or NULL. */
 struct vma *vma_tree_prev(const struct vma_tree *t, u64 addr);
@@ -129,8 +132,8 @@ void vma_tree_store(struct vma_tree *t, u64 first, u64 last, struct vma *vma);
 /*
  * Gap search in [low, high): the start of the highest (top_down) or lowest empty range of
  * len_bytes that lies wholly inside, aligned to nothing but what the entries are. Returns false:
- * none. The stack guard gap is the caller's business: see unmapped_area() in mm/mmap.c, which
- * asks again below a VM_GROWSDOWN neighbour.
+ * none. Needs mmap_lock (any mode), RCU is not enough. The stack guard gap is the caller's
+ * business: see unmapped_area() in mm/mmap.c, which asks again below a VM_GROWSDOWN neighbour.
  */
 bool vma_tree_gap(const struct vma_tree *t, u64 low, u64 high, u64 len_bytes, bool top_down,
 		  u64 *start);

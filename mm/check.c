@@ -1,0 +1,104 @@
+/*
+ * mm/check.c - every invariant of an address space that can be checked at rest
+ *
+ * Called by tests and between phases; stops the program (MMSIM_BUG) at the first that is broken.
+ * Locks        mmap_lock for read; meaningful when no fault runs.
+ */
+#include <inttypes.h>
+
+#include "mm/internal.h"
+
+struct tally {
+	struct mm *mm;
+	const struct vma *vma;
+	u64 pages[RSS_KINDS];
+};
+
+static void check_anon_vma(const struct vma *vma)
+{
+	const struct anon_vma_chain *avc;
+	bool own = false;
+
+	list_for_each_entry (avc, &vma->anon_vma_chain, same_vma) {
+		if (avc->vma != vma)
+			MMSIM_BUG("vma %" PRIx64 ": a link of another VMA in its chain", vma->start);
+		own |= avc->anon_vma == vma->anon_vma;
+	}
+	if (vma->anon_vma && !own)
+		MMSIM_BUG("vma %" PRIx64 ": its anon_vma is not in its chain", vma->start);
+	if (!vma->anon_vma && !list_empty(&vma->anon_vma_chain))
+		MMSIM_BUG("vma %" PRIx64 ": links without an anon_vma", vma->start);
+	if (vma->anon_vma && !vma->anon_vma->num_active_vmas)
+		MMSIM_BUG("vma %" PRIx64 ": its anon_vma counts no active VMA", vma->start);
+}
+
+/* The page table must not allow more than the VMA. */
+static void check_entry(void *arg, u64 va, pte_t e, u32 level)
+{
+	struct tally *t = arg;
+	const struct mm *mm = t->mm;
+	const struct vma *vma = t->vma;
+	struct page *page = pfn_to_page(mm->memory, pte_pfn(mm->arch, e));
+
+	if (pte_has(mm->arch, e, PTE_WRITE) && !(vma->flags & VM_WRITE))
+		MMSIM_BUG("%" PRIx64 ": writable entry in a VMA that is not", va);
+	if (pte_has(mm->arch, e, PTE_EXEC) && !(vma->flags & VM_EXEC))
+		MMSIM_BUG("%" PRIx64 ": executable entry in a VMA that is not", va);
+	if (pte_has(mm->arch, e, PTE_SPECIAL))
+		return;
+	if (atomic_read(&page->refcount) < 1 || atomic_read(&page->mapcount) < 1)
+		MMSIM_BUG("%" PRIx64 ": maps a page with refcount %d, mapcount %d", va,
+			  atomic_read(&page->refcount), atomic_read(&page->mapcount));
+	if (pte_has(mm->arch, e, PTE_WRITE) && !(vma->flags & VM_SHARED) &&
+	    !(READ_ONCE(page->flags) & PAGE_ANON))
+		MMSIM_BUG("%" PRIx64 ": private mapping writes into the page cache", va);
+	t->pages[page_rss_kind(page)] += 1ull << (level_shift(mm->arch, level) - mm->arch->page_shift);
+}
+
+static void check_hole(void *arg, u64 va, pte_t e, u32 level)
+{
+	MMSIM_BUG("%" PRIx64 ": entry %" PRIx64 " where no VMA is", va, e);
+}
+
+void mm_check(struct mm *mm)
+{
+	u64 page_mask = arch_page_bytes(mm->arch) - 1, at = 0, locked = 0, total = 0;
+	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
+	struct tally tally = { .mm = mm };
+	const struct vma *vma;
+	u32 count = 0;
+
+	mmap_read_lock(mm, hold, MM_RANGE_ALL);
+	vma_tree_check(&mm->vmas);
+	vma_tree_for_each (&mm->vmas, vma) {
+		if (vma->start < at || vma->end <= vma->start || ((vma->start | vma->end) & page_mask))
+			MMSIM_BUG("vma [%" PRIx64 ", %" PRIx64 ") out of order or unaligned",
+				  vma->start, vma->end);
+		if (vma->mm != mm || !vma->attached)
+			MMSIM_BUG("vma %" PRIx64 ": in the tree, but not attached here", vma->start);
+		check_anon_vma(vma);
+		pgtable_visit(mm, at, vma->start, check_hole, NULL);
+		tally.vma = vma;
+		pgtable_visit(mm, vma->start, vma->end, check_entry, &tally);
+		at = vma->end;
+		count++;
+		total += vma_pages(vma, mm->arch->page_shift);
+		if (vma->flags & VM_LOCKED)
+			locked += vma_pages(vma, mm->arch->page_shift);
+	}
+	pgtable_visit(mm, at, mm->task_size, check_hole, NULL);
+	if (count != mm->map_count)
+		MMSIM_BUG("map_count is %u, but there are %u VMAs", mm->map_count, count);
+	if (total != mm->total_vm_pages)
+		MMSIM_BUG("total_vm is %" PRIu64 " pages, but VMAs have %" PRIu64, mm->total_vm_pages,
+			  total);
+	if (locked != mm->locked_vm_pages)
+		MMSIM_BUG("locked_vm is %" PRIu64 " pages, but VMAs have %" PRIu64,
+			  mm->locked_vm_pages, locked);
+	for (u32 i = 0; i < RSS_KINDS; i++)
+		if ((s64)tally.pages[i] != percpu_counter_sum(mm->machine, &mm->rss[i]))
+			MMSIM_BUG("rss counter %u is %lld, but %" PRIu64 " pages are mapped", i,
+				  (long long)percpu_counter_sum(mm->machine, &mm->rss[i]),
+				  tally.pages[i]);
+	mmap_read_unlock(hold);
+}

@@ -1,0 +1,218 @@
+/*
+ * mm/mm.c - life of an address space, and of a machine's mm subsystem
+ *
+ * Models       mm_alloc/mmget/mmput/exit_mmap of Linux.
+ * Leaves out   mm_count (lazy TLB references): a CPU that has an mm loaded keeps a user reference.
+ * Guarantee    After mm_machine_destroy() not a frame, VMA, anon_vma or tree node is left (each
+ *              cache checks itself and stops the program otherwise).
+ * Tests        every test, through its teardown
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mm/internal.h"
+
+/* Linux's percpu_counter_batch: RSS is off by at most this much per CPU. */
+#define RSS_BATCH_PAGES 32
+
+const struct mm_limits mm_limits_default = {
+	.max_map_count = DEFAULT_MAX_MAP_COUNT,
+	.address_space_bytes = ~0ull,
+	.data_bytes = ~0ull,
+	.stack_bytes = 8ull << 20,
+	.memlock_bytes = 8ull << 20,
+	.mmap_min_addr = MMAP_MIN_ADDR,
+	.can_ipc_lock = false,
+};
+
+/* Runs once per piece of type-stable memory: readers may look at the lock word at any time after. */
+static void vma_ctor(void *obj)
+{
+	memset(obj, 0, sizeof(struct vma));
+}
+
+static int create_caches(struct mm_machine *mmm, struct machine *m)
+{
+	mmm->mm_cache = objcache_create(m, "mm", sizeof(struct mm), MMSIM_CACHE_LINE_BYTES, 0, NULL);
+	mmm->vma_cache = objcache_create(m, "vma", sizeof(struct vma), MMSIM_CACHE_LINE_BYTES,
+					 OBJCACHE_TYPESAFE, vma_ctor);
+	mmm->anon_vma_cache = objcache_create(m, "anon_vma", sizeof(struct anon_vma),
+					      MMSIM_CACHE_LINE_BYTES, 0, NULL);
+	mmm->avc_cache = objcache_create(m, "anon_vma_chain", sizeof(struct anon_vma_chain),
+					 MMSIM_CACHE_LINE_BYTES, 0, NULL);
+	mmm->node_cache = vma_tree_cache_create(m);
+	return mmm->mm_cache && mmm->vma_cache && mmm->anon_vma_cache && mmm->avc_cache &&
+			       mmm->node_cache ?
+		       0 :
+		       -ENOMEM;
+}
+
+static void destroy_caches(struct mm_machine *mmm)
+{
+	struct objcache *all[] = { mmm->mm_cache, mmm->vma_cache, mmm->anon_vma_cache,
+				   mmm->avc_cache, mmm->node_cache };
+
+	for (u32 i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i])
+			objcache_destroy(all[i]);
+}
+
+int mm_machine_init(struct machine *m, const struct arch_desc *arch)
+{
+	struct mm_machine *mmm = calloc(1, sizeof(*mmm));
+	int err;
+
+	if (!mmm)
+		return -ENOMEM;
+	mmm->machine = m;
+	mmm->arch = arch;
+	mmm->next_context_id = 1;
+	mmm->next_shmem_ino = 1024;
+	machine_set_private(m, mmm);
+	err = create_caches(mmm, m);
+	if (err)
+		goto no_caches;
+	err = memory_init(m, arch->page_shift);
+	if (err)
+		goto no_caches;
+	err = tlb_machine_init(m, arch);
+	if (!err)
+		return 0;
+	memory_destroy(m);
+no_caches:
+	destroy_caches(mmm);
+	machine_set_private(m, NULL);
+	free(mmm);
+	return err;
+}
+
+void mm_machine_destroy(struct machine *m)
+{
+	struct mm_machine *mmm = mm_machine(m);
+
+	sim_rcu_barrier(); /* VMAs, tree nodes and tables still on their way out */
+	tlb_machine_destroy(m);
+	memory_destroy(m);
+	destroy_caches(mmm);
+	machine_set_private(m, NULL);
+	free(mmm);
+}
+
+struct mm *mm_create(struct machine *m, const struct arch_desc *arch,
+		     const struct mm_locking *locking)
+{
+	struct mm_machine *mmm = mm_machine(m);
+	struct mm *mm = objcache_alloc(mmm->mm_cache);
+	u32 ready = 0;
+
+	if (!mm)
+		return NULL;
+	memset(mm, 0, sizeof(*mm));
+	mm->machine = m;
+	mm->arch = arch;
+	mm->locking = locking;
+	mm->memory = &mmm->memory;
+	mm->mmm = mmm;
+	mm->task_size = arch->task_size;
+	mm->context_id = fetch_add(&mmm->next_context_id, 1);
+	mm->limits = mm_limits_default;
+	/* Room for the stack below the top, as without randomisation: 128 MiB and the guard gap. */
+	mm->mmap_base = ALIGN_DOWN(mm->task_size - (128ull << 20) -
+					   ((u64)STACK_GUARD_GAP_PAGES << arch->page_shift),
+				   arch_page_bytes(arch));
+	vma_tree_init(&mm->vmas, m, mmm->node_cache);
+	rwsem_init(&mm->mmap_lock, LOCK_RANK_MMAP);
+	wait_queue_init(&mm->vma_writer_wait);
+	spin_lock_init(&mm->page_table_lock, LOCK_RANK_PAGE_TABLE);
+	atomic_set(&mm->mm_users, 1);
+
+	while (ready < RSS_KINDS && !percpu_counter_init(m, &mm->rss[ready], RSS_BATCH_PAGES))
+		ready++;
+	if (ready == RSS_KINDS) {
+		mm->pgd_pfn = pgtable_create(mm);
+		if (mm->pgd_pfn != ~0ull)
+			return mm;
+	}
+	while (ready--)
+		percpu_counter_destroy(m, &mm->rss[ready]);
+	vma_tree_destroy(&mm->vmas);
+	objcache_free(mmm->mm_cache, mm);
+	return NULL;
+}
+
+void mm_get(struct mm *mm)
+{
+	atomic_inc(&mm->mm_users);
+}
+
+/*
+ * exit_mmap: nobody else uses it, but a straggling RCU reader may still look a VMA up (it will fail
+ * to lock it), so VMAs go the scheme's way out.
+ */
+static void unmap_everything(struct mm *mm)
+{
+	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
+	struct mmu_gather tlb;
+	struct vma *vma, *next;
+
+	mmap_write_lock(mm, hold, MM_RANGE_ALL);
+	vma_tree_prealloc_drop(&mm->vmas);
+	tlb_gather_mmu(&tlb, mm, true);
+	vma_tree_for_each (&mm->vmas, vma) {
+		vma_write_begin(vma);
+		pgtable_zap(&tlb, vma, vma->start, vma->end);
+	}
+	pgtable_free_range(&tlb, 0, mm->task_size, 0, 0);
+	tlb_finish_mmu(&tlb);
+
+	for (vma = vma_tree_find(&mm->vmas, 0, ~0ull); vma; vma = next) {
+		next = vma_next(mm, vma);
+		unlink_anon_vmas(vma);
+		vma_unlink_file(vma);
+		vma->attached = false;
+		mm->locking->vma_detached(vma);
+		vma_destroy(vma);
+	}
+	mmap_write_unlock(hold);
+}
+
+static void mm_free_rcu(struct rcu_head *head)
+{
+	struct mm *mm = container_of(head, struct mm, rcu);
+
+	objcache_free(mm->mmm->mm_cache, mm);
+}
+
+void mm_put(struct mm *mm)
+{
+	if (!atomic_dec_and_test(&mm->mm_users))
+		return;
+	lru_drain(mm->memory);
+	unmap_everything(mm);
+	vma_tree_destroy(&mm->vmas);
+	pgtable_destroy(mm);
+	for (u32 i = 0; i < RSS_KINDS; i++) {
+		s64 left = percpu_counter_sum(mm->machine, &mm->rss[i]);
+
+		if (left)
+			MMSIM_BUG("rss counter %u of an exiting mm is %lld, not 0", i, (long long)left);
+		percpu_counter_destroy(mm->machine, &mm->rss[i]);
+	}
+	/* A reader in another mm that met one of our VMAs just before it was recycled may still have to
+	 * wake a writer here (CVE-2025-38554): the structure stays for a grace period. */
+	sim_call_rcu(&mm->rcu, mm_free_rcu);
+}
+
+void mm_set_mmap_base(struct mm *mm, u64 base)
+{
+	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
+
+	mmap_write_lock(mm, hold, MM_RANGE_ALL);
+	mm->mmap_base = base;
+	mmap_write_unlock(hold);
+}
+
+s64 mm_rss_pages(struct mm *mm, enum rss_kind kind)
+{
+	return percpu_counter_sum(mm->machine, &mm->rss[kind]);
+}

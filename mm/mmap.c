@@ -1,0 +1,373 @@
+/*
+ * mm/mmap.c - mmap(): checks, address choice, and the new mapping
+ *
+ * Models       Linux 6.18 mm/mmap.c (do_mmap), mm/vma.c (mmap_region), the top-down search of
+ *              arch_get_unmapped_area_topdown, and thp_get_unmapped_area's 2 MiB alignment.
+ * Leaves out   hugetlbfs, MAP_DROPPABLE, MAP_SYNC, mseal. MAP_32BIT starts at its fixed base
+ *              (Linux adds up to 32 MiB at random).
+ * Locks        mmap_lock for write, over the whole space: the place is not known before.
+ * Tests        tests/unit/mm/test_syscalls.c, test_vma_cases.c, test_reference_model.c, tests/oracle
+ */
+#include "mm/internal.h"
+
+#define HUGE_BYTES (2ull << 20)
+/* What MAP_SHARED_VALIDATE accepts: the flags as old as MAP_SHARED. */
+#define KNOWN_MAP_FLAGS                                                                            \
+	(MAP_SHARED_VALIDATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE |        \
+	 MAP_UNINITIALIZED | MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE |           \
+	 MAP_NONBLOCK | MAP_STACK | MAP_32BIT)
+#define MAP_32BIT_START 0x40000000ull
+#define MAP_32BIT_END 0x80000000ull
+
+/* ---- where? ---------------------------------------------------------------------------------- */
+
+/*
+ * The highest (or lowest) gap in [low, high) that fits and leaves a stack above it its guard gap:
+ * the end of a gap below a VM_GROWSDOWN VMA is that much lower.
+ */
+static s64 unmapped_area(struct mm *mm, u64 low, u64 high, u64 len, bool top_down)
+{
+	u64 addr;
+
+	while (vma_tree_gap(&mm->vmas, low, high, len, top_down, &addr)) {
+		const struct vma *above = vma_tree_find(&mm->vmas, addr + len, ~0ull);
+
+		if (!above || vm_start_gap(above) >= addr + len)
+			return (s64)addr;
+		if (top_down) {
+			high = vm_start_gap(above);
+			if (high <= low || high - low < len)
+				break;
+		} else {
+			low = above->end;
+		}
+	}
+	return -ENOMEM;
+}
+
+/* Is [addr, addr + len) free, the guard gap of the next VMA respected? */
+static bool hint_is_free(struct mm *mm, u64 addr, u64 len)
+{
+	const struct vma *vma;
+
+	if (len > mm->task_size || addr > mm->task_size - len)
+		return false;
+	vma = vma_tree_find(&mm->vmas, addr, ~0ull);
+	return !vma || addr + len <= vm_start_gap(vma);
+}
+
+static s64 search_address(struct mm *mm, u64 addr, u64 len, u32 flags)
+{
+	u64 page_bytes = arch_page_bytes(mm->arch);
+	s64 found;
+
+	if (len > mm->task_size)
+		return -ENOMEM;
+	if (flags & MAP_FIXED)
+		return (s64)addr;
+	if (flags & MAP_32BIT) {
+		if (addr >= MAP_32BIT_START && addr + len <= MAP_32BIT_END && hint_is_free(mm, addr, len))
+			return (s64)addr;
+		return unmapped_area(mm, MAP_32BIT_START, MAP_32BIT_END, len, false);
+	}
+	addr = ALIGN_DOWN(addr, page_bytes);
+	if (addr && hint_is_free(mm, addr, len))
+		return (s64)addr;
+	found = unmapped_area(mm, page_bytes, mm->mmap_base, len, true);
+	if (found < 0) /* the top is full: bottom-up from a third of the space, as a last resort */
+		found = unmapped_area(mm, ALIGN_UP(mm->task_size / 3, page_bytes), mm->task_size, len,
+				      false);
+	return found;
+}
+
+/*
+ * Place it so that file offset and address agree modulo 2 MiB and a huge page fits. Searches for
+ * 2 MiB more than needed; 0: the block holds no whole huge page, or there is no such gap.
+ */
+static s64 search_huge_aligned(struct mm *mm, u64 addr, u64 len, u64 offset, u32 flags)
+{
+	u64 offset_end = offset + len, first_block = ALIGN_UP(offset, HUGE_BYTES), sub;
+	s64 found;
+
+	if (offset_end <= first_block || offset_end - first_block < HUGE_BYTES)
+		return 0;
+	if (len + HUGE_BYTES < len || offset + len + HUGE_BYTES < offset)
+		return 0;
+	found = search_address(mm, addr, len + HUGE_BYTES, flags);
+	if (found < 0)
+		return 0;
+	if ((u64)found == addr)
+		return found; /* the hint was good, and hints win over alignment */
+	sub = (offset - (u64)found) & (HUGE_BYTES - 1);
+	return sub ? found + (s64)sub : found + (s64)HUGE_BYTES;
+}
+
+static bool wants_huge_alignment(const struct file *file, u64 addr, u64 len, u32 flags)
+{
+	if (file)
+		return file->inode->kind == INODE_REGULAR;
+	/* shared anonymous memory is tmpfs's, which has huge=never */
+	return !(flags & MAP_SHARED) && !addr && !(len & (HUGE_BYTES - 1));
+}
+
+s64 get_unmapped_area(struct mm *mm, struct file *file, u64 addr, u64 len, u64 pgoff, u32 flags)
+{
+	u64 page_bytes = arch_page_bytes(mm->arch);
+	s64 found = 0;
+
+	if (len > mm->task_size)
+		return -ENOMEM;
+	if (wants_huge_alignment(file, addr, len, flags))
+		found = search_huge_aligned(mm, addr, len, file ? pgoff * page_bytes : 0, flags);
+	if (!found)
+		found = search_address(mm, addr, len, flags);
+	if (found < 0)
+		return found;
+	if ((u64)found > mm->task_size - len)
+		return -ENOMEM;
+	if ((u64)found < mm->limits.mmap_min_addr)
+		return -EPERM;
+	return (u64)found & (page_bytes - 1) ? -EINVAL : found;
+}
+
+/* ---- what? ------------------------------------------------------------------------------------- */
+
+struct mmap_request {
+	u64 addr, len; /* len page aligned */
+	u32 prot, flags;
+	struct file *file; /* NULL: anonymous */
+	u64 pgoff;
+	u64 vm_flags;
+};
+
+static int check_file(struct mmap_request *r)
+{
+	const struct file *file = r->file;
+
+	switch (r->flags & 0x0f) {
+	case MAP_SHARED_VALIDATE:
+		if (r->flags & ~(u32)KNOWN_MAP_FLAGS)
+			return -EOPNOTSUPP;
+		/* fall through */
+	case MAP_SHARED:
+		if ((r->prot & PROT_WRITE) && !file->writable)
+			return -EACCES;
+		r->vm_flags |= VM_SHARED | VM_MAYSHARE;
+		if (!file->writable)
+			r->vm_flags &= ~(u64)(VM_MAYWRITE | VM_SHARED);
+		break;
+	case MAP_PRIVATE:
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (!file->readable)
+		return -EACCES;
+	if (file->no_exec) {
+		if (r->vm_flags & VM_EXEC)
+			return -EPERM;
+		r->vm_flags &= ~(u64)VM_MAYEXEC;
+	}
+	if (r->vm_flags & VM_GROWSDOWN)
+		return -EINVAL;
+	if (file->inode->kind == INODE_DEVICE)
+		r->vm_flags |= VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP;
+	return 0;
+}
+
+static int check_anonymous(struct mmap_request *r, u8 page_shift)
+{
+	switch (r->flags & 0x0f) {
+	case MAP_SHARED:
+		if (r->vm_flags & VM_GROWSDOWN)
+			return -EINVAL;
+		r->pgoff = 0;
+		r->vm_flags |= VM_SHARED | VM_MAYSHARE;
+		return 0;
+	case MAP_PRIVATE:
+		r->pgoff = r->addr >> page_shift;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* Everything that can be refused before the address space is touched. Chooses r->addr. */
+static int prepare_request(struct mm *mm, struct mmap_request *r)
+{
+	u8 shift = mm->arch->page_shift;
+	s64 found;
+	int err;
+
+	if (mm->map_count > mm->limits.max_map_count)
+		return -ENOMEM;
+	r->vm_flags = vm_flags_from_prot(r->prot) | mm->def_flags | VM_MAYREAD | VM_MAYWRITE |
+		      VM_MAYEXEC;
+	if (r->flags & MAP_GROWSDOWN)
+		r->vm_flags |= VM_GROWSDOWN;
+	if (r->flags & MAP_LOCKED)
+		r->vm_flags |= VM_LOCKED;
+	if (r->flags & MAP_STACK)
+		r->vm_flags |= VM_NOHUGEPAGE;
+
+	found = get_unmapped_area(mm, r->file, r->addr, r->len, r->pgoff, r->flags);
+	if (found < 0)
+		return (int)found;
+	r->addr = (u64)found;
+	if ((r->flags & MAP_FIXED_NOREPLACE) &&
+	    vma_tree_find(&mm->vmas, r->addr, r->addr + r->len - 1))
+		return -EEXIST;
+	if ((r->flags & MAP_LOCKED) && !can_do_mlock(mm))
+		return -EPERM;
+	if (!mlock_future_ok(mm, r->vm_flags, r->len))
+		return -EAGAIN;
+	err = r->file ? check_file(r) : check_anonymous(r, shift);
+	if (!err && (r->flags & MAP_NORESERVE))
+		r->vm_flags |= VM_NORESERVE;
+	return err;
+}
+
+/* The pages that MAP_FIXED replaces do not count against the limits. */
+static u64 pages_mapped_in(const struct mm *mm, u64 start, u64 end)
+{
+	const struct vma *vma;
+	u64 bytes = 0;
+
+	vma_tree_for_each_range(&mm->vmas, vma, start, end)
+		bytes += min(vma->end, end) - max(vma->start, start);
+	return bytes >> mm->arch->page_shift;
+}
+
+/* The file of a new MAP_SHARED | MAP_ANONYMOUS mapping: one of its own, in the kernel's tmpfs. */
+static struct file *shmem_zero_setup(struct mm *mm, u64 len)
+{
+	struct inode *inode;
+	struct file *file;
+	/* A number for humans only: the file is reached by no name. */
+	u64 ino = fetch_add(&mm->mmm->next_shmem_ino, 1);
+
+	inode = inode_create(mm->machine, INODE_SHMEM, "/dev/zero (deleted)", 0, 1, ino, len);
+	if (!inode)
+		return NULL;
+	file = file_open(inode, true, true);
+	inode_put(inode);
+	return file;
+}
+
+static struct vma *new_vma(struct mm *mm, const struct mmap_request *r)
+{
+	struct vma *vma;
+
+	if (vma_tree_prealloc(&mm->vmas))
+		return NULL;
+	vma = vma_alloc(mm);
+	if (!vma)
+		return NULL;
+	vma->start = r->addr;
+	vma->end = r->addr + r->len;
+	vma->flags = r->vm_flags;
+	vma->pgoff = r->pgoff;
+	if (r->file) {
+		vma->file = r->file;
+		file_get(r->file);
+	} else if (r->vm_flags & VM_SHARED) {
+		vma->file = shmem_zero_setup(mm, r->len);
+		if (!vma->file) {
+			vma_destroy(vma);
+			return NULL;
+		}
+	}
+	vma_link(vma);
+	return vma;
+}
+
+static int mmap_region(struct mm *mm, struct mmap_request *r)
+{
+	u64 end = r->addr + r->len, npages = r->len >> mm->arch->page_shift;
+	struct unmap_list replaced;
+	struct vma *vma = NULL;
+	struct vma_merge vmg;
+	int err;
+
+	err = unmap_gather(mm, r->addr, end, &replaced);
+	if (err)
+		return err;
+	/* What is replaced goes at once: its pages must not be seen in the new mapping. */
+	unmap_finish(mm, &replaced);
+	if (accountable_mapping(r->vm_flags))
+		r->vm_flags |= VM_ACCOUNT;
+
+	if (r->file || !(r->vm_flags & VM_SHARED)) {
+		vmg = (struct vma_merge){ .mm = mm,
+					  .prev = vma_tree_prev(&mm->vmas, r->addr),
+					  .next = vma_tree_find(&mm->vmas, end, ~0ull),
+					  .start = r->addr,
+					  .end = end,
+					  .pgoff = r->pgoff,
+					  .flags = r->vm_flags,
+					  .file = r->file };
+		vma = vma_merge_new(&vmg);
+	}
+	if (!vma)
+		vma = new_vma(mm, r);
+	if (!vma)
+		return -ENOMEM;
+	vm_stat_account(mm, r->vm_flags, (s64)npages);
+	if (r->vm_flags & VM_LOCKED) {
+		if (vma_supports_mlock(vma))
+			mm->locked_vm_pages += npages;
+		else
+			vma->flags &= ~(u64)VM_LOCKED_MASK;
+	}
+	return 0;
+}
+
+s64 mm_mmap(struct mm *mm, u64 addr, u64 len, u32 prot, u32 flags, struct file *file, u64 offset)
+{
+	u64 page_bytes = arch_page_bytes(mm->arch), npages;
+	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
+	struct mmap_request r = { .prot = prot, .flags = flags, .file = file };
+	int err;
+
+	count_event(COUNTER_SYSCALL_MMAP);
+	if (offset & (page_bytes - 1))
+		return -EINVAL;
+	if (flags & MAP_ANONYMOUS)
+		r.file = NULL;
+	else if (!file)
+		return -EBADF;
+	if (!len)
+		return -EINVAL;
+	if (flags & MAP_FIXED_NOREPLACE)
+		r.flags |= MAP_FIXED;
+	if (!(r.flags & MAP_FIXED)) {
+		addr = ALIGN_DOWN(addr, page_bytes);
+		if (addr && addr < MMAP_MIN_ADDR)
+			addr = MMAP_MIN_ADDR;
+	}
+	r.addr = addr;
+	r.len = ALIGN_UP(len, page_bytes);
+	r.pgoff = offset >> mm->arch->page_shift;
+	npages = r.len >> mm->arch->page_shift;
+	if (!r.len)
+		return -ENOMEM;
+	if (r.pgoff + npages < r.pgoff)
+		return -EOVERFLOW;
+
+	if (mmap_write_lock_killable(mm, hold, MM_RANGE_ALL))
+		return -EINTR;
+	err = prepare_request(mm, &r);
+	if (!err && !may_expand_vm(mm, r.vm_flags, npages) &&
+	    (!(r.flags & MAP_FIXED) ||
+	     !may_expand_vm(mm, r.vm_flags,
+			    npages - pages_mapped_in(mm, r.addr, r.addr + r.len))))
+		err = -ENOMEM;
+	if (!err)
+		err = mmap_region(mm, &r);
+	mmap_write_unlock(hold);
+	if (err)
+		return err;
+	if ((r.vm_flags & VM_LOCKED) || (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
+		(void)mm_populate(mm, r.addr, r.len, true);
+	return (s64)r.addr;
+}

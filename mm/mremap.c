@@ -1,0 +1,361 @@
+/*
+ * mm/mremap.c - resizing and moving mappings
+ *
+ * Models       Linux 6.18 mm/mremap.c: same size, shrink, grow in place, move; MREMAP_FIXED,
+ *              MREMAP_DONTUNMAP, old_len 0 (a second mapping of a shared one), pure moves of
+ *              several VMAs at once (since 6.17).
+ * Guarantee    A page that is moved keeps its content; it is at one of the two places at any time.
+ * Locks        mmap_lock for write over the whole space; both VMAs write-begun over the move.
+ * Tests        tests/unit/mm/test_vma_cases.c, test_syscalls.c, test_reference_model.c, tests/oracle
+ */
+#include "mm/internal.h"
+
+struct remap {
+	struct mm *mm;
+	u64 addr, old_len, new_len, new_addr;
+	u32 flags;
+	struct vma *vma;
+	bool populate_growth;
+};
+
+static bool has_target(const struct remap *r)
+{
+	return (r->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) != 0;
+}
+
+/* What the arguments alone tell. */
+static int check_arguments(const struct remap *r)
+{
+	const struct mm *mm = r->mm;
+	u64 page_mask = arch_page_bytes(mm->arch) - 1;
+
+	if (r->flags & ~(u32)(MREMAP_FIXED | MREMAP_MAYMOVE | MREMAP_DONTUNMAP))
+		return -EINVAL;
+	if ((r->addr & page_mask) || !r->new_len || r->new_len > mm->task_size)
+		return -EINVAL;
+	if (!has_target(r))
+		return 0;
+	if (r->new_addr > mm->task_size - r->new_len || (r->new_addr & page_mask))
+		return -EINVAL;
+	if (!(r->flags & MREMAP_MAYMOVE))
+		return -EINVAL;
+	if ((r->flags & MREMAP_DONTUNMAP) && r->old_len != r->new_len)
+		return -EINVAL;
+	if (r->addr + r->old_len > r->new_addr && r->new_addr + r->new_len > r->addr)
+		return -EINVAL;
+	/* A move needs up to that many more VMAs for a moment. */
+	if ((u64)mm->map_count + 2 >= (u64)mm->limits.max_map_count - 3)
+		return -ENOMEM;
+	return 0;
+}
+
+/* What the VMA tells. */
+static int check_vma(struct remap *r)
+{
+	const struct vma *vma = r->vma;
+	const struct mm *mm = r->mm;
+	u64 within = r->old_len, pgoff, growth;
+
+	if (!vma)
+		return -EFAULT;
+	if (r->new_len <= r->old_len && !has_target(r))
+		return 0; /* nothing new is mapped */
+	if (!r->old_len && !(vma->flags & (VM_SHARED | VM_MAYSHARE)))
+		return -EINVAL;
+	if ((r->flags & MREMAP_DONTUNMAP) && (vma->flags & (VM_DONTEXPAND | VM_PFNMAP)))
+		return -EINVAL;
+	if (r->new_len < r->old_len)
+		within = r->new_len; /* the rest is unmapped, across VMAs if need be */
+	if (within > vma->end - r->addr)
+		return -EFAULT;
+	if (r->new_len == within)
+		return 0;
+
+	growth = r->new_len - r->old_len;
+	if (vma->flags & VM_LOCKED)
+		r->populate_growth = true;
+	pgoff = vma->pgoff + ((r->addr - vma->start) >> mm->arch->page_shift);
+	if (pgoff + (r->new_len >> mm->arch->page_shift) < pgoff)
+		return -EINVAL;
+	if (vma->flags & (VM_DONTEXPAND | VM_PFNMAP))
+		return -EFAULT;
+	if (!mlock_future_ok(mm, vma->flags, growth))
+		return -EAGAIN;
+	return may_expand_vm(mm, vma->flags, growth >> mm->arch->page_shift) ? 0 : -ENOMEM;
+}
+
+/* ---- growing in place ------------------------------------------------------------------------ */
+
+static bool can_grow_in_place(const struct remap *r, u64 growth)
+{
+	const struct vma *vma = r->vma;
+	u64 end = vma->end + growth;
+
+	if (vma->end - r->addr != r->old_len || end < vma->end || end > r->mm->task_size)
+		return false;
+	return !vma_tree_find(&r->mm->vmas, vma->end, end - 1);
+}
+
+static s64 grow_in_place(struct remap *r, u64 growth)
+{
+	struct mm *mm = r->mm;
+	struct vma *vma = r->vma;
+	u64 pages = growth >> mm->arch->page_shift;
+	struct vma_merge vmg = { .mm = mm,
+				 .prev = vma,
+				 .next = vma_next(mm, vma),
+				 .start = vma->end,
+				 .end = vma->end + growth,
+				 .pgoff = vma->pgoff + vma_pages(vma, mm->arch->page_shift),
+				 .flags = vma->flags,
+				 .file = vma->file,
+				 .anon_vma = vma->anon_vma };
+
+	if (!vma_merge_new(&vmg))
+		return -ENOMEM;
+	vm_stat_account(mm, vmg.flags, (s64)pages);
+	if (vmg.flags & VM_LOCKED)
+		mm->locked_vm_pages += pages;
+	return (s64)r->addr;
+}
+
+/* ---- moving ------------------------------------------------------------------------------------ */
+
+/* A VMA at the target that describes the same memory: by merging, or a new one. NULL: no memory. */
+static struct vma *copy_vma(struct remap *r)
+{
+	struct mm *mm = r->mm;
+	struct vma *vma = r->vma, *new;
+	u8 shift = mm->arch->page_shift;
+	struct vma_merge vmg = {
+		.mm = mm,
+		.prev = vma_tree_prev(&mm->vmas, r->new_addr),
+		.next = vma_tree_find(&mm->vmas, r->new_addr + r->new_len, ~0ull),
+		.start = r->new_addr,
+		.end = r->new_addr + r->new_len,
+		.pgoff = vma->pgoff + ((r->addr - vma->start) >> shift),
+		.flags = vma->flags,
+		.file = vma->file,
+		.anon_vma = vma->anon_vma,
+		.copied_from = vma,
+	};
+
+	/* Not faulted yet: nothing ties it to its old place, and it merges better at the new. */
+	if (vma_is_anonymous(vma) && !vma->anon_vma)
+		vmg.pgoff = r->new_addr >> shift;
+	if (!vma->name) {
+		u64 old_start = vma->start;
+
+		new = vma_merge_new(&vmg);
+		if (new) {
+			/* The source itself may have grown over the target, or been swallowed. */
+			if (old_start >= new->start && old_start < new->end)
+				r->vma = new;
+			return new;
+		}
+		if (vmg.nomem)
+			return NULL;
+	}
+	if (vma_tree_prealloc(&mm->vmas))
+		return NULL;
+	new = vma_dup(vma);
+	if (!new)
+		return NULL;
+	new->start = vmg.start;
+	new->end = vmg.end;
+	new->pgoff = vmg.pgoff;
+	if (anon_vma_clone(new, vma)) {
+		new->file = NULL;
+		vma_destroy(new);
+		return NULL;
+	}
+	if (new->file)
+		file_get(new->file);
+	vma_link(new);
+	return new;
+}
+
+/* MREMAP_DONTUNMAP: the old mapping stays, empty and unlocked. */
+static void leave_empty(struct remap *r, struct vma *new)
+{
+	struct vma *vma = r->vma;
+
+	vma_write_begin(vma);
+	vma->flags &= ~(u64)VM_LOCKED_MASK;
+	if (new != vma && vma->start == r->addr && vma->end == r->addr + r->old_len)
+		unlink_anon_vmas(vma);
+	vma_write_end(vma);
+}
+
+static s64 move_vma(struct remap *r)
+{
+	struct mm *mm = r->mm;
+	u64 flags = r->vma->flags, new_pages = r->new_len >> mm->arch->page_shift, moved;
+	struct vma *new;
+
+	if (mm->map_count >= mm->limits.max_map_count - 3)
+		return -ENOMEM;
+	new = copy_vma(r);
+	if (!new)
+		return -ENOMEM;
+	vma_write_begin(new);
+	if (new != r->vma)
+		vma_write_begin(r->vma);
+	moved = pgtable_move(r->vma, r->addr, new, r->new_addr, r->old_len);
+	if (moved < r->old_len) {
+		/* No memory for a table: take back what was moved, and drop the target. */
+		pgtable_move(new, r->new_addr, r->vma, r->addr, moved);
+		if (new != r->vma)
+			vma_write_end(r->vma);
+		vma_write_end(new);
+		vm_stat_account(mm, flags, (s64)new_pages);
+		if (flags & VM_LOCKED)
+			mm->locked_vm_pages += new_pages;
+		if (munmap_locked(mm, r->new_addr, r->new_len))
+			MMSIM_BUG("cannot drop the target of a failed mremap");
+		return -ENOMEM;
+	}
+	if (new != r->vma)
+		vma_write_end(r->vma);
+	vma_write_end(new);
+	vm_stat_account(mm, flags, (s64)new_pages);
+	if ((flags & VM_LOCKED) && !(r->flags & MREMAP_DONTUNMAP))
+		mm->locked_vm_pages += new_pages;
+
+	if (r->flags & MREMAP_DONTUNMAP) {
+		leave_empty(r, new);
+	} else if (r->old_len) {
+		/* A part in the middle of a VMA that cannot be split stays mapped, empty. */
+		(void)munmap_locked(mm, r->addr, r->old_len);
+	}
+	r->vma = NULL;
+	return (s64)r->new_addr;
+}
+
+static s64 choose_target(struct remap *r)
+{
+	const struct vma *vma = r->vma;
+	u64 pgoff = vma->pgoff + ((r->addr - vma->start) >> r->mm->arch->page_shift);
+	u32 flags = (r->flags & MREMAP_FIXED ? MAP_FIXED : 0) |
+		    (vma->flags & VM_MAYSHARE ? MAP_SHARED : 0);
+	s64 target = get_unmapped_area(r->mm, vma->file, has_target(r) ? r->new_addr : 0, r->new_len,
+				       pgoff, flags);
+
+	if (target >= 0)
+		r->new_addr = (u64)target;
+	return target < 0 ? target : 0;
+}
+
+/* To an address that the caller names, or wants besides the old one. */
+static s64 move_to_target(struct remap *r)
+{
+	struct mm *mm = r->mm;
+	s64 err;
+
+	if (r->flags & MREMAP_FIXED) {
+		err = munmap_locked(mm, r->new_addr, r->new_len);
+		if (err)
+			return err;
+		/* That may have split the VMA that is to be moved. */
+		r->vma = vma_tree_load(&mm->vmas, r->addr);
+		if (!r->vma)
+			return -EFAULT;
+	}
+	if (r->old_len > r->new_len) {
+		err = munmap_locked(mm, r->addr + r->new_len, r->old_len - r->new_len);
+		if (err)
+			return err;
+		r->old_len = r->new_len;
+		r->vma = vma_tree_load(&mm->vmas, r->addr);
+	}
+	if ((r->flags & MREMAP_DONTUNMAP) &&
+	    !may_expand_vm(mm, r->vma->flags, r->old_len >> mm->arch->page_shift))
+		return -ENOMEM;
+	err = choose_target(r);
+	return err ? err : move_vma(r);
+}
+
+/* A pure move of [addr, addr + len) to a fixed place: VMA by VMA, the holes between them kept. */
+static s64 move_range(struct remap *r)
+{
+	struct mm *mm = r->mm;
+	u64 start = r->addr, end = r->addr + r->old_len, target = r->new_addr, last_end = 0;
+	struct vma *vma = vma_tree_find(&mm->vmas, start, end - 1);
+	s64 first = -EFAULT;
+
+	if (!vma || vma->start > start)
+		return -EFAULT;
+	while (vma) {
+		u64 vma_end = vma->end;
+		s64 result;
+
+		r->vma = vma;
+		r->addr = max(vma->start, start);
+		r->old_len = r->new_len = min(vma_end, end) - r->addr;
+		r->new_addr = target + (last_end ? vma->start - last_end : 0);
+		result = check_vma(r);
+		if (!result)
+			result = move_to_target(r);
+		if (result < 0)
+			return result;
+		if (!last_end)
+			first = result;
+		last_end = vma_end;
+		target = (u64)result + r->new_len;
+		vma = vma_end < end ? vma_tree_find(&mm->vmas, vma_end, end - 1) : NULL;
+	}
+	return first;
+}
+
+static s64 remap_locked(struct remap *r)
+{
+	u64 growth = r->new_len - r->old_len;
+	s64 err;
+
+	if ((r->flags & MREMAP_FIXED) && r->old_len == r->new_len)
+		return move_range(r);
+	r->vma = vma_tree_load(&r->mm->vmas, r->addr);
+	err = check_vma(r);
+	if (err)
+		return err;
+	if (has_target(r))
+		return move_to_target(r);
+	if (r->old_len == r->new_len)
+		return (s64)r->addr;
+	if (r->old_len > r->new_len) {
+		err = munmap_locked(r->mm, r->addr + r->new_len, r->old_len - r->new_len);
+		return err ? err : (s64)r->addr;
+	}
+	if (can_grow_in_place(r, growth))
+		return grow_in_place(r, growth);
+	if (!(r->flags & MREMAP_MAYMOVE))
+		return -ENOMEM;
+	err = choose_target(r);
+	return err ? err : move_vma(r);
+}
+
+s64 mm_mremap(struct mm *mm, u64 addr, u64 old_len, u64 new_len, u32 flags, u64 new_addr)
+{
+	u64 page_bytes = arch_page_bytes(mm->arch);
+	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
+	struct remap r = { .mm = mm,
+			   .addr = addr,
+			   .old_len = ALIGN_UP(old_len, page_bytes),
+			   .new_len = ALIGN_UP(new_len, page_bytes),
+			   .new_addr = new_addr,
+			   .flags = flags };
+	u64 asked_old_len = r.old_len;
+	s64 result;
+
+	count_event(COUNTER_SYSCALL_MREMAP);
+	result = check_arguments(&r);
+	if (result)
+		return result;
+	if (mmap_write_lock_killable(mm, hold, MM_RANGE_ALL))
+		return -EINTR;
+	result = remap_locked(&r);
+	mmap_write_unlock(hold);
+	if (result >= 0 && r.populate_growth && r.new_len > asked_old_len)
+		(void)mm_populate(mm, (u64)result + asked_old_len, r.new_len - asked_old_len, true);
+	return result;
+}

@@ -1,0 +1,143 @@
+/*
+ * mm/munmap.c - taking VMAs out of an address space: munmap, and what MAP_FIXED replaces
+ *
+ * Models       Linux 6.18 mm/vma.c: gather (split at the borders, detach), clear from the tree,
+ *              downgrade to a read lock, zap, free page tables, free VMAs. Downgrade since 4.20.
+ * Guarantee    Once unmap_gather() returned, no fault can find the range; once unmap_finish()
+ *              returned, no TLB translates it and its frames are free.
+ * Locks        write lock over the range and its neighbours for gather; finish may run under read.
+ * Tests        tests/unit/mm/test_vma_cases.c, tests/scheme (faults against munmap)
+ */
+#include "mm/internal.h"
+
+/* Split so that [start, end) has no VMA across its borders. */
+static int split_borders(struct mm *mm, u64 start, u64 end)
+{
+	struct vma *vma = vma_tree_find(&mm->vmas, start, end - 1);
+
+	if (vma && vma->start < start) {
+		/* A hole in the middle makes one more VMA in the end; ends do not. */
+		if (end < vma->end && mm->map_count >= mm->limits.max_map_count)
+			return -ENOMEM;
+		if (vma_split(vma, start, true))
+			return -ENOMEM;
+	}
+	vma = vma_tree_load(&mm->vmas, end - 1);
+	if (vma && vma->end > end && vma_split(vma, end, false))
+		return -ENOMEM;
+	return 0;
+}
+
+int unmap_gather(struct mm *mm, u64 start, u64 end, struct unmap_list *list)
+{
+	const struct vma *prev, *next;
+	struct vma *vma;
+	int err;
+
+	*list = (struct unmap_list){ .tail = &list->first, .start = start, .end = end };
+	if (!vma_tree_find(&mm->vmas, start, end - 1))
+		return 0;
+	err = split_borders(mm, start, end);
+	if (!err)
+		err = vma_tree_prealloc(&mm->vmas);
+	if (err)
+		return err;
+
+	vma_tree_for_each_range(&mm->vmas, vma, start, end) {
+		vma_write_begin(vma);
+		*list->tail = vma;
+		list->tail = &vma->unmap_next;
+		list->count++;
+	}
+	*list->tail = NULL;
+	prev = vma_tree_prev(&mm->vmas, start);
+	next = vma_tree_find(&mm->vmas, end, ~0ull);
+	list->floor = prev ? prev->end : 0;
+	list->ceiling = next ? next->start : 0;
+	vma_tree_store(&mm->vmas, start, end - 1, NULL);
+
+	for (vma = list->first; vma; vma = vma->unmap_next) {
+		s64 npages = (s64)vma_pages(vma, mm->arch->page_shift);
+
+		vma->attached = false;
+		mm->locking->vma_detached(vma);
+		if (vma->flags & VM_LOCKED)
+			mm->locked_vm_pages -= (u64)npages;
+		vm_stat_account(mm, vma->flags, -npages);
+	}
+	mm->map_count -= list->count;
+	return 0;
+}
+
+void unmap_finish(struct mm *mm, struct unmap_list *list)
+{
+	struct mmu_gather tlb;
+	struct vma *vma, *next;
+
+	if (!list->first)
+		return;
+	lru_drain(mm->memory);
+	tlb_gather_mmu(&tlb, mm, false);
+	for (vma = list->first; vma; vma = vma->unmap_next)
+		pgtable_zap(&tlb, vma, vma->start, vma->end);
+	/* Links go before the page tables: nobody may find the mapping through file or anon_vma then. */
+	for (vma = list->first; vma; vma = vma->unmap_next) {
+		unlink_anon_vmas(vma);
+		vma_unlink_file(vma);
+	}
+	pgtable_free_range(&tlb, list->start, list->end, list->floor, list->ceiling);
+	tlb_finish_mmu(&tlb);
+	for (vma = list->first; vma; vma = next) {
+		next = vma->unmap_next;
+		vma_destroy(vma);
+	}
+}
+
+static int check_range(const struct mm *mm, u64 start, u64 len, u64 *end)
+{
+	u64 page_bytes = arch_page_bytes(mm->arch);
+
+	if ((start & (page_bytes - 1)) || start > mm->task_size || len > mm->task_size - start)
+		return -EINVAL;
+	*end = start + ALIGN_UP(len, page_bytes);
+	return *end == start ? -EINVAL : 0;
+}
+
+int munmap_locked(struct mm *mm, u64 start, u64 len)
+{
+	struct unmap_list list;
+	u64 end;
+	int err = check_range(mm, start, len, &end);
+
+	if (err)
+		return err;
+	err = unmap_gather(mm, start, end, &list);
+	if (!err)
+		unmap_finish(mm, &list);
+	return err;
+}
+
+int mm_munmap(struct mm *mm, u64 addr, u64 len)
+{
+	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
+	struct unmap_list list;
+	u64 end;
+	int err;
+
+	count_event(COUNTER_SYSCALL_MUNMAP);
+	err = check_range(mm, addr, len, &end);
+	if (err)
+		return err;
+	if (mmap_write_lock_killable(mm, hold, addr, end))
+		return -EINTR;
+	err = unmap_gather(mm, addr, end, &list);
+	if (err || !list.first) {
+		mmap_write_unlock(hold);
+		return err;
+	}
+	/* The range is empty for everybody: zapping needs only that nobody maps it anew meanwhile. */
+	mmap_write_downgrade(hold);
+	unmap_finish(mm, &list);
+	mmap_read_unlock(hold);
+	return 0;
+}

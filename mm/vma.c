@@ -1,0 +1,269 @@
+/*
+ * mm/vma.c - life of a VMA, splitting it, growing a stack, and the limits that all calls obey
+ *
+ * Models       Linux 6.18 mm/vma.c: vm_area_alloc/dup/free, __split_vma, expand_downwards,
+ *              may_expand_vm and friends. Merging is in vma_merge.c.
+ * Locks        Every function here needs the address-space lock for write over what it touches;
+ *              a VMA that readers may know is write-begun before its fields change.
+ * Failure      -ENOMEM from the host's allocator, before anything changed.
+ * Tests        tests/unit/mm/test_vma_cases.c, tests/oracle
+ */
+#include "mm/internal.h"
+
+static void vma_reset_links(struct vma *vma)
+{
+	list_init(&vma->anon_vma_chain);
+	list_init(&vma->i_mmap_node);
+	vma->unmap_next = NULL;
+	vma->attached = false;
+}
+
+struct vma *vma_alloc(struct mm *mm)
+{
+	struct vma *vma = objcache_alloc(mm->mmm->vma_cache);
+
+	if (!vma)
+		return NULL;
+	/* The memory may have been a VMA a moment ago: an RCU reader that still looks at it must see
+	 * either owner, never half a pointer. */
+	WRITE_ONCE(vma->mm, mm);
+	vma->start = 0;
+	vma->end = 0;
+	vma->flags = 0;
+	vma->pgoff = 0;
+	WRITE_ONCE(vma->anon_vma, NULL);
+	vma->file = NULL;
+	vma->name = NULL;
+	vma_reset_links(vma);
+	mm->locking->vma_init(vma);
+	return vma;
+}
+
+struct vma *vma_dup(struct vma *src)
+{
+	struct vma *vma = vma_alloc(src->mm);
+
+	if (!vma)
+		return NULL;
+	vma->start = src->start;
+	vma->end = src->end;
+	vma->flags = src->flags;
+	vma->pgoff = src->pgoff;
+	WRITE_ONCE(vma->anon_vma, src->anon_vma);
+	vma->file = src->file;
+	vma->name = src->name;
+	return vma;
+}
+
+void vma_destroy(struct vma *vma)
+{
+	if (vma->file)
+		file_put(vma->file);
+	MMSIM_BUG_ON(vma->attached);
+	MMSIM_BUG_ON(!list_empty(&vma->anon_vma_chain));
+	vma->mm->locking->vma_free(vma);
+}
+
+void vma_link_file(struct vma *vma)
+{
+	struct mapping *mapping;
+
+	if (!vma->file)
+		return;
+	mapping = &vma->file->inode->mapping;
+	down_write(&mapping->i_mmap_rwsem);
+	list_add_tail(&vma->i_mmap_node, &mapping->i_mmap);
+	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE))
+		mapping->writable_shared++;
+	up_write(&mapping->i_mmap_rwsem);
+}
+
+void vma_unlink_file(struct vma *vma)
+{
+	struct mapping *mapping;
+
+	if (!vma->file)
+		return;
+	mapping = &vma->file->inode->mapping;
+	down_write(&mapping->i_mmap_rwsem);
+	list_del_init(&vma->i_mmap_node);
+	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE))
+		mapping->writable_shared--;
+	up_write(&mapping->i_mmap_rwsem);
+}
+
+void vma_boundary_lock(struct vma *vma)
+{
+	if (vma->file)
+		down_write(&vma->file->inode->mapping.i_mmap_rwsem);
+	if (vma->anon_vma)
+		down_write(&vma->anon_vma->root->rwsem);
+}
+
+void vma_boundary_unlock(struct vma *vma)
+{
+	if (vma->anon_vma)
+		up_write(&vma->anon_vma->root->rwsem);
+	if (vma->file)
+		up_write(&vma->file->inode->mapping.i_mmap_rwsem);
+}
+
+void vma_link(struct vma *vma)
+{
+	struct mm *mm = vma->mm;
+
+	/* Write-begun until its creator drops the write lock: visible is not yet usable. */
+	vma_write_begin(vma);
+	vma_link_file(vma);
+	vma_tree_store(&mm->vmas, vma->start, vma->end - 1, vma);
+	vma->attached = true;
+	mm->map_count++;
+	mm->locking->vma_attached(vma);
+	vma_write_end(vma);
+}
+
+int vma_split(struct vma *vma, u64 addr, bool new_below)
+{
+	struct mm *mm = vma->mm;
+	struct vma *new;
+	u64 below_pages;
+
+	MMSIM_BUG_ON(addr <= vma->start || addr >= vma->end);
+	below_pages = (addr - vma->start) >> mm->arch->page_shift;
+	if (vma_tree_prealloc(&mm->vmas))
+		return -ENOMEM;
+	new = vma_dup(vma);
+	if (!new)
+		return -ENOMEM;
+	if (anon_vma_clone(new, vma)) {
+		new->file = NULL;
+		vma_destroy(new);
+		return -ENOMEM;
+	}
+	if (new->file)
+		file_get(new->file);
+
+	vma_write_begin(vma);
+	vma_boundary_lock(vma);
+	if (new_below) {
+		new->end = addr;
+		vma->start = addr;
+		vma->pgoff += below_pages;
+	} else {
+		new->start = addr;
+		new->pgoff += below_pages;
+		vma->end = addr;
+	}
+	vma_boundary_unlock(vma);
+	vma_link(new);
+	vma_write_end(vma);
+	count_event(COUNTER_VMA_SPLIT);
+	return 0;
+}
+
+/* ---- limits and accounting ------------------------------------------------------------------- */
+
+static bool is_data_mapping(u64 flags)
+{
+	return (flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) == VM_WRITE;
+}
+
+static bool is_stack_mapping(u64 flags)
+{
+	return (flags & VM_GROWSDOWN) != 0;
+}
+
+static bool is_exec_mapping(u64 flags)
+{
+	return (flags & (VM_EXEC | VM_WRITE | VM_GROWSDOWN)) == VM_EXEC;
+}
+
+bool may_expand_vm(const struct mm *mm, u64 flags, u64 npages)
+{
+	u8 shift = mm->arch->page_shift;
+
+	if (mm->total_vm_pages + npages > mm->limits.address_space_bytes >> shift)
+		return false;
+	return !is_data_mapping(flags) ||
+	       mm->data_vm_pages + npages <= mm->limits.data_bytes >> shift;
+}
+
+bool can_do_mlock(const struct mm *mm)
+{
+	return mm->limits.can_ipc_lock || mm->limits.memlock_bytes != 0;
+}
+
+bool mlock_future_ok(const struct mm *mm, u64 flags, u64 bytes)
+{
+	u8 shift = mm->arch->page_shift;
+
+	if (!(flags & VM_LOCKED) || mm->limits.can_ipc_lock)
+		return true;
+	return mm->locked_vm_pages + (bytes >> shift) <= mm->limits.memlock_bytes >> shift;
+}
+
+void vm_stat_account(struct mm *mm, u64 flags, s64 npages)
+{
+	mm->total_vm_pages += (u64)npages;
+	if (is_exec_mapping(flags))
+		mm->exec_vm_pages += (u64)npages;
+	else if (is_stack_mapping(flags))
+		mm->stack_vm_pages += (u64)npages;
+	else if (is_data_mapping(flags))
+		mm->data_vm_pages += (u64)npages;
+}
+
+/* ---- stack growth -------------------------------------------------------------------------- */
+
+static int stack_growth_allowed(const struct vma *vma, u64 va, u64 grow_pages)
+{
+	const struct mm *mm = vma->mm;
+	u64 gap = (u64)STACK_GUARD_GAP_PAGES << mm->arch->page_shift;
+	const struct vma *prev = vma_prev(mm, vma);
+
+	if (va < MMAP_MIN_ADDR)
+		return -EPERM;
+	if (prev && !(prev->flags & VM_GROWSDOWN) && (prev->flags & VM_ACCESS_FLAGS) &&
+	    va - prev->end < gap)
+		return -ENOMEM;
+	if (grow_pages > vma->pgoff || !may_expand_vm(mm, vma->flags, grow_pages))
+		return -ENOMEM;
+	if (vma->end - va > mm->limits.stack_bytes)
+		return -ENOMEM;
+	return mlock_future_ok(mm, vma->flags, grow_pages << mm->arch->page_shift) ? 0 : -ENOMEM;
+}
+
+int expand_downwards(struct vma *vma, u64 va)
+{
+	struct mm *mm = vma->mm;
+	const struct vma *prev;
+	u64 grow_pages;
+	int err;
+
+	if (!(vma->flags & VM_GROWSDOWN))
+		return -EFAULT;
+	va = ALIGN_DOWN(va, arch_page_bytes(mm->arch));
+	if (va >= vma->start)
+		return 0; /* another fault was faster */
+	prev = vma_prev(mm, vma);
+	if (prev && prev->end > va)
+		return -ENOMEM;
+	grow_pages = (vma->start - va) >> mm->arch->page_shift;
+	err = stack_growth_allowed(vma, va, grow_pages);
+	if (err)
+		return err;
+	if (vma_tree_prealloc(&mm->vmas) || anon_vma_prepare(vma))
+		return -ENOMEM;
+
+	vma_write_begin(vma);
+	vma_boundary_lock(vma);
+	vma->start = va;
+	vma->pgoff -= grow_pages;
+	vma_tree_store(&mm->vmas, vma->start, vma->end - 1, vma);
+	vma_boundary_unlock(vma);
+	vma_write_end(vma);
+	vm_stat_account(mm, vma->flags, (s64)grow_pages);
+	if (vma->flags & VM_LOCKED)
+		mm->locked_vm_pages += grow_pages;
+	return 0;
+}

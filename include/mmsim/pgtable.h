@@ -1,15 +1,18 @@
 /*
  * mmsim/pgtable.h - operations on the modelled page tables: descend, copy, move, protect, zap
  *
- * Locks: entries of a level-0 table are guarded by its table page's ptl (split page-table locks);
- * linking a new table under an upper level takes mm->page_table_lock. Entries that the MMU also
- * writes (Accessed, Dirty) are changed with atomic read-modify-writes. Table pages are freed by
- * mmu_gather after the TLBs are flushed, and after a grace period where walkers run under RCU.
+ * Locks: entries of a level-0 table are guarded by its table page's ptl (split page-table locks).
+ * Linking a table under a level-1 entry takes the ptl of the table that the entry is in, as Linux's
+ * split PMD locks do; under a higher one mm->page_table_lock. Both check again, because another CPU
+ * may have linked one. Entries that the MMU also writes (Accessed, Dirty) are changed with atomic
+ * read-modify-writes. Table pages are freed by mmu_gather after the TLBs are flushed and, because
+ * software may walk under RCU, after a grace period (sim_call_rcu).
  */
 #ifndef MMSIM_PGTABLE_H
 #define MMSIM_PGTABLE_H
 
 #include <mmsim/arch.h>
+#include <mmsim/atomic.h>
 #include <mmsim/page.h>
 #include <mmsim/spinlock.h>
 
@@ -29,15 +32,46 @@ pte_t *pgtable_lookup(struct mm *mm, u64 va, spinlock_t **ptl);
 /* As lookup, but allocates the missing levels. NULL: no simulated memory. Does not sleep. */
 pte_t *pgtable_alloc(struct mm *mm, u64 va, spinlock_t **ptl);
 
-/* The attributes a fresh entry of this VMA gets for its protection (without WRITE where a write
- * must be noticed first: private file pages, shared file pages that track dirty, zero page). */
+/*
+ * The attributes of a fresh, accessed, clean entry of this VMA: Linux's vm_page_prot. WRITE is in it
+ * only where a write needs no notice (shared memory, device mappings). Who adds it elsewhere: the
+ * fault handler, when it installs or upgrades the entry for a write to a VM_WRITE vma and the page
+ * is the mm's own (private) or has been told that it is going to be dirty (shared file); and
+ * pgtable_protect() where that has already happened. No READ, WRITE, EXEC: no USER either, so
+ * that the MMU refuses the access (PROT_NONE).
+ */
 u32 vma_pte_attrs(const struct vma *vma);
+/* Do writes to this shared mapping have to be noticed (Linux: vma_wants_writenotify)? */
+bool vma_wants_writenotify(const struct vma *vma);
 
-/* Install, change, clear an entry. ptl held. set needs an empty entry or a flush by the caller. */
-void pte_set(struct mm *mm, pte_t *pte, u64 va, pte_t e);
-pte_t pte_get(const pte_t *pte); /* READ_ONCE */
+/* Install, change, clear an entry. ptl held. set needs an empty entry or a flush by the caller;
+ * over an entry that the MMU may be changing use pte_get_and_clear() first, or pte_try_change(). */
+static inline pte_t pte_get(const pte_t *pte)
+{
+	return READ_ONCE(*pte);
+}
+
+static inline void pte_set(struct mm *mm, pte_t *pte, u64 va, pte_t e)
+{
+	(void)mm, (void)va;
+	/* Pairs with the acquire in the walker: whoever translates by this entry also sees the
+	 * contents that the page was given before it was mapped. */
+	smp_store_release(pte, e);
+}
+
+/* Replace *old by e unless the MMU changed it meanwhile: then false, and *old is what is there. */
+static inline bool pte_try_change(struct mm *mm, pte_t *pte, u64 va, pte_t *old, pte_t e)
+{
+	(void)mm, (void)va;
+	return try_cmpxchg(pte, old, e);
+}
+
 /* Atomically clear; returns what it was, with the MMU's last Accessed and Dirty. */
-pte_t pte_get_and_clear(struct mm *mm, pte_t *pte, u64 va);
+static inline pte_t pte_get_and_clear(struct mm *mm, pte_t *pte, u64 va)
+{
+	(void)mm, (void)va;
+	return xchg(pte, (pte_t)0);
+}
 
 /* fork: copy the entries of src (write-begun) for [src->start, src->end) into dst, write-protecting
  * private writable pages in both. The parent's TLBs are flushed by the caller when *flush becomes
@@ -52,22 +86,34 @@ void pgtable_protect(struct vma *vma, u64 start, u64 end);
 
 /*
  * Linux's mmu_gather: collects pages and tables whose mapping has been removed; the TLBs are
- * flushed before any of them is freed. Lives on the caller's stack; batches of pages come from
- * a per-task buffer (no allocation).
+ * flushed before any of them is freed. Lives on the caller's stack. The first few pages are kept
+ * in it, more in batches from a cache, as many as Linux keeps (about 10 000 pages) before it
+ * flushes in the middle; without host memory for a batch it flushes earlier. Do not sleep between
+ * tlb_gather_mmu() and tlb_finish_mmu() with a ptl held; otherwise no restrictions.
  */
-#define MMU_GATHER_BATCH 507
+#define MMU_GATHER_LOCAL_PAGES 8 /* Linux: MMU_GATHER_BUNDLE */
+#define MMU_GATHER_BATCHES 19	 /* Linux: 10000 / MAX_GATHER_BATCH */
+struct mmu_gather_batch {
+	struct mmu_gather_batch *next;
+	struct page **pages;	/* what follows it in memory, or mmu_gather.local_pages */
+	u32 count, max;
+};
 struct mmu_gather {
 	struct mm *mm;
-	u64 start, end;		/* what must be flushed; start > end: nothing yet */
-	u32 flushed_pages;
+	u64 start, end;		/* what must be flushed; start >= end: nothing yet */
 	bool freed_tables;
 	bool whole_mm;		/* exit: no other CPU uses it */
-	u32 count;
-	struct page **pages;	/* [MMU_GATHER_BATCH], the task's */
-	struct page *tables;	/* linked by lru.next, freed after the flush */
+	u32 batch_count;	/* beyond the local one */
+	struct page *tables;	/* by pt_next; freed after the flush and a grace period */
+	struct mmu_gather_batch *active;
+	struct mmu_gather_batch local;
+	struct page *local_pages[MMU_GATHER_LOCAL_PAGES];
 };
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm, bool whole_mm);
 void tlb_finish_mmu(struct mmu_gather *tlb);
+/* Free now the tables whose grace period is over; returns when all that were handed over before
+ * the call are free. Before leak checks. Context: a task, no lock, not inside an RCU reader. */
+void pgtable_drain_freed(struct machine *m);
 
 /* Remove the entries of [start, end), which lies inside vma. Holds: see zap's callers. Updates RSS,
  * map counts; the pages go to tlb. */

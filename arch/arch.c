@@ -1,0 +1,22 @@
+/*
+ * arch/arch.c - the architectures of this build
+ *
+ * Generic code never names one: it is handed an arch_desc, found here by the name that users give.
+ * Tests loop over arch_all, so that a new entry is tested by being listed.
+ */
+#include <string.h>
+
+#include <mmsim/arch.h>
+
+const struct arch_desc *const arch_all[] = {
+	&arch_x86_64,
+	NULL,
+};
+
+const struct arch_desc *arch_find(const char *name)
+{
+	for (u32 i = 0; arch_all[i]; i++)
+		if (!strcmp(arch_all[i]->name, name))
+			return arch_all[i];
+	return NULL;
+}

@@ -1,0 +1,74 @@
+/*
+ * mm/mmu_internal.h - what the page-table and TLB files share
+ */
+#ifndef MMSIM_MM_MMU_INTERNAL_H
+#define MMSIM_MM_MMU_INTERNAL_H
+
+#include "mm/internal.h"
+
+/* The MMU side of one machine. Constant after tlb_machine_init() but for `freed`. */
+struct mmu_machine {
+	struct machine *machine;
+	const struct arch_desc *arch;
+	const struct memory *memory;
+	struct objcache *tlb_cache;	/* struct tlb */
+	struct objcache *gather_cache;	/* struct mmu_gather_batch with its pages */
+	struct page *freed; /* (atomic) table pages by pt_next: their grace period is over */
+};
+
+static inline struct mmu_machine *mmu_machine(const struct machine *m)
+{
+	return mm_machine(m)->tlbs;
+}
+
+/* Bytes of a cached gather batch: a page, as in Linux. */
+#define MMU_GATHER_BATCH_BYTES 4096
+#define MMU_GATHER_BATCH_PAGES                                                                     \
+	((MMU_GATHER_BATCH_BYTES - sizeof(struct mmu_gather_batch)) / sizeof(struct page *))
+
+/* Is software's emptiness of freed tables worth a look at every entry? In debug builds. */
+#if defined(MMSIM_DEBUG_LOCKS) || defined(MMSIM_SANITIZED)
+#define MMU_PARANOID 1
+#else
+#define MMU_PARANOID 0
+#endif
+
+/*
+ * The stretch of [va, end) that starts at va and is served by one level-0 table: *pte is va's entry
+ * and *ptl its lock; or by none: *pte is NULL. Returns where the stretch ends.
+ */
+u64 pgtable_span(struct mm *mm, u64 va, u64 end, pte_t **pte, spinlock_t **ptl);
+
+/* The entry of `level` for va, or NULL where a table is missing and (alloc) cannot be had.
+ * *ptl: the lock of the table page that the entry is in. */
+pte_t *pgtable_entry(struct mm *mm, u64 va, u32 level, bool alloc, spinlock_t **ptl);
+
+/* A table page that nothing refers to any more goes back to the allocator. */
+void table_page_free(const struct memory *mem, struct page *page);
+/* Give back the tables whose grace period is over. */
+void tables_reap(struct mmu_machine *mmu);
+
+/* Does the range [start, end) of a gather need a flush? */
+static inline void gather_range(struct mmu_gather *tlb, u64 start, u64 end)
+{
+	if (start < tlb->start)
+		tlb->start = start;
+	if (end > tlb->end)
+		tlb->end = end;
+}
+/* Another batch for a full gather: false when it has to be flushed before the next page. */
+bool gather_more(struct mmu_gather *tlb);
+/* Flush the TLBs, then free what was gathered; the gather can be used on. No ptl held. */
+void gather_flush(struct mmu_gather *tlb);
+
+/* The page's entry has gone from the page table. true: the gather is full and must be flushed. */
+static inline bool gather_page(struct mmu_gather *tlb, struct page *page)
+{
+	struct mmu_gather_batch *batch = tlb->active;
+
+	batch->pages[batch->count++] = page;
+	return unlikely(batch->count == batch->max) && !gather_more(tlb);
+}
+void gather_table(struct mmu_gather *tlb, u64 pfn);
+
+#endif

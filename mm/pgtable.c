@@ -1,0 +1,229 @@
+/*
+ * mm/pgtable.c - the page-table tree: create, descend, grow, visit; entry attributes of a VMA
+ *
+ * Models       pgd_alloc(), pte_alloc() and their like. A table is one frame; its lock (ptl) is in its
+ *              struct page.
+ * Guarantee    A table is linked with release after it was zeroed and its ptl initialised: whoever
+ *              follows the link (with acquire) sees an empty, lockable table.
+ * Lock order   page_table_lock, or the ptl of a level-1 table, alone: pgtable_alloc() must be called
+ *              with neither held, nor a level-0 ptl.
+ * Fails        no frame: ~0 or NULL. A table that a dead process left to its grace period is taken
+ *              back first.
+ * Tests        tests/unit/mm/test_pgtable.c
+ */
+#include <string.h>
+
+#include "mm/mmu_internal.h"
+
+/* ---- table pages ------------------------------------------------------------------------ */
+
+static struct page *table_page_alloc(struct mm *mm)
+{
+	const struct memory *mem = mm->memory;
+	struct page *page = page_alloc(mem, 0);
+
+	if (unlikely(!page)) {
+		tables_reap(mmu_machine(mm->machine));
+		page = page_alloc(mem, 0);
+		if (!page)
+			return NULL;
+	}
+	memset(phys_to_virt(mem, page_to_pfn(mem, page)), 0, 1u << mem->page_shift);
+	spin_lock_init(&page->ptl, LOCK_RANK_PTE);
+	WRITE_ONCE(page->flags, PAGE_TABLE);
+	return page;
+}
+
+void table_page_free(const struct memory *mem, struct page *page)
+{
+	WRITE_ONCE(page->flags, 0u);
+	list_init(&page->lru);
+	page->mapping = NULL; /* lies over ptl and pt_rcu */
+	page->anon_vma = NULL;
+	page->index = 0;
+	page_put(mem, page);
+}
+
+u64 pgtable_create(struct mm *mm)
+{
+	const struct arch_desc *a = mm->arch;
+	struct page *page;
+
+	/* A table is one frame: a ppc64 radix root with 4 KiB pages would not fit. */
+	MMSIM_BUG_ON(8u << a->idx_bits[a->levels - 1] > arch_page_bytes(a));
+	page = table_page_alloc(mm);
+	if (!page)
+		return ~0ull;
+	count_event(COUNTER_PT_ALLOC);
+	(void)fetch_add_relaxed(&mm->table_pages, 1);
+	return page_to_pfn(mm->memory, page);
+}
+
+void pgtable_destroy(struct mm *mm)
+{
+	const struct arch_desc *a = mm->arch;
+	pte_t *table = phys_to_virt(mm->memory, mm->pgd_pfn);
+
+	for (u32 i = 0; i < 1u << a->idx_bits[a->levels - 1]; i++)
+		if (unlikely(READ_ONCE(table[i])))
+			MMSIM_BUG("page table of a dead mm not empty: top-level entry %u", i);
+	/* No CPU has it loaded and no task is in it: nobody can be walking. */
+	table_page_free(mm->memory, pfn_to_page(mm->memory, mm->pgd_pfn));
+	(void)fetch_add_relaxed(&mm->table_pages, -1);
+	count_event(COUNTER_PT_FREE);
+}
+
+/* ---- descent ---------------------------------------------------------------------------- */
+
+/* Link a new table under the empty entry *p of `level`, which lies in table page `in`. Returns the
+ * entry that is there now: ours, or another CPU's; 0: no memory. */
+static NOINLINE pte_t table_link(struct mm *mm, pte_t *p, u32 level, struct page *in)
+{
+	spinlock_t *lock = level == 1 ? &in->ptl : &mm->page_table_lock;
+	struct page *page = table_page_alloc(mm);
+	pte_t e;
+
+	if (!page)
+		return 0;
+	spin_lock(lock);
+	e = smp_load_acquire(p);
+	if (likely(!pte_present(mm->arch, e))) {
+		e = table_make(mm->arch, page_to_pfn(mm->memory, page), level);
+		/* Pairs with the acquire of whoever descends: see the file's head. */
+		smp_store_release(p, e);
+		page = NULL;
+	}
+	spin_unlock(lock);
+	if (unlikely(page)) {
+		table_page_free(mm->memory, page);
+		return e;
+	}
+	count_event(COUNTER_PT_ALLOC);
+	(void)fetch_add_relaxed(&mm->table_pages, 1);
+	return e;
+}
+
+pte_t *pgtable_entry(struct mm *mm, u64 va, u32 level, bool alloc, spinlock_t **ptl)
+{
+	const struct arch_desc *a = mm->arch;
+	const struct memory *mem = mm->memory;
+	u64 pfn = mm->pgd_pfn;
+
+	for (u32 at = a->levels - 1u; at > level; at--) {
+		pte_t *p = (pte_t *)phys_to_virt(mem, pfn) + level_index(a, va, at);
+		pte_t e = smp_load_acquire(p);
+
+		if (unlikely(!pte_present(a, e))) {
+			if (!alloc)
+				return NULL;
+			e = table_link(mm, p, at, pfn_to_page(mem, pfn));
+			if (!e)
+				return NULL;
+		}
+		pfn = table_pfn(a, e);
+	}
+	*ptl = &pfn_to_page(mem, pfn)->ptl;
+	return (pte_t *)phys_to_virt(mem, pfn) + level_index(a, va, level);
+}
+
+pte_t *pgtable_lookup(struct mm *mm, u64 va, spinlock_t **ptl)
+{
+	return pgtable_entry(mm, va, 0, false, ptl);
+}
+
+pte_t *pgtable_alloc(struct mm *mm, u64 va, spinlock_t **ptl)
+{
+	return pgtable_entry(mm, va, 0, true, ptl);
+}
+
+u64 pgtable_span(struct mm *mm, u64 va, u64 end, pte_t **pte, spinlock_t **ptl)
+{
+	const struct arch_desc *a = mm->arch;
+	const struct memory *mem = mm->memory;
+	u64 pfn = mm->pgd_pfn;
+	u32 level;
+
+	*pte = NULL;
+	for (level = a->levels - 1u; level > 0; level--) {
+		pte_t *p = (pte_t *)phys_to_virt(mem, pfn) + level_index(a, va, level);
+		pte_t e = smp_load_acquire(p);
+
+		if (!pte_present(a, e))
+			break;
+		pfn = table_pfn(a, e);
+	}
+	if (level == 0) {
+		*ptl = &pfn_to_page(mem, pfn)->ptl;
+		*pte = (pte_t *)phys_to_virt(mem, pfn) + level_index(a, va, 0);
+		level = 1; /* what one level-1 entry covers */
+	}
+	va |= level_bytes(a, level) - 1;
+	return va < end - 1 ? va + 1 : end;
+}
+
+/* ---- what a VMA's entries look like -------------------------------------------------------- */
+
+bool vma_wants_writenotify(const struct vma *vma)
+{
+	if ((vma->flags & (VM_SHARED | VM_WRITE)) != (VM_SHARED | VM_WRITE))
+		return false;
+	if (vma->flags & (VM_PFNMAP | VM_IO) || !vma->file)
+		return false;
+	/* A file system must know of the first write since the last write-back. Memory files
+	 * have no write-back: their first touch may map them writable at once. */
+	return vma->file->inode->kind == INODE_REGULAR || vma->file->inode->kind == INODE_NO_HUGE;
+}
+
+u32 vma_pte_attrs(const struct vma *vma)
+{
+	u32 attrs = PTE_ACCESSED;
+
+	if (vma->flags & (VM_READ | VM_WRITE))
+		attrs |= PTE_USER | PTE_READ; /* no MMU here has write without read */
+	if (vma->flags & VM_EXEC)
+		attrs |= PTE_USER | PTE_EXEC;
+	if ((vma->flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE) &&
+	    !vma_wants_writenotify(vma))
+		attrs |= PTE_WRITE;
+	return attrs;
+}
+
+/* ---- visiting --------------------------------------------------------------------------- */
+
+struct visit {
+	const struct arch_desc *arch;
+	const struct memory *mem;
+	void (*fn)(void *arg, u64 va, pte_t e, u32 level);
+	void *arg;
+};
+
+static void visit_table(const struct visit *v, u64 pfn, u32 level, u64 start, u64 last)
+{
+	const pte_t *table = phys_to_virt(v->mem, pfn);
+	u64 span = level_bytes(v->arch, level);
+
+	for (u64 va = start;; va = ALIGN_DOWN(va, span) + span) {
+		pte_t e = smp_load_acquire(&table[level_index(v->arch, va, level)]);
+		u64 stop = va | (span - 1);
+
+		if (pte_present(v->arch, e)) {
+			if (entry_is_leaf(v->arch, e, level))
+				v->fn(v->arg, ALIGN_DOWN(va, span), e, level);
+			else
+				visit_table(v, table_pfn(v->arch, e), level - 1, va,
+					    min(stop, last));
+		}
+		if (stop >= last)
+			return;
+	}
+}
+
+void pgtable_visit(struct mm *mm, u64 start, u64 end,
+		   void (*fn)(void *arg, u64 va, pte_t e, u32 level), void *arg)
+{
+	struct visit v = { .arch = mm->arch, .mem = mm->memory, .fn = fn, .arg = arg };
+
+	end = min(end, mm->arch->task_size);
+	if (start < end)
+		visit_table(&v, mm->pgd_pfn, mm->arch->levels - 1u, start, end - 1);
+}

@@ -1,0 +1,125 @@
+/*
+ * mm/pgtable_change.c - entries that stay where they are and change: mprotect, MADV_FREE
+ *
+ * Models       change_protection() and madvise_free_pte_range() of Linux.
+ * Locks        each level-0 table's ptl in turn. Callers: mprotect holds the address-space lock for
+ *              write and has write-begun the VMA; MADV_FREE holds it for read at least.
+ * Guarantee    On return no CPU translates by an older entry that allowed more than the new one.
+ * Tests        tests/unit/mm/test_pgtable.c
+ */
+#include "mm/mmu_internal.h"
+
+/* What mprotect rules; the rest of an entry is kept. */
+#define PROT_ATTRS (PTE_WRITE | PTE_USER | PTE_EXEC | PTE_READ)
+
+/* Linux's can_change_pte_writable(): has what a write fault would do already been done? */
+static bool write_needs_no_fault(const struct vma *vma, const struct page *page, u32 attrs)
+{
+	if (!(vma->flags & VM_WRITE))
+		return false;
+	if (vma->flags & VM_SHARED)
+		return (attrs & PTE_DIRTY) != 0;
+	return page && (READ_ONCE(page->flags) & PAGE_ANON_EXCLUSIVE);
+}
+
+/* ptl held. True: an older translation allows what the new entry forbids. */
+static bool protect_entry(struct vma *vma, pte_t *pte, u64 va, u32 prot)
+{
+	struct mm *mm = vma->mm;
+	const struct arch_desc *a = mm->arch;
+	const struct page *page = NULL;
+	pte_t e = READ_ONCE(*pte), new_e;
+	u32 old, now;
+
+	if (!pte_present(a, e))
+		return false;
+	/* Taken out while it changes, as ptep_modify_prot_start() does: the MMU cannot write to it,
+	 * and whoever faults on the hole waits for our locks. */
+	e = pte_get_and_clear(mm, pte, va);
+	old = pte_attrs(a, e);
+	if (!(old & PTE_SPECIAL))
+		page = pfn_to_page(mm->memory, pte_pfn(a, e));
+	if (write_needs_no_fault(vma, page, old))
+		prot |= PTE_WRITE;
+	new_e = pte_set_attrs(a, pte_clear_attrs(a, e, PROT_ATTRS & ~prot), prot);
+	pte_set(mm, pte, va, new_e);
+	now = pte_attrs(a, new_e);
+	return (old & ~now & PROT_ATTRS) != 0;
+}
+
+void pgtable_protect(struct vma *vma, u64 start, u64 end)
+{
+	struct mm *mm = vma->mm;
+	u64 step = arch_page_bytes(mm->arch), first = ~0ull, last = 0, stop;
+	u32 prot = vma_pte_attrs(vma) & PROT_ATTRS;
+
+	for (u64 va = start; va < end; va = stop) {
+		spinlock_t *ptl;
+		pte_t *pte;
+
+		stop = pgtable_span(mm, va, end, &pte, &ptl);
+		if (!pte)
+			continue;
+		spin_lock(ptl);
+		for (; va < stop; va += step, pte++)
+			if (protect_entry(vma, pte, va, prot)) {
+				first = min(first, va);
+				last = va + step;
+			}
+		spin_unlock(ptl);
+	}
+	/* After the ptl: the address-space lock keeps everybody who could use the difference out
+	 * (Linux flushes a whole mprotect at its end too). */
+	if (first < last)
+		tlb_flush_range(mm, first, last, false);
+}
+
+/* ---- MADV_FREE ------------------------------------------------------------------------------ */
+
+/* ptl held. True: the entry was cleaned, and must be flushed so that the next write shows. */
+static bool free_entry(struct mm *mm, pte_t *pte, u64 va)
+{
+	const struct arch_desc *a = mm->arch;
+	pte_t e = READ_ONCE(*pte), new_e;
+	struct page *page;
+
+	if (!pte_present(a, e) || pte_has(a, e, PTE_SPECIAL))
+		return false;
+	page = pfn_to_page(mm->memory, pte_pfn(a, e));
+	/* Somebody else's memory too: not ours to drop. */
+	if (!(READ_ONCE(page->flags) & PAGE_ANON) || atomic_read(&page->mapcount) != 1)
+		return false;
+	/* Lazily freeable: a clean anonymous page that is not backed by swap. A write before
+	 * reclaim finds it sets Dirty in the entry, and it stays. */
+	(void)fetch_and_relaxed(&page->flags, ~(u32)(PAGE_SWAPBACKED | PAGE_DIRTY | PAGE_REFERENCED));
+	if (!(pte_attrs(a, e) & (PTE_ACCESSED | PTE_DIRTY)))
+		return false;
+	do {
+		new_e = pte_clear_attrs(a, e, PTE_ACCESSED | PTE_DIRTY);
+	} while (!pte_try_change(mm, pte, va, &e, new_e));
+	return true;
+}
+
+void pgtable_madvise_free(struct vma *vma, u64 start, u64 end)
+{
+	struct mm *mm = vma->mm;
+	u64 step = arch_page_bytes(mm->arch), first = ~0ull, last = 0, stop;
+
+	for (u64 va = start; va < end; va = stop) {
+		spinlock_t *ptl;
+		pte_t *pte;
+
+		stop = pgtable_span(mm, va, end, &pte, &ptl);
+		if (!pte)
+			continue;
+		spin_lock(ptl);
+		for (; va < stop; va += step, pte++)
+			if (free_entry(mm, pte, va)) {
+				first = min(first, va);
+				last = va + step;
+			}
+		spin_unlock(ptl);
+	}
+	if (first < last)
+		tlb_flush_range(mm, first, last, false);
+}

@@ -1,0 +1,208 @@
+/*
+ * mm/pgtable_copy.c - page tables at fork and mremap: copy entries, move entries
+ *
+ * Models       copy_page_range() and move_page_tables() of Linux.
+ * Locks        fork: both mms' address-space locks for write, src write-begun. Per table: dst's ptl,
+ *              then src's, nested. mremap: the lock for write, both VMAs write-begun. Per table: the
+ *              old ptl, then the new one, nested (lock_rank.h: LOCK_RANK_PTE).
+ * Guarantee    The MMU may set Accessed and Dirty in the old entries at any moment: they are only
+ *              changed by read-modify-writes, so that nothing it sets is lost.
+ * Leaves out   pages pinned by a driver, which Linux copies at fork.
+ * Tests        tests/unit/mm/test_pgtable.c
+ */
+#include "mm/mmu_internal.h"
+
+/* ---- fork --------------------------------------------------------------------------------- */
+
+/* Linux's vma_needs_copy(): what the child can fault in again from the file is not copied. */
+static bool vma_needs_copy(const struct vma *src)
+{
+	return src->flags & (VM_PFNMAP | VM_MIXEDMAP) || src->anon_vma;
+}
+
+/* Take the right to write out of a live entry; returns what it is then. */
+static pte_t write_protect(struct mm *mm, pte_t *pte, u64 va, pte_t e)
+{
+	pte_t new_e;
+
+	do {
+		new_e = pte_clear_attrs(mm->arch, e, PTE_WRITE);
+	} while (!pte_try_change(mm, pte, va, &e, new_e));
+	return new_e;
+}
+
+/* One more mapping, now shared. The source's ptl guards the change from exclusive. */
+static void page_dup_map(struct page *page)
+{
+	page_get(page);
+	atomic_inc(&page->mapcount);
+	if (READ_ONCE(page->flags) & PAGE_ANON_EXCLUSIVE)
+		(void)fetch_and_relaxed(&page->flags, ~(u32)PAGE_ANON_EXCLUSIVE);
+}
+
+struct copy {
+	struct mm *dst, *src;
+	bool cow, shared, *flush;
+	s64 rss[RSS_KINDS];
+};
+
+/* Both ptls held. */
+static void copy_entries(struct copy *c, pte_t *to, pte_t *from, u64 va, u64 end)
+{
+	const struct arch_desc *a = c->src->arch;
+	u64 step = arch_page_bytes(a);
+
+	for (; va < end; va += step, to++, from++) {
+		pte_t e = READ_ONCE(*from);
+
+		if (!pte_present(a, e))
+			continue;
+		if (!pte_has(a, e, PTE_SPECIAL)) {
+			struct page *page = pfn_to_page(c->src->memory, pte_pfn(a, e));
+
+			page_dup_map(page);
+			c->rss[page_rss_kind(page)]++;
+		}
+		if (c->cow && pte_has(a, e, PTE_WRITE)) {
+			e = write_protect(c->src, from, va, e);
+			*c->flush = true;
+		}
+		if (c->shared)
+			e = pte_clear_attrs(a, e, PTE_DIRTY);
+		pte_set(c->dst, to, va, pte_clear_attrs(a, e, PTE_ACCESSED));
+	}
+}
+
+int pgtable_copy(struct vma *dst, struct vma *src, bool *flush)
+{
+	struct copy c = {
+		.dst = dst->mm,
+		.src = src->mm,
+		.cow = (src->flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE,
+		.shared = (src->flags & VM_SHARED) != 0,
+		.flush = flush,
+	};
+	int error = 0;
+	u64 next;
+
+	if (!vma_needs_copy(src))
+		return 0;
+	for (u64 va = src->start; va < src->end; va = next) {
+		spinlock_t *src_ptl, *dst_ptl;
+		pte_t *from, *to;
+
+		next = pgtable_span(c.src, va, src->end, &from, &src_ptl);
+		if (!from)
+			continue;
+		to = pgtable_alloc(c.dst, va, &dst_ptl);
+		if (!to) {
+			error = -ENOMEM;
+			break;
+		}
+		spin_lock(dst_ptl);
+		spin_lock_nested(src_ptl);
+		copy_entries(&c, to, from, va, next);
+		spin_unlock(src_ptl);
+		spin_unlock(dst_ptl);
+	}
+	for (u32 kind = 0; kind < RSS_KINDS; kind++)
+		if (c.rss[kind])
+			percpu_counter_add(&c.dst->rss[kind], c.rss[kind]);
+	return error;
+}
+
+/* ---- mremap --------------------------------------------------------------------------------- */
+
+/* Lock b after a, unless they are one. */
+static void lock_two(spinlock_t *a, spinlock_t *b)
+{
+	spin_lock(a);
+	if (a != b)
+		spin_lock_nested(b);
+}
+
+static void unlock_two(spinlock_t *a, spinlock_t *b)
+{
+	if (a != b)
+		spin_unlock(b);
+	spin_unlock(a);
+}
+
+/* Both aligned to what a level-1 entry covers: move the table instead of its entries, if the
+ * target has none. false: not done. */
+static bool move_table(struct mm *mm, u64 old, u64 new_va)
+{
+	u64 len = level_bytes(mm->arch, 1);
+	spinlock_t *old_lock, *new_lock;
+	pte_t *to = pgtable_entry(mm, new_va, 1, true, &new_lock);
+	pte_t *from = pgtable_entry(mm, old, 1, false, &old_lock);
+	bool moved = false;
+
+	if (!to || !from)
+		return false;
+	lock_two(old_lock, new_lock);
+	if (!pte_present(mm->arch, READ_ONCE(*to))) {
+		pte_t e = xchg(from, (pte_t)0);
+
+		/* Before the new place shows: no MMU may use the old one any more. */
+		tlb_flush_range(mm, old, old + len, true);
+		smp_store_release(to, e);
+		moved = true;
+	}
+	unlock_two(old_lock, new_lock);
+	return moved;
+}
+
+/* Both ptls held. */
+static void move_entries(struct mm *mm, pte_t *from, u64 old, pte_t *to, u64 new_va, u64 len)
+{
+	u64 step = arch_page_bytes(mm->arch);
+	bool flush = false;
+
+	for (u64 done = 0; done < len; done += step, from++, to++) {
+		pte_t e;
+
+		if (!READ_ONCE(*from))
+			continue;
+		e = pte_get_and_clear(mm, from, old + done);
+		flush |= pte_present(mm->arch, e);
+		pte_set(mm, to, new_va + done, e);
+	}
+	/* Under the ptl: once the new place can be unmapped, its pages can be freed, and that
+	 * flush would not know about the old place (Linux: CVE-2018-18281). */
+	if (flush)
+		tlb_flush_range(mm, old, old + len, false);
+}
+
+u64 pgtable_move(struct vma *old_vma, u64 old, struct vma *new_vma, u64 new, u64 len)
+{
+	struct mm *mm = old_vma->mm;
+	u64 table_bytes = level_bytes(mm->arch, 1);
+	u64 done = 0;
+
+	(void)new_vma;
+	while (done < len) {
+		spinlock_t *old_ptl, *new_ptl;
+		pte_t *from, *to;
+		u64 va = old + done, target = new + done;
+		u64 n = pgtable_span(mm, va, old + len, &from, &old_ptl) - va;
+
+		if (!from) {
+			done += n;
+			continue;
+		}
+		if (n == table_bytes && !(target & (table_bytes - 1)) && move_table(mm, va, target)) {
+			done += n;
+			continue;
+		}
+		n = min(n, ALIGN_DOWN(target, table_bytes) + table_bytes - target);
+		to = pgtable_alloc(mm, target, &new_ptl);
+		if (!to)
+			break;
+		lock_two(old_ptl, new_ptl);
+		move_entries(mm, from, va, to, target, n);
+		unlock_two(old_ptl, new_ptl);
+		done += n;
+	}
+	return done;
+}

@@ -1,0 +1,462 @@
+/*
+ * mm/tlb.c - per-CPU TLBs, the user's memory accesses, and TLB invalidation
+ *
+ * Models       one data-and-instruction TLB of TLB_ENTRIES pages per CPU, direct-mapped; no PCID: loading
+ *              another page table empties it. Entries above level 0 are broken into pages. An access
+ *              that an entry forbids faults without a walk, and the fault drops the entry (Intel SDM
+ *              vol. 3A 4.10.4.1), so that an upgrade of permissions needs no flush: it costs one
+ *              spurious fault. A write by an entry whose Dirty was not set walks, to set it.
+ * Leaves out   lazy TLB mode, PCID, paging-structure caches.
+ *
+ * Why a frame is never used after it was freed
+ *   Unmapping is: clear the entry; smp_mb(); read mm->cpus; invalidate here and, by IPI, on the other
+ *   CPUs in it; free. A user access is one instruction window (cpu.h): TLB, walk, load or store.
+ *   - A CPU that is in mm->cpus: its handler runs between two windows. The window before is over,
+ *     so its access came before the free. The one after finds no TLB entry, walks, and finds the
+ *     entry cleared: the clear came before the IPI.
+ *   - A CPU that joins mm->cpus at the same time (mmu_switch: set the bit, a full barrier, then
+ *     walk): either the flusher's read, after its smp_mb(), sees the bit; or the walk sees the
+ *     cleared entry. Not seeing either is what the two barriers together exclude.
+ *   - A CPU that left: it dropped its entries, then cleared its bit with a full barrier. Who does
+ *     not see the bit sees everything that the CPU did before.
+ *   Tables are freed in the same order, so a walk never reads a table that became something else.
+ *
+ * Locks        none; a struct tlb belongs to its CPU, and to who runs an IPI handler in its stead.
+ * Tests        tests/unit/mm/test_tlb.c
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mm/mmu_internal.h"
+
+#define TLB_ENTRIES 1024u
+#define TLB_ATTR_BITS 8
+_Static_assert(PTE_ATTR_COUNT <= TLB_ATTR_BITS, "attributes fit below the pfn");
+
+/* A tag is generation and page number. A new generation empties the TLB; when they run out it is
+ * wiped. 45 bits of page number are those of a 57-bit address with 4 KiB pages. */
+#define TLB_GEN_SHIFT 45
+#define TLB_GEN_ONE (1ull << TLB_GEN_SHIFT)
+
+/* More fruitless faults on one access than this: the handler says OK and installs nothing. */
+#define FAULT_TRIES_MAX (1u << 24)
+
+struct tlb_entry {
+	u64 tag;
+	u64 data; /* pfn << TLB_ATTR_BITS | enum pte_attr */
+};
+
+struct tlb_flush {
+	struct mm *mm;
+	u64 start, end;
+	bool full;
+};
+
+/* Written inside instruction windows of its CPU, or by an IPI handler for it. */
+struct tlb {
+	u64 gen;	   /* current generation, shifted */
+	u64 limit;	   /* addresses at or above it never hit; 0: no page table loaded */
+	u64 *content;	   /* memory->content */
+	u32 content_mask;
+	u8 content_shift;
+	u8 page_shift;
+	const struct memory *mem;
+	struct tlb_entry entries[TLB_ENTRIES] __cacheline_aligned;
+	/* What this CPU is telling others: not on its stack, because they read it. */
+	struct tlb_flush flush __cacheline_aligned;
+	struct cpumask targets;
+};
+
+/* What an entry must say to let an access through without the walker. */
+static const u32 hit_needs[ACCESS_KINDS] = {
+	[ACCESS_READ] = PTE_USER | PTE_READ,
+	[ACCESS_WRITE] = PTE_USER | PTE_WRITE | PTE_DIRTY,
+	[ACCESS_EXEC] = PTE_USER | PTE_EXEC,
+};
+
+/* ---- the machine's TLBs ------------------------------------------------------------------- */
+
+static struct tlb *tlb_create(struct mmu_machine *mmu)
+{
+	const struct memory *mem = mmu->memory;
+	struct tlb *tlb = objcache_alloc(mmu->tlb_cache);
+
+	if (!tlb)
+		return NULL;
+	memset(tlb, 0, sizeof(*tlb));
+	tlb->gen = TLB_GEN_ONE;
+	tlb->mem = mem;
+	tlb->content = mem->content;
+	tlb->content_mask = mem->content_words - 1;
+	tlb->content_shift = (u8)__builtin_ctz(mem->content_words);
+	tlb->page_shift = mmu->arch->page_shift;
+	return tlb;
+}
+
+/* One TLB for each CPU there is. */
+static int tlbs_create(struct mmu_machine *mmu, struct machine *m)
+{
+	for (u32 i = 0; i < machine_cpu_count(m); i++) {
+		struct cpu *cpu = machine_cpu(m, i);
+
+		cpu->active_mm = NULL;
+		cpu->tlb = tlb_create(mmu);
+		if (!cpu->tlb)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void tlbs_destroy(struct mmu_machine *mmu, struct machine *m)
+{
+	for (u32 i = 0; i < machine_cpu_count(m); i++) {
+		struct cpu *cpu = machine_cpu(m, i);
+
+		if (cpu->active_mm)
+			MMSIM_BUG("cpu %u still has an mm loaded", i);
+		if (cpu->tlb)
+			objcache_free(mmu->tlb_cache, cpu->tlb);
+		cpu->tlb = NULL;
+	}
+}
+
+int tlb_machine_init(struct machine *m, const struct arch_desc *arch)
+{
+	struct mm_machine *mmm = mm_machine(m);
+	u32 words = mmm->memory.content_words;
+	bool outside = !this_cpu(); /* caches need a CPU to allocate on */
+	struct mmu_machine *mmu;
+	int err = -ENOMEM;
+
+	MMSIM_BUG_ON(arch->task_size >> arch->page_shift > TLB_GEN_ONE);
+	if (words == 0 || (words & (words - 1)) != 0)
+		return -EINVAL;
+	mmu = calloc(1, sizeof(*mmu));
+	if (!mmu)
+		return -ENOMEM;
+	mmu->machine = m;
+	mmu->arch = arch;
+	mmu->memory = &mmm->memory;
+	mmm->tlbs = mmu;
+	if (outside)
+		machine_enter(m);
+	mmu->tlb_cache = objcache_create(m, "tlb", sizeof(struct tlb), MMSIM_CACHE_LINE_BYTES, 0,
+					 NULL);
+	mmu->gather_cache = objcache_create(m, "mmu_gather_batch", MMU_GATHER_BATCH_BYTES,
+					    MMSIM_CACHE_LINE_BYTES, 0, NULL);
+	if (mmu->tlb_cache && mmu->gather_cache)
+		err = tlbs_create(mmu, m);
+	if (outside)
+		machine_leave();
+	if (err)
+		tlb_machine_destroy(m);
+	return err;
+}
+
+void tlb_machine_destroy(struct machine *m)
+{
+	struct mmu_machine *mmu = mmu_machine(m);
+	bool outside = !this_cpu();
+
+	if (!mmu)
+		return;
+	if (outside)
+		machine_enter(m);
+	pgtable_drain_freed(m);
+	tlbs_destroy(mmu, m);
+	if (mmu->tlb_cache)
+		objcache_destroy(mmu->tlb_cache);
+	if (mmu->gather_cache)
+		objcache_destroy(mmu->gather_cache);
+	if (outside)
+		machine_leave();
+	mm_machine(m)->tlbs = NULL;
+	free(mmu);
+}
+
+/* ---- dropping entries: inside a window, or for a CPU that is held off ----------------------- */
+
+static void tlb_drop_all(struct tlb *tlb)
+{
+	tlb->gen += TLB_GEN_ONE;
+	if (unlikely(!tlb->gen)) {
+		memset(tlb->entries, 0, sizeof(tlb->entries));
+		tlb->gen = TLB_GEN_ONE;
+	}
+}
+
+static void tlb_drop_range(struct tlb *tlb, u64 start, u64 end)
+{
+	for (u64 vpn = start >> tlb->page_shift; vpn < end >> tlb->page_shift; vpn++) {
+		struct tlb_entry *ent = &tlb->entries[vpn % TLB_ENTRIES];
+
+		if (ent->tag == (tlb->gen | vpn))
+			ent->tag = 0;
+	}
+}
+
+static void tlb_apply(struct tlb *tlb, const struct tlb_flush *f)
+{
+	if (f->full)
+		tlb_drop_all(tlb);
+	else
+		tlb_drop_range(tlb, f->start, f->end);
+}
+
+/* ---- loading a page table ------------------------------------------------------------------- */
+
+void mmu_switch(struct mm *mm)
+{
+	struct cpu *cpu = this_cpu();
+	struct tlb *tlb = cpu->tlb;
+	struct mm *old = cpu->active_mm;
+	u64 bit = 1ull << (cpu->id % 64);
+
+	if (old == mm)
+		return;
+	if (old) {
+		cpu_insn_begin(cpu);
+		tlb_drop_all(tlb);
+		tlb->limit = 0;
+		cpu->active_mm = NULL;
+		cpu_insn_end(cpu);
+		/* Fully ordered: a flusher that misses the bit sees the TLB's last use done. */
+		(void)fetch_and(&old->cpus.bits[cpu->id / 64], ~bit);
+	}
+	if (mm) {
+		/* Fully ordered, and before the first walk: see the head of the file. */
+		(void)fetch_or(&mm->cpus.bits[cpu->id / 64], bit);
+		cpu_insn_begin(cpu);
+		cpu->active_mm = mm;
+		tlb->limit = mm->arch->task_size;
+		cpu_insn_end(cpu);
+	}
+}
+
+/* ---- one access ----------------------------------------------------------------------------- */
+
+/* Load or store the content word of va in page pfn. Inside the window. */
+static ALWAYS_INLINE void access_content(const struct tlb *tlb, u64 pfn, u64 va,
+					 enum access_kind kind, u64 *value)
+{
+	u64 *word = &tlb->content[(pfn << tlb->content_shift) | (va / 8 & tlb->content_mask)];
+
+	if (MMU_PARANOID && atomic_read(&pfn_to_page(tlb->mem, pfn)->refcount) <= 0)
+		MMSIM_BUG("cpu %u reaches freed frame %#llx at %#llx", this_cpu()->id,
+			  (unsigned long long)pfn, (unsigned long long)va);
+	if (kind == ACCESS_WRITE) {
+		WRITE_ONCE(*word, *value);
+	} else {
+		u64 loaded = READ_ONCE(*word);
+
+		if (value)
+			*value = loaded;
+	}
+}
+
+/* Does the TLB itself refuse the access? Then its entry goes with the fault. Inside the window. */
+static bool tlb_denies(struct tlb *tlb, u64 va, enum access_kind kind)
+{
+	u64 vpn = va >> tlb->page_shift;
+	struct tlb_entry *ent = &tlb->entries[vpn % TLB_ENTRIES];
+	u32 need = hit_needs[kind] & ~(u32)PTE_DIRTY;
+
+	if (va >= tlb->limit || ent->tag != (tlb->gen | vpn) || (ent->data & need) == need)
+		return false;
+	ent->tag = 0;
+	return true;
+}
+
+/* Walk for va and fill the TLB. Inside the window. */
+static bool tlb_walk(struct tlb *tlb, const struct mm *mm, u64 va, enum access_kind kind,
+		     struct mmu_walk *w)
+{
+	const struct arch_desc *a = mm->arch;
+	u64 vpn = va >> tlb->page_shift;
+	struct tlb_entry *ent = &tlb->entries[vpn % TLB_ENTRIES];
+
+	if (!a->ops->walk(a, mm->memory, mm->pgd_pfn, va, kind, true, w))
+		return false;
+	ent->tag = tlb->gen | vpn;
+	ent->data = w->pfn << TLB_ATTR_BITS | w->attrs;
+	return true;
+}
+
+/* From the MMU's refusal to the handler's answer, as the CPU does it: by way of the syndrome. */
+static enum fault_result take_fault(struct mm *mm, u64 va, enum access_kind kind,
+				    const struct mmu_walk *w)
+{
+	const struct arch_desc *a = mm->arch;
+	struct syndrome s = a->ops->raise(a, va, kind, true, w->cause, w->level);
+	enum access_kind decoded;
+	enum mmu_cause cause;
+	bool user;
+
+	a->ops->decode(a, s, &decoded, &user, &cause);
+	if (unlikely(cause == MMU_RESERVED))
+		MMSIM_BUG("corrupt page table at %#llx: syndrome %#llx", (unsigned long long)va,
+			  (unsigned long long)s.code);
+	return fault_handle(mm, s.va, decoded, user);
+}
+
+/* Not a plain hit. Entered and left outside the window. */
+static NOINLINE enum fault_result access_slow(u64 va, enum access_kind kind, u64 *value)
+{
+	for (u32 tries = 0; tries < FAULT_TRIES_MAX; tries++) {
+		struct cpu *cpu = this_cpu();
+		struct tlb *tlb = cpu->tlb;
+		struct mm *mm = cpu->active_mm;
+		struct mmu_walk w = { .cause = MMU_DENIED };
+		enum fault_result result;
+
+		MMSIM_BUG_ON(!mm);
+		cpu_insn_begin(cpu);
+		if (!tlb_denies(tlb, va, kind)) {
+			count_event(COUNTER_TLB_MISS);
+			if (tlb_walk(tlb, mm, va, kind, &w)) {
+				access_content(tlb, w.pfn, va, kind, value);
+				cpu_insn_end(cpu);
+				return FAULT_OK;
+			}
+		}
+		cpu_insn_end(cpu);
+		result = take_fault(mm, va, kind, &w);
+		if (result != FAULT_OK)
+			return result;
+	}
+	MMSIM_BUG("fault at %#llx (access %d) is said to be resolved and comes back for ever",
+		  (unsigned long long)va, (int)kind);
+}
+
+enum fault_result user_access(u64 va, enum access_kind kind, u64 *value)
+{
+	struct cpu *cpu = this_cpu();
+	struct tlb *tlb = cpu->tlb;
+	u64 vpn = va >> tlb->page_shift;
+	const struct tlb_entry *ent = &tlb->entries[vpn % TLB_ENTRIES];
+	u32 need = hit_needs[kind];
+
+	cpu_insn_begin(cpu);
+	if (likely(ent->tag == (tlb->gen | vpn) && (ent->data & need) == need &&
+		   va < tlb->limit)) {
+		cpu->counters[COUNTER_TLB_HIT]++;
+		access_content(tlb, ent->data >> TLB_ATTR_BITS, va, kind, value);
+		cpu_insn_end(cpu);
+		return FAULT_OK;
+	}
+	cpu_insn_end(cpu);
+	return access_slow(va, kind, value);
+}
+
+bool mmu_translate(struct mm *mm, u64 va, enum access_kind kind, bool user, u64 *pfn,
+		   struct syndrome *s)
+{
+	const struct arch_desc *a = mm->arch;
+	struct cpu *cpu = this_cpu();
+	struct mmu_walk w;
+	bool ok;
+
+	cpu_insn_begin(cpu);
+	ok = a->ops->walk(a, mm->memory, mm->pgd_pfn, va, kind, user, &w);
+	cpu_insn_end(cpu);
+	if (ok)
+		*pfn = w.pfn;
+	else
+		*s = a->ops->raise(a, va, kind, user, w.cause, w.level);
+	return ok;
+}
+
+bool mmu_probe(struct mm *mm, u64 va, enum access_kind kind)
+{
+	u32 need = hit_needs[kind] & ~(u32)PTE_DIRTY;
+	spinlock_t *ptl;
+	pte_t *pte, e;
+
+	if (va >= mm->arch->task_size)
+		return false;
+	pte = pgtable_lookup(mm, va, &ptl);
+	if (!pte)
+		return false;
+	e = pte_get(pte);
+	return pte_present(mm->arch, e) && pte_has(mm->arch, e, need);
+}
+
+/* ---- invalidation --------------------------------------------------------------------------- */
+
+/* IPI handler. A CPU that has switched away meanwhile has nothing of this mm any more. */
+static void tlb_flush_ipi(struct cpu *target, void *arg)
+{
+	const struct tlb_flush *f = arg;
+
+	if (target->active_mm == f->mm)
+		tlb_apply(target->tlb, f);
+}
+
+/* The CPUs besides this one that may translate for mm. False: none. */
+static bool flush_targets(struct mm *mm, const struct cpu *cpu, struct cpumask *targets)
+{
+	u32 words = (machine_cpu_count(cpu->machine) + 63) / 64;
+	u64 any = 0;
+
+	for (u32 i = 0; i < words; i++) {
+		u64 bits = smp_load_acquire(&mm->cpus.bits[i]);
+
+		if (i == cpu->id / 64)
+			bits &= ~(1ull << (cpu->id % 64));
+		targets->bits[i] = bits;
+		any |= bits;
+	}
+	return any != 0;
+}
+
+static void tlb_flush(struct mm *mm, u64 start, u64 end, bool full)
+{
+	struct cpu *cpu = this_cpu();
+	struct tlb *tlb;
+	struct tlb_flush *f;
+
+	preempt_disable();
+	tlb = cpu->tlb;
+	f = &tlb->flush;
+	*f = (struct tlb_flush){ .mm = mm, .start = start, .end = end, .full = full };
+	/* The change of the entries before the look at who uses them; pairs with the fetch_or in
+	 * mmu_switch(). */
+	smp_mb();
+	if (full)
+		count_event(COUNTER_TLB_FLUSH_FULL);
+	if (cpu->active_mm == mm) {
+		count_event(COUNTER_TLB_FLUSH_LOCAL);
+		/* A window, because another CPU may be flushing this TLB in our stead. */
+		cpu_insn_begin(cpu);
+		tlb_apply(tlb, f);
+		cpu_insn_end(cpu);
+	}
+	if (flush_targets(mm, cpu, &tlb->targets)) {
+		count_event(COUNTER_TLB_SHOOTDOWN);
+		(void)ipi_call_mask(&tlb->targets, tlb_flush_ipi, f);
+	}
+	preempt_enable();
+}
+
+void tlb_flush_range(struct mm *mm, u64 start, u64 end, bool freed_tables)
+{
+	u64 pages = start < end ? (end - start) >> mm->arch->page_shift : 0;
+
+	/* Freed tables: a walk in flight is waited for by the IPI as such; there are no
+	 * paging-structure caches to empty. */
+	(void)freed_tables;
+	tlb_flush(mm, start, end, pages > mm->arch->tlb_full_flush_pages);
+}
+
+void tlb_flush_page(struct mm *mm, u64 va)
+{
+	u64 page = arch_page_bytes(mm->arch);
+
+	va = ALIGN_DOWN(va, page);
+	tlb_flush(mm, va, va + page, false);
+}
+
+void tlb_flush_mm(struct mm *mm)
+{
+	tlb_flush(mm, 0, 0, true);
+}

@@ -1,0 +1,168 @@
+/*
+ * mm/zap.c - remove mappings: zap a range's entries, free the tables that it alone used
+ *
+ * Models       zap_pte_range() and free_pgd_range() of Linux's mm/memory.c.
+ * Locks        pgtable_zap() takes each level-0 table's ptl in turn. Callers hold what keeps the tables:
+ *              the address-space lock over the range, for read at least (MADV_DONTNEED; a munmap that
+ *              has downgraded and whose VMAs are out of the tree).
+ *              pgtable_free_range() takes none: nobody can reach the tables any more, because no VMA
+ *              is left in [floor, ceiling) and those who looked one up have been waited for.
+ * Guarantee    An entry is cleared under the ptl; its page goes to the gather, which frees it after
+ *              the flush. So a CPU either walks before the clear (and is flushed), or finds nothing.
+ * Tests        tests/unit/mm/test_pgtable_zap.c
+ */
+#include "mm/mmu_internal.h"
+
+/* One mapping less. An exclusive page is mapped once, and only who holds the ptl of that one entry
+ * can map it again (fork): no atomic needed. */
+static inline void page_unmap_one(struct page *page)
+{
+	u32 flags = READ_ONCE(page->flags);
+	s32 mapped = atomic_read(&page->mapcount);
+
+	if (unlikely(mapped < 1))
+		MMSIM_BUG("unmapping a page that is not mapped (map count %d, flags %#x)", mapped,
+			  flags);
+	if (likely(flags & PAGE_ANON_EXCLUSIVE))
+		atomic_set(&page->mapcount, 0);
+	else
+		atomic_dec(&page->mapcount);
+}
+
+/* What a shared file page's entry knew goes to the page. */
+static void transfer_bits(const struct arch_desc *a, struct page *page, pte_t e)
+{
+	u32 attrs = pte_attrs(a, e), flags = READ_ONCE(page->flags), add = 0;
+
+	if (attrs & PTE_DIRTY)
+		add |= PAGE_DIRTY;
+	if (attrs & PTE_ACCESSED)
+		add |= PAGE_REFERENCED;
+	if ((flags & add) != add)
+		(void)fetch_or_relaxed(&page->flags, add);
+}
+
+/* Clear the entries of [va, end) from *pte on; ptl held. Stops early when the gather is full.
+ * Returns where it stopped. */
+static u64 zap_entries(struct mmu_gather *tlb, pte_t *pte, u64 va, u64 end, s64 *rss, bool *full)
+{
+	struct mm *mm = tlb->mm;
+	const struct arch_desc *a = mm->arch;
+	const struct memory *mem = mm->memory;
+	u64 step = arch_page_bytes(a), first = ~0ull, last = 0;
+
+	*full = false;
+	for (; va < end && !*full; va += step, pte++) {
+		pte_t e = READ_ONCE(*pte);
+		struct page *page;
+		enum rss_kind kind;
+
+		if (!e)
+			continue;
+		if (unlikely(tlb->whole_mm))
+			WRITE_ONCE(*pte, 0); /* no MMU uses it: nothing can change meanwhile */
+		else
+			e = pte_get_and_clear(mm, pte, va);
+		if (unlikely(!pte_present(a, e)))
+			continue;
+		first = min(first, va);
+		last = va + step;
+		if (unlikely(pte_has(a, e, PTE_SPECIAL)))
+			continue;
+		page = pfn_to_page(mem, pte_pfn(a, e));
+		kind = page_rss_kind(page);
+		if (kind != RSS_ANON)
+			transfer_bits(a, page, e);
+		rss[kind]--;
+		page_unmap_one(page);
+		*full = gather_page(tlb, page);
+	}
+	gather_range(tlb, first, last);
+	return va;
+}
+
+void pgtable_zap(struct mmu_gather *tlb, struct vma *vma, u64 start, u64 end)
+{
+	struct mm *mm = tlb->mm;
+	s64 rss[RSS_KINDS] = { 0 };
+	u64 va = start;
+
+	(void)vma;
+	while (va < end) {
+		spinlock_t *ptl;
+		pte_t *pte;
+		bool full;
+		u64 stop = pgtable_span(mm, va, end, &pte, &ptl);
+
+		if (!pte) {
+			va = stop;
+			continue;
+		}
+		spin_lock(ptl);
+		va = zap_entries(tlb, pte, va, stop, rss, &full);
+		spin_unlock(ptl);
+		for (u32 kind = 0; kind < RSS_KINDS; kind++)
+			if (rss[kind]) {
+				percpu_counter_add(&mm->rss[kind], rss[kind]);
+				rss[kind] = 0;
+			}
+		if (unlikely(full))
+			gather_flush(tlb);
+	}
+}
+
+/* ---- tables ----------------------------------------------------------------------------- */
+
+struct free_range {
+	struct mmu_gather *tlb;
+	u64 floor, ceiling_last; /* inclusive: a table may cover no more than this */
+};
+
+static void check_table_empty(const struct mm *mm, u64 pfn, u32 level, u64 va)
+{
+	const pte_t *table = phys_to_virt(mm->memory, pfn);
+
+	for (u32 i = 0; i < 1u << mm->arch->idx_bits[level]; i++)
+		if (READ_ONCE(table[i]))
+			MMSIM_BUG("freeing a level-%u table with entry %u in use (of va %#llx)", level, i,
+				  (unsigned long long)va);
+}
+
+/* The entries of `level` in the table at pfn that [start, last] touches: free what hangs below. */
+static void free_below(const struct free_range *f, u64 pfn, u32 level, u64 start, u64 last)
+{
+	const struct mm *mm = f->tlb->mm;
+	const struct arch_desc *a = mm->arch;
+	pte_t *table = phys_to_virt(mm->memory, pfn);
+	u64 span = level_bytes(a, level);
+
+	for (u64 va = start;; va = ALIGN_DOWN(va, span) + span) {
+		pte_t *p = &table[level_index(a, va, level)];
+		pte_t e = smp_load_acquire(p);
+		u64 base = ALIGN_DOWN(va, span), top = base + (span - 1);
+
+		if (pte_present(a, e) && !entry_is_leaf(a, e, level)) {
+			u64 child = table_pfn(a, e);
+
+			if (level > 1)
+				free_below(f, child, level - 1, va, min(top, last));
+			if (base >= f->floor && top <= f->ceiling_last) {
+				if (MMU_PARANOID)
+					check_table_empty(mm, child, level - 1, base);
+				WRITE_ONCE(*p, 0);
+				gather_table(f->tlb, child);
+				gather_range(f->tlb, va, min(top, last) + 1);
+			}
+		}
+		if (top >= last)
+			return;
+	}
+}
+
+void pgtable_free_range(struct mmu_gather *tlb, u64 start, u64 end, u64 floor, u64 ceiling)
+{
+	struct free_range f = { .tlb = tlb, .floor = floor, .ceiling_last = ceiling - 1 };
+
+	if (start < end)
+		free_below(&f, tlb->mm->pgd_pfn, tlb->mm->arch->levels - 1u, start, end - 1);
+}

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Build and test mmsim: one command, on a bare Debian 12 machine, as root or with sudo.
+#
+#   scripts/test.sh        release build and its tests (a few minutes)
+#   scripts/test.sh --ci   also: warnings are errors, clang, the debug build that enforces the
+#                          lock order, AddressSanitizer + UBSan, ThreadSanitizer, the oracles
+#
+# Prints the seed of every random test; MMSIM_SEED=N repeats one.
+set -eu
+cd "$(dirname "$0")/.."
+
+ci=0
+case "${1-}" in
+"") ;;
+--ci) ci=1 ;;
+*)
+	echo "test.sh: $1: unknown option (allowed: --ci)" >&2
+	exit 2
+	;;
+esac
+
+sh scripts/deps.sh
+jobs=$(nproc)
+
+# build_and_test PRESET CTEST-ARGUMENTS... : configure, build, run
+build_and_test() {
+	preset=$1
+	shift
+	echo "== $preset: build"
+	cmake --preset "$preset" -DMMSIM_WERROR=ON >/dev/null
+	cmake --build --preset "$preset" -j "$jobs"
+	echo "== $preset: test"
+	ctest --preset "$preset" "$@"
+}
+
+if [ $ci = 0 ]; then
+	build_and_test release -j "$jobs" -LE 'long|oracle'
+	exit 0
+fi
+
+build_and_test release -j "$jobs"
+build_and_test debug -j "$jobs" -LE oracle
+build_and_test asan -j "$jobs" -LE oracle
+build_and_test tsan -j "$jobs" -LE oracle

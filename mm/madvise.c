@@ -9,7 +9,8 @@
  *              in the VMA may run meanwhile, the page-table lock orders the two.
  * Tests        tests/unit/mm/test_syscalls.c, test_vma_cases.c, tests/oracle
  */
-#include "mm/internal.h"
+#include "mm/filemap_internal.h"
+#include "mm/page_internal.h"
 
 enum behavior_class { ADVICE_UNKNOWN, ADVICE_FLAGS, ADVICE_PAGES, ADVICE_POPULATE };
 
@@ -127,6 +128,25 @@ static int advise_flags(struct vma *prev, struct vma **vmap, u64 start, u64 end,
 	return 0;
 }
 
+/*
+ * A hole in the file: it reads as zeroes from now on, through every mapping of it; private copies
+ * stay. Linux drops the pages and faults zeroes in anew; here they are zeroed where they are.
+ */
+static int punch_hole(const struct memory *mem, struct mapping *mapping, u64 first, u64 end)
+{
+	for (u64 index = first; index < end && !filemap_beyond_end(mem, mapping->inode, index); index++) {
+		struct page *page = filemap_read(mem, mapping, index);
+
+		if (!page)
+			return -ENOMEM;
+		page_lock(mem, page);
+		page_clear_content(mem, page);
+		page_unlock(mem, page);
+		page_put(mem, page);
+	}
+	return 0;
+}
+
 static int advise_remove(struct vma *vma, u64 start, u64 end)
 {
 	u8 shift = vma->mm->arch->page_shift;
@@ -138,8 +158,8 @@ static int advise_remove(struct vma *vma, u64 start, u64 end)
 		return -EINVAL;
 	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
 		return -EACCES;
-	return filemap_punch_hole(vma->mm->memory, &vma->file->inode->mapping, first,
-				  first + ((end - start) >> shift));
+	return punch_hole(vma->mm->memory, &vma->file->inode->mapping, first,
+			  first + ((end - start) >> shift));
 }
 
 static int advise_pages(struct vma *vma, u64 start, u64 end, int behavior)

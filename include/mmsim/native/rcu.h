@@ -25,6 +25,14 @@ extern char mmsim_rcu_tsan_edge;
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
 #define MMSIM_RCU_TSAN_RELEASE() __tsan_release(&mmsim_rcu_tsan_edge)
+/* The library's own copy, not the inline one: two readers that leave may both write 0 to the futex
+ * that the grace period sleeps on, which is harmless, but inlined it would be instrumented. */
+void urcu_memb_read_lock(void);
+void urcu_memb_read_unlock(void);
+int urcu_memb_read_ongoing(void);
+#define _urcu_memb_read_lock urcu_memb_read_lock
+#define _urcu_memb_read_unlock urcu_memb_read_unlock
+#define _urcu_memb_read_ongoing urcu_memb_read_ongoing
 #else
 #define MMSIM_RCU_TSAN_RELEASE() ((void)0)
 #endif

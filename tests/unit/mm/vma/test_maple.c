@@ -348,6 +348,7 @@ static void test_prealloc_is_kept(void **state)
 		store(f, i, i, token(i));
 	for (u32 i = 0; i < 5; i++)
 		assert_int_equal(vma_tree_prealloc(&f->tree), 0);
+	sim_rcu_barrier(); /* what the stores replaced */
 	live = objcache_live(f->nodes);
 	vma_tree_prealloc_drop(&f->tree);
 	assert_true(objcache_live(f->nodes) < live);

@@ -1,0 +1,178 @@
+/*
+ * tests/bench/bench_vma_tree.c - what one operation of the VMA tree costs, by the number of VMAs
+ *
+ * usage: bench_vma_tree [vmas ...]        default: 10 100 1000 10000 60000
+ *
+ * One task, addresses at random (an LCG, whose own cost is in every figure: about 2 ns). VMAs are
+ * laid out in pairs: two touch, then a hole, as the libraries of a program lie. ns per operation.
+ *   load   of an address inside a VMA, under RCU
+ *   miss   find() of an address in a hole: the next VMA
+ *   prev   the VMA before a VMA
+ *   iter   a step of vma_tree_for_each
+ *   store  a VMA's range emptied and filled again: two stores with their prealloc
+ *   gap    top-down search for a hole that only one place in the lower half has
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <mmsim/objcache.h>
+#include <mmsim/vma.h>
+
+#define PAGE_BYTES 4096ull
+#define VMA_BYTES (4 * PAGE_BYTES)
+#define PAIR_BYTES (3 * VMA_BYTES) /* VMA, VMA, hole */
+#define BASE 0x7f0000000000ull
+
+struct bench {
+	struct vma_tree tree;
+	struct vma *vmas;
+	u32 count;
+	u64 rng;
+	u64 sink;
+};
+
+static u64 vma_start(u32 i)
+{
+	return BASE + i / 2 * PAIR_BYTES + i % 2 * VMA_BYTES;
+}
+
+static u32 random_vma(struct bench *b)
+{
+	b->rng = b->rng * 6364136223846793005ull + 1442695040888963407ull;
+	return (b->rng >> 32) * b->count >> 32;
+}
+
+static void store(struct bench *b, u64 start, u64 end, struct vma *vma)
+{
+	if (vma_tree_prealloc(&b->tree)) {
+		fprintf(stderr, "bench_vma_tree: out of memory\n");
+		exit(1);
+	}
+	vma_tree_store(&b->tree, start, end - 1, vma);
+}
+
+static void op_load(struct bench *b)
+{
+	u64 addr = vma_start(random_vma(b)) + PAGE_BYTES;
+
+	rcu_read_lock();
+	b->sink += (uintptr_t)vma_tree_load(&b->tree, addr);
+	rcu_read_unlock();
+}
+
+static void op_miss(struct bench *b)
+{
+	u64 addr = vma_start(random_vma(b) | 1) + VMA_BYTES + PAGE_BYTES;
+
+	b->sink += (uintptr_t)vma_tree_find(&b->tree, addr, ~0ull);
+}
+
+static void op_prev(struct bench *b)
+{
+	b->sink += (uintptr_t)vma_tree_prev(&b->tree, vma_start(random_vma(b)));
+}
+
+static void op_iter(struct bench *b)
+{
+	static u64 at;
+	struct vma *vma = vma_tree_find(&b->tree, at, ~0ull);
+
+	at = vma ? vma->end : 0;
+}
+
+static void op_store(struct bench *b)
+{
+	struct vma *vma = &b->vmas[random_vma(b)];
+
+	store(b, vma->start, vma->end, NULL);
+	store(b, vma->start, vma->end, vma);
+}
+
+static void op_gap(struct bench *b)
+{
+	u64 start;
+
+	if (!vma_tree_gap(&b->tree, BASE, BASE + b->count / 2 * PAIR_BYTES, VMA_BYTES + PAGE_BYTES,
+			  true, &start))
+		start = 0;
+	b->sink += start;
+}
+
+static double measure(struct bench *b, void (*op)(struct bench *b))
+{
+	u64 ops = 0, begin, ns, batch = 1000;
+
+	for (u32 i = 0; i < 2000; i++)
+		op(b);
+	begin = engine_now_ns();
+	do {
+		for (u64 i = 0; i < batch; i++)
+			op(b);
+		ops += batch;
+		ns = engine_now_ns() - begin;
+	} while (ns < 200000000ull);
+	return (double)ns / ops;
+}
+
+static void run(struct machine *m, struct objcache *nodes, u32 count)
+{
+	struct bench b = { .count = count, .rng = 1 };
+
+	b.vmas = calloc(count, sizeof(*b.vmas));
+	if (!b.vmas) {
+		fprintf(stderr, "bench_vma_tree: out of memory\n");
+		exit(1);
+	}
+	vma_tree_init(&b.tree, m, nodes);
+	for (u32 i = 0; i < count; i++) {
+		struct vma *vma = &b.vmas[i];
+
+		vma->start = vma_start(i);
+		vma->end = vma->start + VMA_BYTES;
+		/* one larger hole, a quarter up */
+		if (i == count / 4)
+			vma->end -= 2 * PAGE_BYTES;
+		store(&b, vma->start, vma->end, vma);
+	}
+	printf("%8u %6u %8.1f %8.1f %8.1f %8.1f %8.1f %8.1f\n", count, b.tree.height,
+	       measure(&b, op_load), measure(&b, op_miss), measure(&b, op_prev),
+	       measure(&b, op_iter), measure(&b, op_store), measure(&b, op_gap));
+	fflush(stdout);
+	vma_tree_check(&b.tree);
+	vma_tree_destroy(&b.tree);
+	sim_rcu_barrier();
+	free(b.vmas);
+}
+
+int main(int argc, char **argv)
+{
+	static const u32 counts[] = { 10, 100, 1000, 10000, 60000 };
+	struct machine_config cfg = {
+		.tasks = 1, .cpus = 1, .memory_bytes = 1 << 20, .content_words = 1, .seed = 1
+	};
+	struct machine *m = machine_create(&cfg);
+	struct objcache *nodes;
+
+	if (!m) {
+		perror("bench_vma_tree: machine_create");
+		return 1;
+	}
+	machine_enter(m);
+	nodes = vma_tree_cache_create(m);
+	if (!nodes) {
+		perror("bench_vma_tree: vma_tree_cache_create");
+		return 1;
+	}
+	printf("%8s %6s %8s %8s %8s %8s %8s %8s\n", "vmas", "levels", "load", "miss", "prev",
+	       "iter", "store", "gap");
+	if (argc > 1)
+		for (int i = 1; i < argc; i++)
+			run(m, nodes, max(strtoul(argv[i], NULL, 0), 4ul));
+	else
+		for (u32 i = 0; i < ARRAY_SIZE(counts); i++)
+			run(m, nodes, counts[i]);
+	objcache_destroy(nodes);
+	machine_leave();
+	machine_destroy(m);
+	return 0;
+}

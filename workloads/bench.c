@@ -187,8 +187,7 @@ static int describe(struct bench *b, int err, const char *doing)
 static int machine_init(struct bench *b)
 {
 	struct machine_config mc = {
-		/* and one for set-up, which is entered while nobody runs */
-		.tasks = b->tasks + 1,
+		.tasks = b->tasks,
 		.cpus = b->cpus,
 		.content_words = (u32)bench_param(b, "content_words"),
 		.memory_bytes = bench_param(b, "memory"),
@@ -276,13 +275,17 @@ void bench_window_open(struct bench_task *t)
 static void window_close_at(struct bench_task *t, u64 now_ns)
 {
 	const u64 *counters = this_cpu()->counters;
-	u64 user_ns, system_ns;
+	u64 user_ns, system_ns, total_ns;
 
 	engine_cpu_time_ns(&user_ns, &system_ns);
+	/* The host's split of the two is an estimate that may go back; their sum may not. */
+	total_ns = user_ns + system_ns - t->open_user_ns - t->open_system_ns;
+	system_ns = system_ns > t->open_system_ns ? system_ns - t->open_system_ns : 0;
+	system_ns = min(system_ns, total_ns);
 	t->w.end_ns = now_ns;
 	t->w.open_ns += now_ns - t->open_at_ns;
-	t->w.user_ns += user_ns - t->open_user_ns;
-	t->w.system_ns += system_ns - t->open_system_ns;
+	t->w.user_ns += total_ns - system_ns;
+	t->w.system_ns += system_ns;
 	for (u32 c = 0; c < COUNTER_COUNT; c++)
 		t->w.counters[c] += counters[c] - t->open_counters[c];
 	t->w.ops += t->interval - t->until_sample; /* those since the last sample */
@@ -300,6 +303,12 @@ void bench_record(struct bench_task *t, u64 ns)
 	hist_record(t->latency, ns);
 }
 
+static void measure_hook(struct bench_task *t, bool begin)
+{
+	if (t->index == 0 && t->bench->cfg.on_measure)
+		t->bench->cfg.on_measure(t->bench->cfg.on_measure_arg, begin);
+}
+
 /* This task's measurement is over: close, tell the others, go on as unmeasured load (duration) or
  * leave (a fixed number of operations). */
 static void free_finish(struct bench_task *t, u64 now_ns)
@@ -307,6 +316,7 @@ static void free_finish(struct bench_task *t, u64 now_ns)
 	struct bench *b = t->bench;
 
 	window_close_at(t, now_ns);
+	measure_hook(t, false);
 	t->phase = BENCH_COOLDOWN;
 	if (b->cfg.ops)
 		t->stop = true;
@@ -318,6 +328,7 @@ static void free_begin(struct bench_task *t)
 {
 	hist_reset(t->latency);
 	t->phase = BENCH_MEASURE;
+	measure_hook(t, true);
 	bench_window_open(t);
 	if (t->bench->cfg.ops && !t->budget)
 		free_finish(t, t->open_at_ns);
@@ -452,6 +463,8 @@ bool bench_round(struct bench_task *t)
 	if (READ_ONCE(b->round_phase) == BENCH_COOLDOWN) {
 		if (t->open)
 			window_close_at(t, now_ns);
+		if (t->phase == BENCH_MEASURE)
+			measure_hook(t, false);
 		t->phase = BENCH_COOLDOWN;
 		t->stop = true;
 		return false;
@@ -459,6 +472,7 @@ bool bench_round(struct bench_task *t)
 	if (t->phase == BENCH_WARMUP && READ_ONCE(b->round_phase) == BENCH_MEASURE) {
 		t->phase = BENCH_MEASURE;
 		hist_reset(t->latency);
+		measure_hook(t, true);
 		if (!b->workload->sections)
 			bench_window_open(t);
 	}
@@ -484,9 +498,13 @@ static void task_main(void *arg, u32 index)
 		free_begin(t);
 		next_interval(t);
 	}
+	if (b->workload->kind == WORKLOAD_ONCE)
+		measure_hook(t, true);
 	b->workload->run_task(t);
 	if (t->open)
 		bench_window_close(t);
+	if (b->workload->kind == WORKLOAD_ONCE)
+		measure_hook(t, false);
 	if (t->mm)
 		mmu_switch(NULL);
 }

@@ -121,6 +121,9 @@ struct bench_config {
 	u64 seed;
 	const u64 *params;	/* values by slot; NULL: defaults */
 	void *arg;		/* for the workload: bench->arg (replay's trace) */
+	/* Optional: task 0 calls it as its measurement begins and ends (hardware counters). */
+	void (*on_measure)(void *arg, bool begin);
+	void *on_measure_arg;
 };
 
 /* What one task measured. Its own until bench_run() has returned. */

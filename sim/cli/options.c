@@ -25,6 +25,22 @@ const char *cli_program(void)
 	return program;
 }
 
+static char command_line[4096];
+
+void cli_set_command_line(int argc, char **argv)
+{
+	size_t at = 0;
+
+	for (int i = 0; i < argc && at < sizeof(command_line); i++)
+		at += (size_t)snprintf(command_line + at, sizeof(command_line) - at, "%s%s",
+				       i ? " " : "", argv[i]);
+}
+
+const char *cli_command_line(void)
+{
+	return command_line;
+}
+
 bool cli_fail(struct cli_error *err, const char *fmt, ...)
 {
 	va_list ap;

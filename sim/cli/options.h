@@ -25,6 +25,9 @@ bool cli_fail(struct cli_error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void cli_complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void cli_set_program(const char *name);
 const char *cli_program(void);
+/* What was typed, for records. Set by main(). */
+void cli_set_command_line(int argc, char **argv);
+const char *cli_command_line(void);
 
 /* The name out of names[0..n) nearest to `text` if it is close enough to be a slip, else NULL. */
 const char *cli_nearest(const char *text, const char *const *names, u32 n);

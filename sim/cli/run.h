@@ -32,6 +32,7 @@ struct run_options {
 	const char *job;
 	const char *params[RUN_PARAMS_MAX]; /* "key=value", checked against the workloads by run_check() */
 	u32 param_count;
+	u32 param_weak; /* the first so many may be replaced (a job file's, by the command line) */
 	bool quiet;
 	void *arg;		/* for the workload: bench_config.arg (replay) */
 	const char *extra_params; /* put before the params column (replay: "trace=gcc.perf.zst"); NULL */
@@ -44,6 +45,22 @@ void run_options_free(struct run_options *o);
  * has --workload and --job in a table of their own (run_workload_table), which replay leaves out. */
 extern const struct cli_option run_option_table[];
 extern const struct cli_option run_workload_table[];
+
+/*
+ * A job file: options by section, one job per section. Keys of [global] hold for all sections; what
+ * `argv` says (the command line, parsed again for each job) holds above both. *jobs and what they
+ * point to are jobs_free()'s.
+ */
+struct run_jobs {
+	struct run_options *jobs;
+	u32 count;
+	char **strings; /* values from the file that options point to */
+	u32 string_count;
+};
+bool run_jobs_load(struct run_jobs *rj, const char *path, struct cli_error *err,
+		   bool (*command_line)(struct run_options *o, void *arg, struct cli_error *err),
+		   void *arg);
+void run_jobs_free(struct run_jobs *rj);
 
 /* Set one workload that is not chosen by name (replay's, or a workload program's). */
 bool run_set_workload(struct run_options *o, const struct workload *w, struct cli_error *err);

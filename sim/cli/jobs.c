@@ -1,0 +1,223 @@
+/*
+ * sim/cli/jobs.c - job files: the options of run, by section of an INI file
+ *
+ *	[global]
+ *	cpus = 1,2
+ *	repeats = 3
+ *	[faults]
+ *	workload = page_fault1
+ *	param = size=64M
+ *
+ * A key is the long name of an option; a flag takes yes or no. Errors name file and line.
+ */
+#include <errno.h>
+#include <ini.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/cli/run.h"
+
+#define NAME_BYTES 64
+#define GLOBAL "global"
+
+struct loader {
+	struct run_jobs *rj;
+	struct run_options global;
+	bool (*command_line)(struct run_options *o, void *arg, struct cli_error *err);
+	void *arg;
+	char section[NAME_BYTES]; /* of the last job */
+	bool failed;		  /* err holds the first error */
+	struct cli_error *err;
+};
+
+static const char *keep_string(struct run_jobs *rj, const char *text)
+{
+	char **strings = realloc(rj->strings, (rj->string_count + 1) * sizeof(*strings));
+	char *copy = strdup(text);
+
+	if (strings)
+		rj->strings = strings;
+	if (!strings || !copy) {
+		free(copy);
+		return NULL;
+	}
+	rj->strings[rj->string_count++] = copy;
+	return copy;
+}
+
+/* A deep enough copy: what setters free and allocate must not be shared. */
+static bool copy_options(struct run_options *to, const struct run_options *from,
+			 struct cli_error *err)
+{
+	u32 n = 0;
+
+	*to = *from;
+	while (from->schemes[n])
+		n++;
+	to->schemes = malloc((n + 1) * sizeof(*to->schemes));
+	to->cpus = malloc(from->cpu_count * sizeof(u32));
+	to->workloads = NULL;
+	if (to->schemes && to->cpus) {
+		memcpy(to->schemes, from->schemes, (n + 1) * sizeof(*to->schemes));
+		memcpy(to->cpus, from->cpus, from->cpu_count * sizeof(u32));
+	}
+	for (n = 0; from->workloads && from->workloads[n]; n++)
+		;
+	if (n) {
+		to->workloads = malloc((n + 1) * sizeof(*to->workloads));
+		if (to->workloads)
+			memcpy(to->workloads, from->workloads, (n + 1) * sizeof(*to->workloads));
+	}
+	return (to->schemes && to->cpus && (to->workloads || !n)) || cli_fail(err, "out of memory");
+}
+
+static const struct cli_option *find(const char *name)
+{
+	const struct cli_option *const tables[] = { run_workload_table, run_option_table };
+
+	for (u32 t = 0; t < ARRAY_SIZE(tables); t++)
+		for (const struct cli_option *o = tables[t]; o->name; o++)
+			if (strcmp(o->name, name) == 0)
+				return o;
+	return NULL;
+}
+
+static bool fail_key(const char *name, struct cli_error *err)
+{
+	const char *names[64], *nearest;
+	u32 n = 0;
+
+	for (const struct cli_option *o = run_workload_table; o->name; o++)
+		names[n++] = o->name;
+	for (const struct cli_option *o = run_option_table; o->name && n < 64; o++)
+		names[n++] = o->name;
+	nearest = cli_nearest(name, names, n);
+	return cli_fail(err, "%s: unknown option%s%s%s", name, nearest ? "; did you mean " : "",
+			nearest ? nearest : "", nearest ? "?" : "");
+}
+
+static bool apply(struct loader *l, struct run_options *o, bool global, const char *name,
+		  const char *value)
+{
+	const struct cli_option *opt = find(name);
+	const char *kept;
+
+	if (!opt)
+		return fail_key(name, l->err);
+	if (strcmp(name, "job") == 0)
+		return cli_fail(l->err, "job: a job file cannot name another");
+	if (opt->not_in_job && !global)
+		return cli_fail(l->err, "%s: belongs in [" GLOBAL "]", name);
+	if (!opt->arg) {
+		if (strcmp(value, "yes") == 0 || strcmp(value, "1") == 0 || strcmp(value, "true") == 0)
+			return opt->set(o, opt, NULL, l->err);
+		if (strcmp(value, "no") == 0 || strcmp(value, "0") == 0 ||
+		    strcmp(value, "false") == 0)
+			return true;
+		return cli_fail(l->err, "%s=%s: yes or no is allowed", name, value);
+	}
+	kept = keep_string(l->rj, value);
+	return kept ? opt->set(o, opt, kept, l->err) : cli_fail(l->err, "out of memory");
+}
+
+static bool new_job(struct loader *l, const char *section)
+{
+	struct run_jobs *rj = l->rj;
+	struct run_options *jobs = realloc(rj->jobs, (rj->count + 1) * sizeof(*jobs));
+
+	if (!jobs)
+		return cli_fail(l->err, "out of memory");
+	rj->jobs = jobs;
+	snprintf(l->section, sizeof(l->section), "%s", section);
+	if (!copy_options(&jobs[rj->count], &l->global, l->err)) {
+		run_options_free(&jobs[rj->count]);
+		return false;
+	}
+	jobs[rj->count].param_weak = jobs[rj->count].param_count;
+	rj->count++;
+	return true;
+}
+
+static bool handle(struct loader *l, const char *section, const char *name, const char *value)
+{
+	bool global = strcmp(section, GLOBAL) == 0;
+
+	if (!*section)
+		return cli_fail(l->err, "%s: stands before the first [section]", name);
+	if (global) {
+		if (l->rj->count)
+			return cli_fail(l->err, "[" GLOBAL "] must come first");
+		return apply(l, &l->global, true, name, value ? value : "yes");
+	}
+	if ((!l->rj->count || strcmp(l->section, section) != 0) && !new_job(l, section))
+		return false;
+	return apply(l, &l->rj->jobs[l->rj->count - 1], false, name, value ? value : "yes");
+}
+
+/* inih's: 0 is an error; it goes on to the end all the same and returns the first bad line. */
+static int handler(void *user, const char *section, const char *name, const char *value)
+{
+	struct loader *l = user;
+
+	if (l->failed)
+		return 0;
+	if (handle(l, section, name, value))
+		return 1;
+	l->failed = true;
+	return 0;
+}
+
+/* A file without any section but [global] is one job. Then the command line, above all. */
+static bool finish(struct loader *l)
+{
+	struct run_jobs *rj = l->rj;
+
+	if (!rj->count && !new_job(l, GLOBAL))
+		return false;
+	for (u32 j = 0; j < rj->count; j++) {
+		rj->jobs[j].param_weak = rj->jobs[j].param_count;
+		if (!l->command_line(&rj->jobs[j], l->arg, l->err))
+			return false;
+	}
+	return true;
+}
+
+bool run_jobs_load(struct run_jobs *rj, const char *path, struct cli_error *err,
+		   bool (*command_line)(struct run_options *o, void *arg, struct cli_error *err),
+		   void *arg)
+{
+	struct loader l = { .rj = rj, .command_line = command_line, .arg = arg, .err = err };
+	struct cli_error inner;
+	int line;
+	bool ok;
+
+	memset(rj, 0, sizeof(*rj));
+	run_options_init(&l.global);
+	l.err = &inner;
+	errno = 0;
+	line = ini_parse(path, handler, &l);
+	l.err = err;
+	if (line == -1)
+		ok = cli_fail(err, "--job=%s: %s", path, strerror(errno ? errno : EIO));
+	else if (line < 0)
+		ok = cli_fail(err, "--job=%s: out of memory", path);
+	else if (line > 0 && l.failed)
+		ok = cli_fail(err, "%s:%d: %s", path, line, inner.text);
+	else if (line > 0)
+		ok = cli_fail(err, "%s:%d: neither a [section] nor key = value", path, line);
+	else
+		ok = finish(&l);
+	run_options_free(&l.global);
+	return ok;
+}
+
+void run_jobs_free(struct run_jobs *rj)
+{
+	for (u32 i = 0; i < rj->count; i++)
+		run_options_free(&rj->jobs[i]);
+	for (u32 i = 0; i < rj->string_count; i++)
+		free(rj->strings[i]);
+	free(rj->jobs);
+	free(rj->strings);
+	memset(rj, 0, sizeof(*rj));
+}

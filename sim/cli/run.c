@@ -1,0 +1,335 @@
+/*
+ * sim/cli/run.c - run every combination, one machine and one row each
+ *
+ * Order        workload, CPUs, repeat, scheme: the schemes of a comparison are measured side by side
+ *              in time, so that a host that slows down slows all of them.
+ * Signals      SIGINT, SIGTERM: the run in progress is abandoned, rows that are finished are kept, the
+ *              signal is raised again. SIGABRT (a broken invariant): the combination and its seed are
+ *              printed, exit 1.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <mmsim/pmu.h>
+
+#include "sim/cli/hw.h"
+#include "sim/cli/results.h"
+#include "sim/cli/run_internal.h"
+
+#define FEW_SAMPLES 1000
+#define SHORT_NS 10000000ull
+
+/* One combination. */
+struct combination {
+	const struct run_options *o;
+	const struct workload *w;
+	const struct mm_locking *scheme;
+	u32 cpus, tasks, repeat;
+	u64 seed;
+	u32 index, total;
+	u64 params[BENCH_PARAMS_MAX];
+	char params_text[RESULT_TEXT_BYTES];
+};
+
+/* ---- signals ---------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t caught_signal;
+static char abort_text[512]; /* what the SIGABRT handler says; set before each run */
+
+static void on_signal(int sig)
+{
+	caught_signal = sig;
+	bench_interrupt();
+}
+
+static void on_abort(int sig)
+{
+	ssize_t ignored = write(STDERR_FILENO, abort_text, strlen(abort_text));
+
+	(void)ignored;
+	_exit(CLI_FAILED);
+}
+
+static void catch_signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sa.sa_handler = on_abort;
+	sigaction(SIGABRT, &sa, NULL);
+}
+
+/* ---- progress ------------------------------------------------------------------------------------ */
+
+static void progress(const struct combination *c)
+{
+	if (c->o->quiet || !isatty(STDERR_FILENO))
+		return;
+	fprintf(stderr, "\r[%u/%u] %s %s, %u cpus, repeat %u\033[K", c->index + 1, c->total,
+		c->w->name, c->scheme->name, c->cpus, c->repeat);
+	fflush(stderr);
+}
+
+static void progress_clear(const struct run_options *o)
+{
+	if (!o->quiet && isatty(STDERR_FILENO)) {
+		fputs("\r\033[K", stderr);
+		fflush(stderr);
+	}
+}
+
+/* ---- one row ------------------------------------------------------------------------------------ */
+
+static u32 host_cpus(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (u32)CPU_COUNT(&set) : 1;
+}
+
+static u64 wall_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (u64)ts.tv_sec * 1000000000 + (u64)ts.tv_nsec;
+}
+
+/* Why the row is not to be trusted. */
+static void notes(struct result *r, const struct combination *c, const struct bench *b)
+{
+	u64 samples = r->latency ? hist_count(r->latency) : 0;
+
+	if (c->cpus > host_cpus())
+		result_note(r, "oversubscribed: %u cpus on %u host cpus", c->cpus, host_cpus());
+	else if (b->tasks <= c->cpus && !b->pinned)
+		result_note(r, "tasks are not pinned");
+	if (!(c->scheme->caps & LK_CAP_CORRECT))
+		result_note(r, "%s does not claim to be correct", c->scheme->name);
+	if (samples < FEW_SAMPLES)
+		result_note(r, "percentiles from %" PRIu64 " operations only", samples);
+	if (r->elapsed_ns < SHORT_NS)
+		result_note(r, "measured for %" PRIu64 " us only", r->elapsed_ns / 1000);
+#ifdef MMSIM_SANITIZED
+	result_note(r, "built with sanitizers");
+#endif
+#if defined(MMSIM_DEBUG_LOCKS) || !defined(__OPTIMIZE__)
+	result_note(r, "debug build");
+#endif
+}
+
+static void fill_row(struct result *r, const struct combination *c, const struct bench *b,
+		     const struct bench_totals *t)
+{
+	u64 cpu_ns = t->user_ns + t->system_ns, all_ns = t->elapsed_ns * c->cpus;
+
+	r->workload = c->w->name;
+	r->op = c->w->op;
+	r->scheme = c->scheme->name;
+	r->tree = "maple";
+	r->arch = c->o->arch->name;
+	r->engine = "native";
+	r->machine = "host";
+	r->kernel = "6.18";
+	r->machine_kind = "";
+	r->cpus = c->cpus;
+	r->threads = b->tasks;
+	r->repeat = c->repeat;
+	r->seed = c->seed;
+	r->elapsed_ns = t->elapsed_ns;
+	r->ops = t->ops;
+	r->faults = t->counters[COUNTER_FAULT_TOTAL];
+	r->lock_wait_ns = t->counters[COUNTER_MMAP_LOCK_WAIT_NS];
+	r->user_ns = t->user_ns;
+	r->system_ns = t->system_ns;
+	r->idle_ns = all_ns > cpu_ns ? all_ns - cpu_ns : 0;
+	snprintf(r->params, sizeof(r->params), "%s", c->params_text);
+	memcpy(r->counters, t->counters, sizeof(r->counters));
+	r->latency = t->latency;
+	r->latency_sample = b->sample;
+	r->clock_read_ns = b->clock_read_ns;
+	notes(r, c, b);
+}
+
+/* One line, once per process, when hardware events are missing. */
+static void say_absent(const struct run_options *o, const struct pmu *p, const char *why)
+{
+	static bool said;
+	const char *reason = p ? pmu_absent_reason(p) : why;
+
+	if (said || !reason || o->quiet)
+		return;
+	said = true;
+	progress_clear(o);
+	cli_complain("hw_ columns are empty where the host has no such event: %s", reason);
+}
+
+/* 0 with *r filled (the caller frees latency), or -errno after a message. */
+static int run_one(const struct combination *c, struct result *r, struct hist **latency)
+{
+	struct bench_config cfg = {
+		.workload = c->w, .locking = c->scheme, .arch = c->o->arch, .cpus = c->cpus,
+		.tasks = c->tasks, .duration_ns = c->o->duration_ns, .ops = c->o->ops,
+		.warmup_ns = c->o->warmup_ns, .seed = c->seed, .params = c->params,
+		.arg = c->o->arg, .on_measure = hw_on_measure,
+	};
+	struct bench_totals totals;
+	struct bench *b = aligned_alloc(MMSIM_CACHE_LINE_BYTES,
+					ALIGN_UP(sizeof(*b), (size_t)MMSIM_CACHE_LINE_BYTES));
+	char why[256] = "";
+	u64 start_ns = wall_ns();
+	struct pmu *pmu;
+	int err;
+
+	memset(r, 0, sizeof(*r));
+	if (!b)
+		return -ENOMEM;
+	pmu = hw_open(why, sizeof(why));
+	say_absent(c->o, pmu, why);
+	cfg.on_measure_arg = pmu;
+	if (!pmu)
+		cfg.on_measure = NULL;
+	err = bench_init(b, &cfg);
+	if (!err) {
+		err = bench_run(b);
+		if (!err) {
+			bench_totals(b, &totals);
+			*latency = totals.latency;
+			fill_row(r, c, b, &totals);
+			hw_read(pmu, r);
+		}
+		bench_fini(b);
+	}
+	r->host_wall_ns = wall_ns() - start_ns;
+	pmu_close(pmu);
+	if (err && err != -EINTR) {
+		progress_clear(c->o);
+		cli_complain("%s, %s, %u cpus, %u tasks, seed %" PRIu64 ": %s", c->w->name,
+			     c->scheme->name, c->cpus, b->tasks, c->seed, b->error);
+	}
+	free(b);
+	return err;
+}
+
+/* ---- all of them ----------------------------------------------------------------------------------- */
+
+struct sweep {
+	struct results *results;
+	u32 index, total;
+	bool failed; /* a run failed: the others go on */
+	bool broken; /* rows cannot be written: nothing goes on */
+};
+
+static void run_combination(struct sweep *s, struct combination *c)
+{
+	struct hist *latency = NULL;
+	struct cli_error err;
+	struct result r;
+	int ret;
+
+	c->index = s->index++;
+	c->total = s->total;
+	c->seed = c->o->seed + c->repeat;
+	snprintf(abort_text, sizeof(abort_text),
+		 "mmsim: that was %s, %s, %u cpus, %u tasks; again with --seed=%" PRIu64 "\n",
+		 c->w->name, c->scheme->name, c->cpus, c->tasks, c->seed);
+	progress(c);
+	ret = run_one(c, &r, &latency);
+	progress_clear(c->o);
+	if (ret && ret != -EINTR)
+		s->failed = true;
+	if (!ret && !results_add(s->results, &r, &err)) {
+		cli_complain("%s", err.text);
+		s->broken = true;
+	}
+	if (latency)
+		hist_destroy(latency);
+}
+
+static void run_job(struct sweep *s, const struct run_options *o)
+{
+	struct combination c = { .o = o };
+	struct cli_error err;
+
+	for (u32 w = 0; o->workloads[w]; w++) {
+		c.w = o->workloads[w];
+		if (!run_params(o, c.w, c.params, c.params_text, sizeof(c.params_text), &err))
+			MMSIM_BUG("run_check() should have said: %s", err.text);
+		for (u32 cpu = 0; cpu < o->cpu_count; cpu++) {
+			c.cpus = o->cpus[cpu];
+			c.tasks = run_tasks(o, c.w, c.cpus);
+			for (c.repeat = 0; c.repeat < o->repeats; c.repeat++)
+				for (u32 l = 0; o->schemes[l]; l++) {
+					if (caught_signal || s->broken)
+						return;
+					c.scheme = o->schemes[l];
+					run_combination(s, &c);
+				}
+		}
+	}
+}
+
+static void count_job(const struct run_options *o, struct results_config *rc, u32 *total)
+{
+	u32 schemes = 0, workloads = 0;
+
+	for (; o->schemes[schemes]; schemes++)
+		rc->scheme_width = max(rc->scheme_width, (u32)strlen(o->schemes[schemes]->name));
+	for (; o->workloads[workloads]; workloads++)
+		rc->workload_width =
+			max(rc->workload_width, (u32)strlen(o->workloads[workloads]->name));
+	*total += schemes * workloads * o->cpu_count * o->repeats;
+}
+
+static void say_where(const struct run_options *o, u32 rows)
+{
+	bool file = o->output && strcmp(o->output, "-") != 0;
+
+	if (o->quiet || !rows)
+		return;
+	if (file)
+		cli_complain("%u row%s in %s", rows, rows == 1 ? "" : "s", o->output);
+	if (o->json)
+		cli_complain("%u row%s with histograms in %s", rows, rows == 1 ? "" : "s", o->json);
+}
+
+int run_all(const struct run_options *jobs, u32 job_count)
+{
+	struct results_config rc = { .csv = jobs[0].output, .json = jobs[0].json,
+				     .table = jobs[0].output ? NULL : stdout,
+				     .workload_width = 8, .scheme_width = 6,
+				     .command = cli_command_line() };
+	struct sweep s = { 0 };
+	struct cli_error err;
+	u32 rows;
+
+	for (u32 j = 0; j < job_count; j++)
+		count_job(&jobs[j], &rc, &s.total);
+	s.results = results_open(&rc, &err);
+	if (!s.results) {
+		cli_complain("%s", err.text);
+		return CLI_FAILED;
+	}
+	catch_signals();
+	for (u32 j = 0; j < job_count; j++)
+		run_job(&s, &jobs[j]);
+	rows = results_count(s.results);
+	if (!results_close(s.results, &err)) {
+		cli_complain("%s", err.text);
+		s.broken = true;
+	}
+	if (!s.broken)
+		say_where(&jobs[0], rows);
+	if (caught_signal) {
+		cli_complain("interrupted: %u of %u runs are finished", rows, s.total);
+		raise(caught_signal); /* SA_RESETHAND: now it ends the program */
+	}
+	return s.failed || s.broken ? CLI_FAILED : CLI_OK;
+}

@@ -1,0 +1,218 @@
+/*
+ * sim/cli/run_check.c - what can be known to be wrong with a run before it starts
+ *
+ * Nothing has run and nothing has been written when a check here fails.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/cli/results.h"
+#include "sim/cli/run_internal.h"
+
+#define KEYS_MAX 256
+
+u32 run_tasks(const struct run_options *o, const struct workload *w, u32 cpus)
+{
+	if (!o->threads)
+		return w->threads_per_cpu * cpus;
+	return o->threads_per_cpu ? o->threads * cpus : o->threads;
+}
+
+static void format_value(char *text, size_t bytes, const struct param *p, u64 value)
+{
+	static const char suffixes[] = "KMGT";
+	s32 s = -1;
+
+	while (p->type == PARAM_BYTES && value && value % 1024 == 0 && s < 3) {
+		value /= 1024;
+		s++;
+	}
+	if (p->type == PARAM_CHOICE)
+		snprintf(text, bytes, "%s", p->choices[value]);
+	else if (s >= 0)
+		snprintf(text, bytes, "%llu%c", (unsigned long long)value, suffixes[s]);
+	else
+		snprintf(text, bytes, "%llu", (unsigned long long)value);
+}
+
+static void describe_allowed(char *text, size_t bytes, const struct param *p)
+{
+	char lo[32], hi[32];
+	size_t at = 0;
+
+	text[0] = 0;
+	switch (p->type) {
+	case PARAM_BOOL:
+		snprintf(text, bytes, "0 or 1");
+		break;
+	case PARAM_CHOICE:
+		for (u32 i = 0; p->choices[i] && at < bytes; i++)
+			at += (size_t)snprintf(text + at, bytes - at, "%s%s", i ? ", " : "",
+					       p->choices[i]);
+		break;
+	default:
+		format_value(lo, sizeof(lo), p, p->min);
+		format_value(hi, sizeof(hi), p, p->max);
+		snprintf(text, bytes, "from %s to %s", lo, hi);
+	}
+}
+
+/* Is there a workload here that has the key? Else an error that names the nearest. */
+static bool check_key(const struct run_options *o, const char *key, struct cli_error *err)
+{
+	const char *names[KEYS_MAX], *nearest;
+	u32 n = 0, slot;
+
+	for (u32 i = 0; o->workloads[i]; i++) {
+		const struct param *p;
+
+		if (bench_param_find(o->workloads[i], key, &slot))
+			return true;
+		for (slot = 0; (p = bench_param_at(o->workloads[i], slot)) != NULL; slot++)
+			if (n < KEYS_MAX)
+				names[n++] = p->key;
+	}
+	nearest = cli_nearest(key, names, n);
+	return cli_fail(err, "--param=%s: unknown parameter of %s%s%s%s%s (mmsim list params)", key,
+			o->workloads[0]->name, o->workloads[1] ? " and the others" : "",
+			nearest ? "; did you mean " : "", nearest ? nearest : "",
+			nearest ? "?" : "");
+}
+
+static bool set_value(const struct param *p, const char *key_value, const char *value, u64 *out,
+		      struct cli_error *err)
+{
+	char allowed[256];
+
+	if (bench_param_parse(p, value, out) == 0)
+		return true;
+	describe_allowed(allowed, sizeof(allowed), p);
+	return cli_fail(err, "--param=%s: allowed: %s", key_value, allowed);
+}
+
+bool run_params(const struct run_options *o, const struct workload *w, u64 *values, char *text,
+		size_t text_bytes, struct cli_error *err)
+{
+	const struct param *p;
+	size_t at = 0;
+	u32 slot;
+
+	text[0] = 0;
+	if (o->extra_params)
+		at = (size_t)snprintf(text, text_bytes, "%s", o->extra_params);
+	for (slot = 0; (p = bench_param_at(w, slot)) != NULL; slot++)
+		if (bench_param_parse(p, p->def, &values[slot]) != 0)
+			MMSIM_BUG("%s: the default of %s is not allowed", w->name, p->key);
+	for (u32 i = 0; i < o->param_count; i++) {
+		const char *eq = strchr(o->params[i], '=');
+		char key[64], value[32];
+
+		snprintf(key, sizeof(key), "%.*s", (int)(eq - o->params[i]), o->params[i]);
+		if (!check_key(o, key, err))
+			return false;
+		p = bench_param_find(w, key, &slot);
+		if (!p)
+			continue; /* another workload's */
+		if (!set_value(p, o->params[i], eq + 1, &values[slot], err))
+			return false;
+		format_value(value, sizeof(value), p, values[slot]);
+		if (at < text_bytes)
+			at += (size_t)snprintf(text + at, text_bytes - at, "%s%s=%s", at ? " " : "",
+					       key, value);
+	}
+	return true;
+}
+
+static bool check_twice(const struct run_options *o, struct cli_error *err)
+{
+	for (u32 i = 0; i < o->param_count; i++)
+		for (u32 j = i + 1; j < o->param_count; j++) {
+			size_t len = strcspn(o->params[i], "=") + 1;
+
+			if (strncmp(o->params[i], o->params[j], len) == 0)
+				return cli_fail(err, "--param=%s: %.*s is given twice", o->params[j],
+						(int)len - 1, o->params[j]);
+		}
+	return true;
+}
+
+static bool check_tasks(const struct run_options *o, const struct workload *w,
+			struct cli_error *err)
+{
+	if (w->task_count) /* --threads does not apply */
+		return true;
+	for (u32 c = 0; c < o->cpu_count; c++) {
+		u64 tasks = (u64)(o->threads ? o->threads : w->threads_per_cpu) *
+			    (!o->threads || o->threads_per_cpu ? o->cpus[c] : 1);
+
+		if (tasks > MMSIM_TASKS_MAX)
+			return cli_fail(err, "--cpus=%u: %s would have %llu tasks, at most %u "
+					     "(MMSIM_TASKS_MAX); --threads chooses fewer", o->cpus[c],
+					w->name, (unsigned long long)tasks, MMSIM_TASKS_MAX);
+		for (u32 s = 0; o->schemes[s]; s++)
+			if ((o->schemes[s]->caps & LK_CAP_ONE_CPU) && tasks > 1)
+				return cli_fail(err, "--scheme=%s: is for one task, and %s has %llu "
+						     "on %u cpus (use --threads=1)",
+						o->schemes[s]->name, w->name,
+						(unsigned long long)tasks, o->cpus[c]);
+	}
+	return true;
+}
+
+/* The workload's own check of its parameters, at every number of tasks. */
+static bool check_workload(const struct run_options *o, const struct workload *w, const u64 *values,
+			   struct cli_error *err)
+{
+	for (u32 c = 0; w->check && c < o->cpu_count; c++) {
+		struct bench *b = calloc(1, sizeof(*b));
+		bool ok;
+
+		if (!b)
+			return cli_fail(err, "out of memory");
+		b->workload = w;
+		b->cfg.arch = o->arch;
+		b->cfg.workload = w;
+		b->arg = b->cfg.arg = o->arg;
+		b->cpus = o->cpus[c];
+		memcpy(b->params, values, sizeof(b->params));
+		b->tasks = w->task_count ? w->task_count(b) : run_tasks(o, w, o->cpus[c]);
+		ok = w->check(b) == 0 || cli_fail(err, "%s: %s", w->name, b->error);
+		free(b);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+static bool check_job(const struct run_options *o, struct cli_error *err)
+{
+	u64 values[BENCH_PARAMS_MAX] = { 0 };
+	char text[RESULT_TEXT_BYTES];
+
+	if (!o->workloads)
+		return cli_fail(err, "--workload: is needed (mmsim list workloads shows them)");
+	if (o->ops_set && o->duration_set)
+		return cli_fail(err, "--ops=%llu: instead of --duration, not both",
+				(unsigned long long)o->ops);
+	if (!check_twice(o, err))
+		return false;
+	for (u32 i = 0; o->workloads[i]; i++) {
+		const struct workload *w = o->workloads[i];
+
+		if (!run_params(o, w, values, text, sizeof(text), err))
+			return false;
+		if (!check_tasks(o, w, err) || !check_workload(o, w, values, err))
+			return false;
+	}
+	return true;
+}
+
+bool run_check(const struct run_options *jobs, u32 job_count, struct cli_error *err)
+{
+	struct results_config rc = { .csv = jobs[0].output, .json = jobs[0].json };
+
+	for (u32 j = 0; j < job_count; j++)
+		if (!check_job(&jobs[j], err))
+			return false;
+	return results_check_paths(&rc, err);
+}

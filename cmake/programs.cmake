@@ -1,0 +1,33 @@
+# bin/mmsim-native (every command, on the native engine), and the small programs that exec it:
+# bin/mmsim, and one per workload.
+set(MMSIM_WORKLOAD_PROGRAMS ebizzy pft page_fault1 page_fault2 page_fault3 mmap1 multi_fault)
+
+add_custom_target(mmsim_version
+  COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DVERSION=${PROJECT_VERSION}
+    -DOUT=${CMAKE_BINARY_DIR}/generated/version.h -P ${CMAKE_SOURCE_DIR}/cmake/version.cmake
+  BYPRODUCTS ${CMAKE_BINARY_DIR}/generated/version.h
+  COMMENT "")
+add_executable(program-mmsim-native sim/cli/main/native.c)
+set_target_properties(program-mmsim-native PROPERTIES OUTPUT_NAME mmsim-native)
+add_dependencies(program-mmsim-native mmsim_version)
+target_include_directories(program-mmsim-native PRIVATE ${CMAKE_BINARY_DIR}/generated)
+target_link_libraries(program-mmsim-native PRIVATE mmsim_cli)
+
+foreach(program mmsim ${MMSIM_WORKLOAD_PROGRAMS})
+  add_executable(program-${program} sim/cli/main/front.c)
+  set_target_properties(program-${program} PROPERTIES OUTPUT_NAME ${program})
+  target_compile_definitions(program-${program} PRIVATE _GNU_SOURCE MMSIM_PROGRAM="${program}")
+  add_dependencies(program-${program} program-mmsim-native)
+  list(APPEND MMSIM_PROGRAM_TARGETS program-${program})
+endforeach()
+list(APPEND MMSIM_PROGRAM_TARGETS program-mmsim-native)
+install(TARGETS ${MMSIM_PROGRAM_TARGETS} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+
+# Shell tests of the command line: tests/cli/NAME.sh BUILD_DIR/bin
+if(BUILD_TESTING)
+  file(GLOB cli_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/cli/*.sh)
+  foreach(script ${cli_tests})
+    get_filename_component(name ${script} NAME_WE)
+    add_test(NAME cli.${name} COMMAND sh ${script} ${CMAKE_BINARY_DIR}/bin)
+  endforeach()
+endif()

@@ -15,6 +15,7 @@
 	X(FAULT_FILE_READ, "faults", "page-cache page mapped for a read (fault-around included)")  \
 	X(FAULT_FILE_COW, "faults", "private copy of a page-cache page made on a write")           \
 	X(FAULT_FILE_SHARED, "faults", "shared file page made writable")                           \
+	X(FAULT_SPECIAL, "faults", "page of a special or device mapping installed")                \
 	X(FAULT_WP_COPY, "faults", "copy-on-write: page copied")                                   \
 	X(FAULT_WP_REUSE, "faults", "copy-on-write: sole owner, page reused")                      \
 	X(FAULT_AROUND_PAGES, "pages", "extra pages mapped by fault-around")                       \

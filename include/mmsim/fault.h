@@ -22,12 +22,17 @@ enum fault_result {
 	FAULT_KILLED,	       /* the task was killed while it waited for a lock */
 };
 
-/* What a step of the handler says. */
+/* What a step of the handler says. Each step's contract tells which of these it may return. */
 enum fault_step {
-	STEP_DONE,  /* the entry is installed, or somebody else had done it */
-	STEP_RETRY, /* lost a race, or needs a stronger lock: again, in LK_WAIT */
+	STEP_CONTINUE, /* this step is done, go on */
+	STEP_DONE,     /* the entry is installed, or somebody else had done it */
+	STEP_RETRY,    /* lost a race, or needs a stronger lock: again, in LK_WAIT */
+	STEP_IO,       /* as RETRY, after io_page of io_file has been read in with no lock held */
+	STEP_MAPERR,
+	STEP_ACCERR,
 	STEP_SIGBUS,
 	STEP_OOM,
+	STEP_KILLED,
 };
 
 /* One fault. On the handler's stack: no other task looks at it (f->hold lives in the task). */
@@ -40,15 +45,20 @@ struct fault {
 
 	/* state of the current attempt */
 	bool speculative;	/* LK_TRY: f->vma is held by the scheme's own means, not f->hold */
+	bool must_not_drop;	/* the caller holds the lock: no STEP_IO */
 	u32 tries;
 	struct vma *vma;	/* stable between fault_begin and fault_end */
 	struct mm_hold *hold;	/* the task's HOLD_FAULT */
 	u64 scheme[4];		/* the scheme's own: sequence numbers */
 
 	/* the page table */
-	pte_t *pte;		/* entry of level 0, or NULL until walked */
+	pte_t *pte;		/* entry of level 0, or NULL where a table is missing */
 	spinlock_t *ptl;	/* its lock */
-	pte_t orig;		/* what *pte was when it was first read */
+	pte_t orig;		/* what *pte was when it was first read; 0: nothing there */
+
+	/* STEP_IO */
+	struct file *io_file;	/* a reference that fault_handle() drops */
+	u64 io_index;
 };
 
 /*

@@ -16,6 +16,7 @@ enum mmap_lock_how {
 	MMAP_WAIT,     /* cannot fail */
 	MMAP_KILLABLE, /* -EINTR when killed while waiting */
 	MMAP_TRY,      /* -EAGAIN instead of waiting */
+	MMAP_NESTED,   /* MMAP_WAIT while another mm's lock is held (fork: the child's) */
 };
 
 /*
@@ -25,8 +26,8 @@ enum mmap_lock_how {
 struct mm_hold {
 	struct mm *mm;
 	u64 start, end;		/* a scheme may widen them */
-	u8 mode;		/* enum mmap_lock_mode */
-	u64 acquired_ns;
+	u8 mode;		/* enum mmap_lock_mode; set by mmap_lock.c */
+	bool disowned;		/* debug builds: taken by mmap_read_trylock_non_owner() */
 	u64 scheme[12];		/* the scheme's own: a range-lock node */
 };
 
@@ -51,6 +52,7 @@ enum mm_locking_caps {
 	LK_CAP_ONE_CPU = 1 << 1,   /* refuses more than one task (lock_null) */
 	LK_CAP_TRY = 1 << 2,	   /* LK_TRY can succeed: worth calling */
 	LK_CAP_RCU_WALK = 1 << 3,  /* VMAs and tree nodes are read under RCU */
+	LK_CAP_TABLES_PINNED = 1 << 4, /* no table page under f->vma goes away before fault_end() */
 };
 
 struct mm_locking {
@@ -76,8 +78,9 @@ struct mm_locking {
 
 	/* ---- the address space ------------------------------------------------------------- */
 
-	/* On 0: h->mode is `mode`. h->mm, start and end are set by the caller. */
+	/* 0: held. h->mm, start and end are set by the caller; mode still says MMAP_UNLOCKED. */
 	int (*lock)(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_how how);
+	/* h->mode tells how it is held. */
 	void (*unlock)(struct mm_hold *h);
 	/* MMAP_WRITE to MMAP_READ without a gap; write-begun VMAs become readable. */
 	void (*downgrade)(struct mm_hold *h);
@@ -108,6 +111,16 @@ const struct mm_locking *mm_locking_find(const char *name);
 
 /* Building blocks that schemes share (mm/locking/common.c). */
 enum lk_status mmap_lock_fault_wait(struct fault *f); /* read-lock [page, page+1), find the VMA */
+void mmap_lock_fault_end(struct fault *f); /* drop f->hold if it is still held */
 bool pte_lock_blocking(struct fault *f, spinlock_t *ptl);
+void fault_walk_nop(struct fault *f); /* walk_begin, walk_end: something else pins the tables */
+void vma_hook_nop(struct vma *vma);
+void vma_free_now(struct vma *vma);
+/* The address-space hooks on mm->mmap_lock, the rwsem. */
+int mmap_rwsem_lock(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_how how);
+void mmap_rwsem_unlock(struct mm_hold *h);
+void mmap_rwsem_downgrade(struct mm_hold *h);
+bool mmap_rwsem_upgrade_try(struct mm_hold *h);
+bool mmap_rwsem_is_contended(const struct mm_hold *h);
 
 #endif

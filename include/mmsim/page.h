@@ -18,6 +18,7 @@
 
 struct mapping;
 struct anon_vma;
+struct mmu_machine;
 
 enum page_flags {
 	PAGE_LOCKED = 1 << 0,
@@ -42,7 +43,13 @@ struct page {
 	atomic_t mapcount;	/* (a) page-table entries that map it */
 	u8 order;		/* (z) of a free block */
 	u8 pad[3];
-	struct list_head lru;	/* (l) LRU list; (z) buddy list; per-CPU list */
+	union {
+		struct list_head lru; /* (l) LRU list; (z) buddy list; per-CPU list */
+		struct {	      /* PAGE_TABLE on its way out: mm/mmu_gather.c */
+			struct page *pt_next;
+			struct mmu_machine *pt_owner;
+		};
+	};
 	union {
 		struct {
 			struct mapping *mapping;    /* (p) file that it caches */
@@ -51,13 +58,28 @@ struct page {
 		};
 		struct {
 			spinlock_t ptl;		    /* PAGE_TABLE: the split page-table lock */
-			struct rcu_head *pt_rcu;
-			u64 pt_unused;
+			struct rcu_head pt_rcu;	    /* ... and its way out */
 		};
 	};
 } __cacheline_aligned;
+_Static_assert(sizeof(struct page) == MMSIM_CACHE_LINE_BYTES, "struct page is one cache line");
 
-struct zone; /* page_alloc.c */
+static inline bool page_has(const struct page *page, u32 flags)
+{
+	return (READ_ONCE(page->flags) & flags) == flags;
+}
+static inline void page_set_flags(struct page *page, u32 flags)
+{
+	(void)fetch_or_relaxed(&page->flags, flags);
+}
+static inline void page_clear_flags(struct page *page, u32 flags)
+{
+	(void)fetch_and_relaxed(&page->flags, ~flags);
+}
+
+struct zone;   /* page_alloc.c */
+struct lruvec; /* lru.c */
+struct wait_queue;
 
 /* Simulated memory of one machine. All constant after mm_machine_init(). */
 struct memory {
@@ -67,12 +89,16 @@ struct memory {
 	u64 frames;
 	u32 content_words;
 	u8 page_shift;
-	struct page *zero_page;
+	struct page *zero_page;		/* mapped with PTE_SPECIAL for reads of untouched memory */
+	struct page *special_page;	/* behind special and device mappings, with PTE_SPECIAL */
+	struct machine *machine;
+	struct wait_queue *page_waits;	/* hashed: who waits for a page lock */
 	struct zone *zone;
 	struct lruvec *lruvec;
 	percpu_t pcp;		/* struct per_cpu_pages */
 	percpu_t lru_batch;	/* struct lru_batch */
-	u64 reserve_bytes;	/* of the host reservation behind the three arrays */
+	void *reserve;		/* the host reservation behind the three arrays */
+	u64 reserve_bytes;
 };
 
 struct memory *memory_of(const struct machine *m);
@@ -107,12 +133,23 @@ void page_copy_content(const struct memory *mem, struct page *to, struct page *f
 
 enum alloc_flags { ALLOC_ZERO = 1 };
 
-/* One frame with refcount 1, or NULL (counted: PGALLOC_FAIL). Content zeroed on ALLOC_ZERO. */
+/* One frame with refcount 1 and no flags, or NULL (counted: PGALLOC_FAIL). Content zeroed on
+ * ALLOC_ZERO. Before it fails, frames on all CPUs' lists are tried. */
 struct page *MUST_CHECK page_alloc(const struct memory *mem, u32 alloc_flags);
-void page_get(struct page *page);
+/* Another reference, by one who has one. */
+static inline void page_get(struct page *page)
+{
+	MMSIM_BUG_ON(fetch_add_relaxed(&page->refcount.counter, 1) <= 0);
+}
+/* A reference unless the page is free: for look-ups that hold none. Acquire. */
+static inline bool page_try_get(struct page *page)
+{
+	return atomic_inc_not_zero(&page->refcount);
+}
 /* Drop a reference; the last frees it (and takes it off the LRU). */
 void page_put(const struct memory *mem, struct page *page);
-/* Drop one reference of each of n pages: one LRU lock and one list operation per batch. */
+/* Drop one reference of each of n pages: one LRU lock and one list operation per LRU_BATCH_PAGES,
+ * as Linux's folios_put(). */
 void page_put_batch(const struct memory *mem, struct page **pages, u32 n);
 /* Frames that are allocated now (sums per-CPU lists; exact when no task runs). */
 u64 memory_frames_used(const struct machine *m);
@@ -121,16 +158,37 @@ u64 memory_frames_used(const struct machine *m);
 
 #define LRU_BATCH_PAGES 31 /* PAGEVEC_SIZE since 6.9 */
 
-/* Put a new page on the LRU through this CPU's batch (which takes a reference meanwhile). */
+/* Put a new page on the LRU through this CPU's batch (which takes a reference meanwhile). The caller
+ * holds the only reference and nobody else can find the page yet. */
 void lru_add(const struct memory *mem, struct page *page);
+/* Take a page whose last reference is gone off the LRU: page_alloc.c. lru_lock held. */
+void lru_del_locked(const struct memory *mem, struct page *page);
+spinlock_t *lru_lock(const struct memory *mem);
+u64 lru_pages(const struct memory *mem); /* on all lists */
 /* Drain all CPUs' batches: at the end of a run, and where Linux does (lru_add_drain_all). Only
  * when no task runs. */
 void lru_drain_all(const struct machine *m);
 /* Drain the calling CPU's batch (Linux: lru_add_drain(), at unmap). */
 void lru_drain(const struct memory *mem);
 
+/* ---- page lock: sleeps on a hashed queue. Rank FOLIO. ---------------------------------- */
+
+bool MUST_CHECK page_trylock(struct page *page);
+void page_lock(const struct memory *mem, struct page *page);
+void page_unlock(const struct memory *mem, struct page *page);
+
 /* ---- RSS, per mm: Linux's percpu_counters since 6.2 ------------------------------------ */
 
 enum rss_kind { RSS_FILE, RSS_ANON, RSS_SHMEM, RSS_KINDS };
+
+/* As what a mapping of this page is counted. */
+static inline enum rss_kind page_rss_kind(const struct page *page)
+{
+	u32 flags = READ_ONCE(page->flags);
+
+	if (flags & PAGE_ANON)
+		return RSS_ANON;
+	return flags & PAGE_SWAPBACKED ? RSS_SHMEM : RSS_FILE;
+}
 
 #endif

@@ -1,0 +1,296 @@
+/*
+ * mm/fault.c - a page fault from the address to the installed entry: the table of contents
+ *
+ * Models       Linux 6.18: do_user_addr_fault, lock_mm_and_find_vma, handle_mm_fault.
+ *              1. If the scheme has a try mode and the access is the user's: once under the
+ *                 scheme's own VMA lock, never waiting (fault_attempt, LK_TRY).
+ *              2. Otherwise, or if that gave up: under the address-space lock (LK_WAIT), as often
+ *                 as it takes; each further round is one STEP_RETRY, counted.
+ *              3. Inside either: is there a VMA (else grow a stack), may it be accessed so, and
+ *                 then one handler by kind of fault (fault_anon.c, fault_file.c, fault_cow.c).
+ * Leaves out   Swap, NUMA hints, userfaultfd, huge pages, memory cgroups, real signals.
+ * Guarantee    On FAULT_OK the entry allowed the access when it was looked at; the access is made
+ *              again and may fault again. Every fault is counted once in FAULT_TOTAL and once by
+ *              what became of it.
+ * Locks        fault_attempt() alone takes and drops what keeps the VMA stable, and alone decides
+ *              to go round again. Page-table locks are taken by fault_pte_lock(); frames are
+ *              allocated, read in and copied before it.
+ * Tests        tests/unit/mm/test_fault.c, tests/scheme/conformance.c
+ */
+#include "mm/internal.h"
+#include "mm/fault_internal.h"
+
+static const enum fault_result step_result[] = {
+	[STEP_DONE] = FAULT_OK,
+	[STEP_MAPERR] = FAULT_SIGSEGV_MAPERR,
+	[STEP_ACCERR] = FAULT_SIGSEGV_ACCERR,
+	[STEP_SIGBUS] = FAULT_SIGBUS,
+	[STEP_OOM] = FAULT_OOM,
+	[STEP_KILLED] = FAULT_KILLED,
+};
+
+static bool fault_attempt(struct fault *f, enum lk_mode mode, enum fault_step *step);
+static enum fault_step fault_grow_stack(struct fault *f);
+static enum fault_step fault_check_access(const struct fault *f);
+static void fault_peek(struct fault *f);
+static enum fault_step fault_by_kind(struct fault *f);
+static void fault_wait_for_io(struct fault *f);
+static enum fault_result fault_report(enum fault_step step);
+
+enum fault_result fault_handle(struct mm *mm, u64 va, enum access_kind access, bool user)
+{
+	struct fault f = {
+		.mm = mm,
+		.va = va,
+		.access = access,
+		.user = user,
+		.hold = mm_hold(HOLD_FAULT),
+	};
+	enum fault_step step;
+
+	count_event(COUNTER_FAULT_TOTAL);
+	/* Linux tries VMA locks for faults from user mode only. */
+	if (user && (mm->locking->caps & LK_CAP_TRY) && fault_attempt(&f, LK_TRY, &step))
+		return fault_report(step);
+	while (!fault_attempt(&f, LK_WAIT, &step))
+		f.tries++;
+	return fault_report(step);
+}
+
+/* Begin, resolve, end. True: *step is what became of the fault. False: it must run again in LK_WAIT.
+ * Nothing is held on entry and on return. */
+static bool fault_attempt(struct fault *f, enum lk_mode mode, enum fault_step *step)
+{
+	const struct mm_locking *scheme = f->mm->locking;
+	bool again;
+
+	f->speculative = mode == LK_TRY;
+	switch (scheme->fault_begin(f, mode)) {
+	case LK_CONTENDED:
+		return false;
+	case LK_KILLED:
+		*step = STEP_KILLED;
+		return true;
+	case LK_OK:
+		break;
+	}
+	*step = STEP_CONTINUE;
+	if (unlikely(!f->vma || f->va < f->vma->start))
+		*step = fault_grow_stack(f);
+	if (likely(*step == STEP_CONTINUE))
+		*step = fault_check_access(f);
+	if (likely(*step == STEP_CONTINUE)) {
+		fault_peek(f);
+		*step = fault_by_kind(f);
+	}
+	again = *step == STEP_RETRY || *step == STEP_IO;
+	scheme->fault_end(f, again);
+	if (likely(!again))
+		return true;
+	count_event(COUNTER_FAULT_RETRY);
+	if (*step == STEP_IO)
+		fault_wait_for_io(f);
+	return false;
+}
+
+enum fault_result fault_handle_locked(struct mm_hold *h, struct vma *vma, u64 va,
+				      enum access_kind access)
+{
+	struct fault f = {
+		.mm = h->mm,
+		.va = va,
+		.access = access,
+		.hold = h,
+		.vma = vma,
+		.must_not_drop = true,
+	};
+	enum fault_step step;
+
+	mmap_assert_locked(h);
+	count_event(COUNTER_FAULT_TOTAL);
+	step = fault_check_access(&f);
+	while (step == STEP_CONTINUE || step == STEP_RETRY) {
+		fault_peek(&f);
+		step = fault_by_kind(&f);
+	}
+	return fault_report(step);
+}
+
+/* ---- is there a VMA, and may it be accessed so? ------------------------------------------------- */
+
+/* In the order of Linux's lock_mm_and_find_vma(): upgrade if that needs no waiting; else drop the lock,
+ * take it for write and look again, because anything may have happened. */
+static enum fault_step fault_grow_stack(struct fault *f)
+{
+	struct mm *mm = f->mm;
+	struct mm_hold *h = f->hold;
+	enum fault_step step = STEP_MAPERR;
+
+	if (!f->vma || !(f->vma->flags & VM_GROWSDOWN))
+		return STEP_MAPERR;
+	if (!mmap_upgrade_trylock(h)) {
+		mmap_read_unlock(h);
+		f->vma = NULL;
+		if (mmap_write_lock_killable(mm, h, MM_RANGE_ALL))
+			return STEP_KILLED; /* h is not held: fault_end() sees that */
+		f->vma = vma_tree_find(&mm->vmas, f->va, ~0ull);
+	}
+	if (f->vma && f->vma->start <= f->va) {
+		step = STEP_CONTINUE; /* somebody else grew or mapped it */
+	} else if (f->vma && (f->vma->flags & VM_GROWSDOWN) && !expand_downwards(f->vma, f->va)) {
+		count_event(COUNTER_FAULT_STACK_GROWN);
+		step = STEP_CONTINUE;
+	}
+	mmap_write_downgrade(h);
+	return step;
+}
+
+/* x86: what may be written or executed may be read. */
+static enum fault_step fault_check_access(const struct fault *f)
+{
+	static const u64 any_of[ACCESS_KINDS] = {
+		[ACCESS_READ] = VM_ACCESS_FLAGS,
+		[ACCESS_WRITE] = VM_WRITE,
+		[ACCESS_EXEC] = VM_EXEC,
+	};
+
+	return f->vma->flags & any_of[f->access] ? STEP_CONTINUE : STEP_ACCERR;
+}
+
+/* ---- which kind of fault is it? ------------------------------------------------------------------ */
+
+/* Look at the entry without a lock: a first guess, which fault_pte_lock() confirms. */
+static void fault_peek(struct fault *f)
+{
+	const struct mm_locking *scheme = f->mm->locking;
+
+	scheme->walk_begin(f);
+	f->pte = pgtable_lookup(f->mm, f->va, &f->ptl);
+	f->orig = f->pte ? pte_get(f->pte) : 0;
+	scheme->walk_end(f);
+}
+
+static enum fault_step fault_missing(struct fault *f)
+{
+	const struct vma *vma = f->vma;
+	bool write = f->access == ACCESS_WRITE;
+
+	if (likely(vma_is_anonymous(vma)))
+		return write ? fault_anon_write(f) : fault_anon_read(f);
+	if (!vma->file || (vma->flags & (VM_PFNMAP | VM_IO)))
+		return fault_special(f);
+	if (!write)
+		return fault_file_read(f);
+	return vma->flags & VM_SHARED ? fault_file_shared(f) : fault_file_cow(f);
+}
+
+/* The entry allows the access: another CPU was faster, or this one's TLB was behind. Where the
+ * hardware does not set Accessed and Dirty, this is where software does. */
+static enum fault_step fault_spurious(struct fault *f)
+{
+	const struct arch_desc *arch = f->mm->arch;
+	u32 want = PTE_ACCESSED | (f->access == ACCESS_WRITE ? PTE_DIRTY : 0);
+	pte_t old = f->orig;
+
+	if (!pte_has(arch, f->orig, want)) {
+		enum fault_step step = fault_pte_lock(f);
+
+		if (step != STEP_CONTINUE)
+			return step;
+		/* If the MMU changes it first, the access that is made again settles it. */
+		(void)pte_try_change(f->mm, f->pte, fault_page_va(f), &old,
+				     pte_set_attrs(arch, old, want));
+		fault_pte_unlock(f);
+	}
+	count_event(COUNTER_FAULT_SPURIOUS);
+	return STEP_DONE;
+}
+
+static enum fault_step fault_by_kind(struct fault *f)
+{
+	if (likely(!f->orig))
+		return fault_missing(f);
+	if (f->access != ACCESS_WRITE || pte_has(f->mm->arch, f->orig, PTE_WRITE))
+		return fault_spurious(f);
+	return f->vma->flags & VM_SHARED ? fault_wp_shared(f) : fault_wp_private(f);
+}
+
+/* ---- the page-table lock --------------------------------------------------------------------------- */
+
+enum fault_step fault_pte_lock(struct fault *f)
+{
+	const struct mm_locking *scheme = f->mm->locking;
+
+	scheme->walk_begin(f);
+	/* What the peek found is still a table if the scheme says so; else it must be found again. */
+	if (!f->pte || !(scheme->caps & LK_CAP_TABLES_PINNED)) {
+		f->pte = pgtable_alloc(f->mm, f->va, &f->ptl);
+		if (unlikely(!f->pte)) {
+			scheme->walk_end(f);
+			return STEP_OOM;
+		}
+	}
+	if (unlikely(!scheme->pte_lock(f, f->ptl))) {
+		scheme->walk_end(f);
+		return STEP_RETRY;
+	}
+	if (likely(pte_get(f->pte) == f->orig))
+		return STEP_CONTINUE;
+	fault_pte_unlock(f);
+	count_event(COUNTER_FAULT_SPURIOUS);
+	return STEP_DONE;
+}
+
+void fault_pte_unlock(struct fault *f)
+{
+	spin_unlock(f->ptl);
+	f->mm->locking->walk_end(f);
+}
+
+void fault_map_page(struct fault *f, struct page *page, u32 attrs)
+{
+	struct mm *mm = f->mm;
+	u64 pfn = page_to_pfn(mm->memory, page);
+
+	atomic_inc(&page->mapcount);
+	percpu_counter_add(&mm->rss[page_rss_kind(page)], 1);
+	pte_set(mm, f->pte, fault_page_va(f), pte_make(mm->arch, pfn, attrs));
+}
+
+/* No flush: an older entry in a TLB only makes its CPU fault once more. The MMU may set Accessed
+ * meanwhile, so the new entry has it on. */
+void fault_make_writable(struct fault *f)
+{
+	pte_t e = pte_set_attrs(f->mm->arch, f->orig, PTE_WRITE | PTE_DIRTY | PTE_ACCESSED);
+
+	pte_set(f->mm, f->pte, fault_page_va(f), e);
+}
+
+/* ---- the way out -------------------------------------------------------------------------------- */
+
+/* Nothing is held. What this reads in, the next attempt finds. */
+static void fault_wait_for_io(struct fault *f)
+{
+	const struct memory *mem = f->mm->memory;
+	struct page *page = filemap_read(mem, &f->io_file->inode->mapping, f->io_index);
+
+	if (page)
+		page_put(mem, page); /* else the next attempt runs out of memory itself */
+	file_put(f->io_file);
+	f->io_file = NULL;
+}
+
+static enum fault_result fault_report(enum fault_step step)
+{
+	enum fault_result result = step_result[step];
+
+	if (likely(result == FAULT_OK))
+		return result;
+	if (result == FAULT_SIGSEGV_MAPERR || result == FAULT_SIGSEGV_ACCERR)
+		count_event(COUNTER_FAULT_SIGSEGV);
+	else if (result == FAULT_SIGBUS)
+		count_event(COUNTER_FAULT_SIGBUS);
+	else if (result == FAULT_OOM)
+		count_event(COUNTER_FAULT_OOM);
+	return result;
+}

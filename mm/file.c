@@ -1,0 +1,87 @@
+/*
+ * mm/file.c - the life of inodes and open files
+ *
+ * Inodes and files are counted. An open file holds its inode; a VMA holds its file. The last
+ * reference to an inode frees its page cache, so that needs a task (frames go to its CPU's list).
+ * Host memory comes from malloc(): opening files is not what is measured.
+ * Tests  tests/unit/mm/test_filemap.c
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mm/internal.h"
+#include "mm/filemap_internal.h"
+
+struct inode *inode_create(struct machine *m, enum inode_kind kind, const char *name, u32 dev_major,
+			   u32 dev_minor, u64 ino, u64 size_bytes)
+{
+	struct inode *inode = aligned_alloc(MMSIM_CACHE_LINE_BYTES,
+					    ALIGN_UP(sizeof(*inode), MMSIM_CACHE_LINE_BYTES));
+
+	if (!inode)
+		return NULL;
+	*inode = (struct inode){
+		.dev_major = dev_major,
+		.dev_minor = dev_minor,
+		.ino = ino,
+		.name = strdup(name),
+		.kind = kind,
+		.size_bytes = size_bytes,
+		.machine = m,
+		.refcount = ATOMIC_INIT(1),
+	};
+	if (!inode->name) {
+		free(inode);
+		return NULL;
+	}
+	inode->mapping.inode = inode;
+	spin_lock_init(&inode->mapping.tree_lock, LOCK_RANK_FILE_TREE);
+	rwsem_init(&inode->mapping.i_mmap_rwsem, LOCK_RANK_I_MMAP);
+	list_init(&inode->mapping.i_mmap);
+	return inode;
+}
+
+void inode_put(struct inode *inode)
+{
+	s32 left = atomic_dec_return(&inode->refcount);
+
+	MMSIM_BUG_ON(left < 0);
+	if (left)
+		return;
+	MMSIM_BUG_ON(!list_empty(&inode->mapping.i_mmap));
+	mapping_free_pages(&inode->mapping);
+	free(inode->name);
+	free(inode);
+}
+
+struct file *file_open(struct inode *inode, bool readable, bool writable)
+{
+	struct file *file = malloc(sizeof(*file));
+
+	if (!file)
+		return NULL;
+	MMSIM_BUG_ON(fetch_add_relaxed(&inode->refcount.counter, 1) <= 0);
+	*file = (struct file){
+		.inode = inode,
+		.readable = readable,
+		.writable = writable,
+		.refcount = ATOMIC_INIT(1),
+	};
+	return file;
+}
+
+void file_get(struct file *file)
+{
+	MMSIM_BUG_ON(fetch_add_relaxed(&file->refcount.counter, 1) <= 0);
+}
+
+void file_put(struct file *file)
+{
+	s32 left = atomic_dec_return(&file->refcount);
+
+	MMSIM_BUG_ON(left < 0);
+	if (left)
+		return;
+	inode_put(file->inode);
+	free(file);
+}

@@ -1,0 +1,119 @@
+/*
+ * mm/locking/common.c - what several schemes are made of
+ *
+ * The hooks on mm->mmap_lock (the rwsem), the waiting side of a fault under it, and hooks that have
+ * nothing to do. A scheme names what it uses in its own table; nothing here knows any scheme.
+ */
+#include "mm/internal.h"
+
+struct mm_hold *mm_hold(enum mm_hold_slot slot)
+{
+	return &mm_task()->holds[slot];
+}
+
+/* ---- mm->mmap_lock -------------------------------------------------------------------------- */
+
+static int rwsem_lock_read(struct rwsem *sem, enum mmap_lock_how how)
+{
+	switch (how) {
+	case MMAP_TRY:
+		return down_read_trylock(sem) ? 0 : -EAGAIN;
+	case MMAP_KILLABLE:
+		return down_read_killable(sem);
+	default:
+		down_read(sem);
+		return 0;
+	}
+}
+
+static int rwsem_lock_write(struct rwsem *sem, enum mmap_lock_how how)
+{
+	switch (how) {
+	case MMAP_TRY:
+		return down_write_trylock(sem) ? 0 : -EAGAIN;
+	case MMAP_KILLABLE:
+		return down_write_killable(sem);
+	case MMAP_NESTED:
+		down_write_nested(sem);
+		return 0;
+	default:
+		down_write(sem);
+		return 0;
+	}
+}
+
+int mmap_rwsem_lock(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_how how)
+{
+	struct rwsem *sem = &h->mm->mmap_lock;
+
+	return mode == MMAP_READ ? rwsem_lock_read(sem, how) : rwsem_lock_write(sem, how);
+}
+
+void mmap_rwsem_unlock(struct mm_hold *h)
+{
+	if (h->mode == MMAP_READ)
+		up_read(&h->mm->mmap_lock);
+	else
+		up_write(&h->mm->mmap_lock);
+}
+
+void mmap_rwsem_downgrade(struct mm_hold *h)
+{
+	downgrade_write(&h->mm->mmap_lock);
+}
+
+bool mmap_rwsem_upgrade_try(struct mm_hold *h)
+{
+	return upgrade_read_trylock(&h->mm->mmap_lock);
+}
+
+bool mmap_rwsem_is_contended(const struct mm_hold *h)
+{
+	return rwsem_is_contended(&h->mm->mmap_lock);
+}
+
+/* ---- the fault side ----------------------------------------------------------------------------- */
+
+enum lk_status mmap_lock_fault_wait(struct fault *f)
+{
+	struct mm *mm = f->mm;
+	u64 page_bytes = arch_page_bytes(mm->arch);
+	u64 start = ALIGN_DOWN(f->va, page_bytes);
+
+	if (unlikely(mmap_read_lock_killable(mm, f->hold, start, start + page_bytes)))
+		return LK_KILLED;
+	f->vma = vma_tree_find(&mm->vmas, f->va, ~0ull);
+	return LK_OK;
+}
+
+/* A stack's growth can end with the lock lost (killed while it waited to write). */
+void mmap_lock_fault_end(struct fault *f)
+{
+	if (likely(f->hold->mode != MMAP_UNLOCKED))
+		mmap_read_unlock(f->hold);
+}
+
+bool pte_lock_blocking(struct fault *f, spinlock_t *ptl)
+{
+	if (unlikely(spin_is_locked(ptl)))
+		count_event(COUNTER_PTL_CONTENDED);
+	spin_lock(ptl);
+	return true;
+}
+
+void fault_walk_nop(struct fault *f)
+{
+	(void)f;
+}
+
+/* ---- VMAs -------------------------------------------------------------------------------------- */
+
+void vma_hook_nop(struct vma *vma)
+{
+	(void)vma;
+}
+
+void vma_free_now(struct vma *vma)
+{
+	objcache_free(vma->mm->mmm->vma_cache, vma);
+}

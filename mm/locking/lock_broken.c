@@ -1,0 +1,69 @@
+/*
+ * mm/locking/lock_broken.c - scheme "lock_broken": wrong on purpose
+ *
+ * Writers take mm->mmap_lock, so that they do not destroy the tree among themselves; readers take
+ * nothing and validate nothing. So a fault goes on with a VMA that munmap has just taken away, and
+ * installs a page in a hole, or beside a new protection. A concurrency test that is green under
+ * this scheme tests nothing: tests/scheme/conformance.c demands that it is caught.
+ */
+#include "mm/internal.h"
+
+static int lock(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_how how)
+{
+	return mode == MMAP_READ ? 0 : mmap_rwsem_lock(h, mode, how);
+}
+
+static void unlock(struct mm_hold *h)
+{
+	if (h->mode == MMAP_WRITE)
+		mmap_rwsem_unlock(h);
+}
+
+static bool upgrade_try(struct mm_hold *h)
+{
+	(void)h;
+	return false;
+}
+
+static enum lk_status fault_begin(struct fault *f, enum lk_mode mode)
+{
+	if (mode == LK_TRY)
+		return LK_CONTENDED;
+	rcu_read_lock();
+	f->vma = vma_tree_find(&f->mm->vmas, f->va, ~0ull);
+	rcu_read_unlock();
+	f->hold->mm = f->mm;
+	f->hold->mode = MMAP_READ;
+	return LK_OK;
+}
+
+static void fault_end(struct fault *f, bool retry)
+{
+	(void)retry;
+	f->hold->mode = MMAP_UNLOCKED;
+}
+
+const struct mm_locking mm_locking_lock_broken = {
+	.name = "lock_broken",
+	.summary = "deliberately wrong: readers take no lock; the tests must fail under it",
+	.caps = LK_CAP_RCU_WALK,
+
+	.vma_init = vma_hook_nop,
+	.vma_attached = vma_hook_nop,
+	.vma_detached = vma_hook_nop,
+	.vma_free = vma_free_now,
+	.vma_write_begin = vma_hook_nop,
+	.vma_write_end = vma_hook_nop,
+
+	.lock = lock,
+	.unlock = unlock,
+	.downgrade = mmap_rwsem_unlock, /* the mode still says MMAP_WRITE */
+	.upgrade_try = upgrade_try,
+	.is_contended = mmap_rwsem_is_contended,
+
+	.fault_begin = fault_begin,
+	.walk_begin = fault_walk_nop,
+	.walk_end = fault_walk_nop,
+	.pte_lock = pte_lock_blocking,
+	.fault_end = fault_end,
+};

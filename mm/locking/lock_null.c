@@ -1,0 +1,81 @@
+/*
+ * mm/locking/lock_null.c - scheme "lock_null": no locking at all, for one task
+ *
+ * What a fault costs under it is what the harness costs: the difference to another scheme on one CPU
+ * is that scheme's own price. With more than one task it is wrong, so it says LK_CAP_ONE_CPU and
+ * the command line refuses.
+ * Tests  tests/scheme/conformance.c (its single-task part)
+ */
+#include "mm/internal.h"
+
+static int lock(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_how how)
+{
+	(void)h, (void)mode, (void)how;
+	return 0;
+}
+
+static void hold_nop(struct mm_hold *h)
+{
+	(void)h;
+}
+
+static bool upgrade_try(struct mm_hold *h)
+{
+	(void)h;
+	return true;
+}
+
+static bool is_contended(const struct mm_hold *h)
+{
+	(void)h;
+	return false;
+}
+
+static enum lk_status fault_begin(struct fault *f, enum lk_mode mode)
+{
+	if (mode == LK_TRY)
+		return LK_CONTENDED;
+	f->hold->mm = f->mm;
+	f->hold->mode = MMAP_READ;
+	f->vma = vma_tree_find(&f->mm->vmas, f->va, ~0ull);
+	return LK_OK;
+}
+
+static void fault_end(struct fault *f, bool retry)
+{
+	(void)retry;
+	f->hold->mode = MMAP_UNLOCKED;
+}
+
+static bool pte_lock(struct fault *f, spinlock_t *ptl)
+{
+	/* The page-table lock belongs to the page tables, not to the scheme: others unlock it. */
+	(void)f;
+	spin_lock(ptl);
+	return true;
+}
+
+const struct mm_locking mm_locking_lock_null = {
+	.name = "lock_null",
+	.summary = "no address-space locking; one task only: measures the harness",
+	.caps = LK_CAP_ONE_CPU | LK_CAP_TABLES_PINNED,
+
+	.vma_init = vma_hook_nop,
+	.vma_attached = vma_hook_nop,
+	.vma_detached = vma_hook_nop,
+	.vma_free = vma_free_now,
+	.vma_write_begin = vma_hook_nop,
+	.vma_write_end = vma_hook_nop,
+
+	.lock = lock,
+	.unlock = hold_nop,
+	.downgrade = hold_nop,
+	.upgrade_try = upgrade_try,
+	.is_contended = is_contended,
+
+	.fault_begin = fault_begin,
+	.walk_begin = fault_walk_nop,
+	.walk_end = fault_walk_nop,
+	.pte_lock = pte_lock,
+	.fault_end = fault_end,
+};

@@ -1,0 +1,53 @@
+/*
+ * mm/locking/mmap_lock.c - scheme "mmap_lock": one reader/writer semaphore per address space
+ *
+ * Models       Linux without per-VMA locks (before 6.4, or CONFIG_PER_VMA_LOCK=n).
+ * Protocol     1. A fault takes mm->mmap_lock for read: tried first, then killable.
+ *              2. It finds its VMA; nothing about any VMA can change until it lets go.
+ *              3. mmap, munmap, mprotect, ... take it for write, all of it, whatever the range.
+ *              4. munmap downgrades to read once the VMAs are out of the tree, so that faults
+ *                 elsewhere go on while it zaps.
+ * Guarantee    Between fault_begin() and fault_end() no VMA changes and no page table is freed under
+ *              one, so nothing has to be validated under the page-table lock.
+ * Lock order   MMAP is the outermost of all.
+ * Progress     That of the rwsem: FIFO, handed off to a waiter after a while.
+ * Tests        tests/scheme/conformance.c, tests/unit/mm/locking/test_mmap_lock.c
+ */
+#include <mmsim/mmap_lock.h>
+
+static enum lk_status fault_begin(struct fault *f, enum lk_mode mode)
+{
+	/* No LK_CAP_TRY: there is no second way to try. */
+	return mode == LK_TRY ? LK_CONTENDED : mmap_lock_fault_wait(f);
+}
+
+static void fault_end(struct fault *f, bool retry)
+{
+	(void)retry;
+	mmap_lock_fault_end(f);
+}
+
+const struct mm_locking mm_locking_mmap_lock = {
+	.name = "mmap_lock",
+	.summary = "one reader/writer semaphore per address space (Linux before 6.4)",
+	.caps = LK_CAP_CORRECT | LK_CAP_TABLES_PINNED,
+
+	.vma_init = vma_hook_nop,
+	.vma_attached = vma_hook_nop,
+	.vma_detached = vma_hook_nop,
+	.vma_free = vma_free_now,
+	.vma_write_begin = vma_hook_nop,
+	.vma_write_end = vma_hook_nop,
+
+	.lock = mmap_rwsem_lock,
+	.unlock = mmap_rwsem_unlock,
+	.downgrade = mmap_rwsem_downgrade,
+	.upgrade_try = mmap_rwsem_upgrade_try,
+	.is_contended = mmap_rwsem_is_contended,
+
+	.fault_begin = fault_begin,
+	.walk_begin = fault_walk_nop,
+	.walk_end = fault_walk_nop,
+	.pte_lock = pte_lock_blocking,
+	.fault_end = fault_end,
+};

@@ -1,0 +1,193 @@
+/*
+ * mm/lru.c - the lists that reclaim would look at, filled through per-CPU batches; the page lock
+ *
+ * Models       One lruvec: inactive and active lists of anonymous and of file memory, and the
+ *              unevictable list, under lru_lock. New pages wait in a batch of LRU_BATCH_PAGES per
+ *              CPU, which holds a reference to each, and are moved to the lists together. So a page
+ *              that was faulted a moment ago has one reference more than one would think; that
+ *              decides whether copy-on-write may reuse it (fault_cow.c).
+ * Leaves out   Reclaim and ageing: a page stays where it was put. One lruvec (no memcg, no nodes).
+ * Lock order   LRU is taken under PTE; freeing what a batch held last takes PCP, ZONE after LRU.
+ * Tests        tests/unit/mm/test_lru.c
+ */
+#include <stdlib.h>
+
+#include "mm/internal.h"
+#include "mm/page_internal.h"
+
+enum lru_list {
+	LRU_INACTIVE_ANON,
+	LRU_ACTIVE_ANON,
+	LRU_INACTIVE_FILE,
+	LRU_ACTIVE_FILE,
+	LRU_UNEVICTABLE,
+	LRU_LISTS,
+};
+
+struct lruvec {
+	spinlock_t lock;
+	struct list_head lists[LRU_LISTS]; /* (lock) struct page by lru */
+	u64 count[LRU_LISTS];		   /* (lock) */
+};
+
+struct lru_batch {
+	u32 count;
+	struct page *pages[LRU_BATCH_PAGES];
+};
+
+static enum lru_list page_lru(u32 flags)
+{
+	if (flags & PAGE_UNEVICTABLE)
+		return LRU_UNEVICTABLE;
+	if (flags & PAGE_SWAPBACKED)
+		return flags & PAGE_ACTIVE ? LRU_ACTIVE_ANON : LRU_INACTIVE_ANON;
+	return flags & PAGE_ACTIVE ? LRU_ACTIVE_FILE : LRU_INACTIVE_FILE;
+}
+
+spinlock_t *lru_lock(const struct memory *mem)
+{
+	return &mem->lruvec->lock;
+}
+
+static void batch_drain(const struct memory *mem, struct lru_batch *batch)
+{
+	struct lruvec *lruvec = mem->lruvec;
+	u32 n = batch->count;
+
+	spin_lock(&lruvec->lock);
+	for (u32 i = 0; i < n; i++) {
+		struct page *page = batch->pages[i];
+		u32 flags = fetch_or_relaxed(&page->flags, (u32)PAGE_LRU);
+		enum lru_list list = page_lru(flags);
+
+		list_add(&page->lru, &lruvec->lists[list]);
+		lruvec->count[list]++;
+	}
+	spin_unlock(&lruvec->lock);
+	batch->count = 0;
+	count_event(COUNTER_LRU_BATCH);
+	/* A page that was unmapped meanwhile goes away here. */
+	page_put_batch(mem, batch->pages, n);
+}
+
+void lru_add(const struct memory *mem, struct page *page)
+{
+	struct lru_batch *batch;
+
+	/* The batch's reference. Nobody else can have one yet, so a store does. */
+	atomic_set(&page->refcount, 2);
+	preempt_disable();
+	batch = this_cpu_ptr(mem->lru_batch, struct lru_batch);
+	batch->pages[batch->count++] = page;
+	if (unlikely(batch->count == LRU_BATCH_PAGES))
+		batch_drain(mem, batch);
+	preempt_enable();
+}
+
+void lru_del_locked(const struct memory *mem, struct page *page)
+{
+	struct lruvec *lruvec = mem->lruvec;
+	u32 flags = READ_ONCE(page->flags);
+
+	list_del_init(&page->lru);
+	lruvec->count[page_lru(flags)]--;
+	WRITE_ONCE(page->flags, flags & ~(u32)PAGE_LRU);
+}
+
+void lru_drain(const struct memory *mem)
+{
+	struct lru_batch *batch;
+
+	preempt_disable();
+	batch = this_cpu_ptr(mem->lru_batch, struct lru_batch);
+	if (batch->count)
+		batch_drain(mem, batch);
+	preempt_enable();
+}
+
+void lru_drain_all(const struct machine *m)
+{
+	const struct memory *mem = memory_of(m);
+
+	for (u32 i = 0; i < machine_cpu_count(m); i++) {
+		struct lru_batch *batch =
+			per_cpu_ptr(mem->lru_batch, struct lru_batch, machine_cpu(m, i));
+
+		if (batch->count)
+			batch_drain(mem, batch);
+	}
+}
+
+u64 lru_pages(const struct memory *mem)
+{
+	struct lruvec *lruvec = mem->lruvec;
+	u64 sum = 0;
+
+	spin_lock(&lruvec->lock);
+	for (u32 i = 0; i < LRU_LISTS; i++)
+		sum += lruvec->count[i];
+	spin_unlock(&lruvec->lock);
+	return sum;
+}
+
+int lruvec_init(struct memory *mem)
+{
+	struct lruvec *lruvec = aligned_alloc(MMSIM_CACHE_LINE_BYTES,
+					      ALIGN_UP(sizeof(*lruvec), MMSIM_CACHE_LINE_BYTES));
+
+	if (!lruvec)
+		return -ENOMEM;
+	spin_lock_init(&lruvec->lock, LOCK_RANK_LRU);
+	for (u32 i = 0; i < LRU_LISTS; i++) {
+		list_init(&lruvec->lists[i]);
+		lruvec->count[i] = 0;
+	}
+	mem->lruvec = lruvec;
+	mem->lru_batch =
+		percpu_alloc(mem->machine, sizeof(struct lru_batch), MMSIM_CACHE_LINE_BYTES);
+	if (!mem->lru_batch) {
+		free(lruvec);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void lruvec_destroy(struct memory *mem)
+{
+	percpu_free(mem->machine, mem->lru_batch, sizeof(struct lru_batch));
+	free(mem->lruvec);
+}
+
+/* ---- page lock ------------------------------------------------------------------------------- */
+
+static struct wait_queue *page_wait_queue(const struct memory *mem, const struct page *page)
+{
+	/* By frame number, so that the choice does not depend on host addresses. */
+	return &mem->page_waits[page_to_pfn(mem, page) & (PAGE_WAIT_QUEUES - 1)];
+}
+
+bool page_trylock(struct page *page)
+{
+	if (page_has(page, PAGE_LOCKED) ||
+	    (fetch_or(&page->flags, (u32)PAGE_LOCKED) & PAGE_LOCKED))
+		return false;
+	lock_rank_acquire(&page->flags, LOCK_RANK_FOLIO, true, true);
+	return true;
+}
+
+void page_lock(const struct memory *mem, struct page *page)
+{
+	while (fetch_or(&page->flags, (u32)PAGE_LOCKED) & PAGE_LOCKED)
+		wait_event(page_wait_queue(mem, page), !page_has(page, PAGE_LOCKED));
+	lock_rank_acquire(&page->flags, LOCK_RANK_FOLIO, false, false);
+}
+
+void page_unlock(const struct memory *mem, struct page *page)
+{
+	u32 old;
+
+	lock_rank_release(&page->flags, LOCK_RANK_FOLIO);
+	old = fetch_and(&page->flags, ~(u32)PAGE_LOCKED);
+	MMSIM_BUG_ON(!(old & PAGE_LOCKED));
+	wake_up_all(page_wait_queue(mem, page));
+}

@@ -1,0 +1,156 @@
+/*
+ * mm/mmap_lock.c - the mmap locking API: counts, and hands over to the scheme
+ *
+ * Every acquisition is first tried without waiting, as Linux's fault path does (and as down_write's
+ * fast path is); only one that has to wait reads the clock. So the uncontended path costs the
+ * scheme's own operations and one counter.
+ * Counters  MMAP_LOCK_READ, MMAP_LOCK_WRITE (acquired), *_CONTENDED (of these, or given up when
+ *           killed: had to wait), MMAP_LOCK_WAIT_NS.
+ * Tests     tests/unit/mm/test_mmap_lock.c
+ */
+#include <mmsim/mmap_lock.h>
+
+static NOINLINE int take_contended(struct mm_hold *h, enum mmap_lock_mode mode,
+				   enum mmap_lock_how how)
+{
+	u64 since_ns = engine_now_ns();
+	int err = h->mm->locking->lock(h, mode, how);
+
+	count_event(mode == MMAP_READ ? COUNTER_MMAP_LOCK_READ_CONTENDED :
+					COUNTER_MMAP_LOCK_WRITE_CONTENDED);
+	count_events(COUNTER_MMAP_LOCK_WAIT_NS, engine_now_ns() - since_ns);
+	return err;
+}
+
+/* 0, -EAGAIN (TRY), -EINTR (KILLABLE). */
+static inline int take(struct mm *mm, struct mm_hold *h, u64 start, u64 end,
+		       enum mmap_lock_mode mode, enum mmap_lock_how how)
+{
+	int err;
+
+	MMSIM_BUG_ON(h->mode != MMAP_UNLOCKED);
+	h->mm = mm;
+	h->start = start;
+	h->end = end;
+	err = mm->locking->lock(h, mode, MMAP_TRY);
+	if (unlikely(err) && how != MMAP_TRY)
+		err = take_contended(h, mode, how);
+	if (unlikely(err))
+		return err;
+	h->mode = mode;
+	count_event(mode == MMAP_READ ? COUNTER_MMAP_LOCK_READ : COUNTER_MMAP_LOCK_WRITE);
+	return 0;
+}
+
+static void take_or_die(struct mm *mm, struct mm_hold *h, u64 start, u64 end,
+			enum mmap_lock_mode mode)
+{
+	int err = take(mm, h, start, end, mode, MMAP_WAIT);
+
+	MMSIM_BUG_ON(err);
+}
+
+void mmap_read_lock(struct mm *mm, struct mm_hold *h, u64 start, u64 end)
+{
+	take_or_die(mm, h, start, end, MMAP_READ);
+}
+
+int mmap_read_lock_killable(struct mm *mm, struct mm_hold *h, u64 start, u64 end)
+{
+	return take(mm, h, start, end, MMAP_READ, MMAP_KILLABLE);
+}
+
+bool mmap_read_trylock(struct mm *mm, struct mm_hold *h, u64 start, u64 end)
+{
+	return take(mm, h, start, end, MMAP_READ, MMAP_TRY) == 0;
+}
+
+void mmap_read_unlock(struct mm_hold *h)
+{
+	MMSIM_BUG_ON(h->mode != MMAP_READ);
+	h->mm->locking->unlock(h);
+	h->mode = MMAP_UNLOCKED;
+}
+
+bool mmap_read_trylock_non_owner(struct mm *mm, struct mm_hold *h, u64 start, u64 end)
+{
+	if (!mmap_read_trylock(mm, h, start, end))
+		return false;
+#ifdef MMSIM_DEBUG_LOCKS
+	h->disowned = lock_rank_held(&mm->mmap_lock);
+	if (h->disowned)
+		lock_rank_release(&mm->mmap_lock, LOCK_RANK_MMAP);
+#endif
+	return true;
+}
+
+void mmap_read_unlock_non_owner(struct mm_hold *h)
+{
+#ifdef MMSIM_DEBUG_LOCKS
+	if (h->disowned)
+		lock_rank_acquire(&h->mm->mmap_lock, LOCK_RANK_MMAP, true, true);
+	h->disowned = false;
+#endif
+	mmap_read_unlock(h);
+}
+
+void mmap_write_lock(struct mm *mm, struct mm_hold *h, u64 start, u64 end)
+{
+	take_or_die(mm, h, start, end, MMAP_WRITE);
+}
+
+void mmap_write_lock_nested(struct mm *mm, struct mm_hold *h, u64 start, u64 end)
+{
+	int err = take(mm, h, start, end, MMAP_WRITE, MMAP_NESTED);
+
+	MMSIM_BUG_ON(err);
+}
+
+int mmap_write_lock_killable(struct mm *mm, struct mm_hold *h, u64 start, u64 end)
+{
+	return take(mm, h, start, end, MMAP_WRITE, MMAP_KILLABLE);
+}
+
+bool mmap_write_trylock(struct mm *mm, struct mm_hold *h, u64 start, u64 end)
+{
+	return take(mm, h, start, end, MMAP_WRITE, MMAP_TRY) == 0;
+}
+
+void mmap_write_unlock(struct mm_hold *h)
+{
+	MMSIM_BUG_ON(h->mode != MMAP_WRITE);
+	h->mm->locking->unlock(h);
+	h->mode = MMAP_UNLOCKED;
+}
+
+void mmap_write_downgrade(struct mm_hold *h)
+{
+	MMSIM_BUG_ON(h->mode != MMAP_WRITE);
+	h->mm->locking->downgrade(h);
+	h->mode = MMAP_READ;
+}
+
+bool mmap_upgrade_trylock(struct mm_hold *h)
+{
+	MMSIM_BUG_ON(h->mode != MMAP_READ);
+	if (!h->mm->locking->upgrade_try(h))
+		return false;
+	h->mode = MMAP_WRITE;
+	count_event(COUNTER_MMAP_LOCK_WRITE);
+	return true;
+}
+
+bool mmap_lock_is_contended(const struct mm_hold *h)
+{
+	return h->mm->locking->is_contended(h);
+}
+
+void mmap_assert_locked(const struct mm_hold *h)
+{
+	MMSIM_BUG_ON(h->mode == MMAP_UNLOCKED);
+}
+
+void mmap_assert_write_locked(const struct mm_hold *h)
+{
+	MMSIM_BUG_ON(h->mode != MMAP_WRITE);
+}

@@ -1,0 +1,378 @@
+/*
+ * mm/page_alloc.c - frames: a buddy allocator behind per-CPU lists, reference counts, contents
+ *
+ * Models       One zone: free blocks of 2^0..2^10 frames under zone->lock, split on allocation and
+ *              merged with their buddy when freed. In front of it one list per CPU, refilled and
+ *              drained PCP_BATCH frames at a time (Linux: percpu_pagelist, pcp->batch). The coldest
+ *              frames are drained first. When the zone is empty all CPUs' lists are drained.
+ * Leaves out   Several zones and nodes, migrate types, watermarks and reclaim, high-order requests,
+ *              pcp->high that tunes itself (6.7): it is fixed at six batches, as before 5.14.
+ * Guarantee    A frame is on one list or has a positive refcount, never both; a second free, or a
+ *              reference taken on a free frame, stops the program.
+ * Lock order   LRU before PCP before ZONE. Another CPU's list is locked only by the slow path.
+ * Laziness     struct page is all zero until its block is first handed to the buddy lists, so that a
+ *              machine with a terabyte starts as fast as a small one.
+ * Tests        tests/unit/mm/test_page_alloc.c
+ */
+#include <stdlib.h>
+
+#include "mm/internal.h"
+#include "mm/page_internal.h"
+
+#define BUDDY_ORDERS 11 /* 2^0 .. 2^10 frames */
+#define PCP_BATCH 63
+#define PCP_HIGH (6 * PCP_BATCH)
+
+struct per_cpu_pages {
+	spinlock_t lock;
+	u32 count;
+	struct page *list[PCP_HIGH + LRU_BATCH_PAGES]; /* coldest first */
+};
+
+struct zone {
+	spinlock_t lock;
+	u32 nonempty;			     /* (lock) bit n: free[n] has a block */
+	u64 free_pages;			     /* (lock) those never handed out included */
+	u64 first_untouched;		     /* (lock) pfn from which on no block was set up yet */
+	struct list_head free[BUDDY_ORDERS]; /* (lock) */
+};
+
+/* ---- contents ---------------------------------------------------------------------------- */
+
+void page_clear_content(const struct memory *mem, struct page *page)
+{
+	u64 *word = page_content(mem, page_to_pfn(mem, page));
+
+	for (u32 i = 0; i < mem->content_words; i++)
+		WRITE_ONCE(word[i], 0ull);
+}
+
+void page_copy_content(const struct memory *mem, struct page *to, struct page *from)
+{
+	u64 *dst = page_content(mem, page_to_pfn(mem, to));
+	const u64 *src = page_content(mem, page_to_pfn(mem, from));
+
+	for (u32 i = 0; i < mem->content_words; i++) {
+		u64 word = READ_ONCE(src[i]);
+
+		WRITE_ONCE(dst[i], word);
+	}
+}
+
+/* ---- buddy lists: zone->lock held ----------------------------------------------------------- */
+
+static void buddy_insert(struct zone *zone, struct page *page, u32 order)
+{
+	page->order = (u8)order;
+	WRITE_ONCE(page->flags, (u32)PAGE_BUDDY);
+	list_add(&page->lru, &zone->free[order]);
+	zone->nonempty |= 1u << order;
+}
+
+static void buddy_remove(struct zone *zone, struct page *page, u32 order)
+{
+	list_del_init(&page->lru);
+	WRITE_ONCE(page->flags, 0u);
+	if (list_empty(&zone->free[order]))
+		zone->nonempty &= ~(1u << order);
+}
+
+/* Set up the next block of frames that nobody has used yet. False: there is none. */
+static bool zone_grow(const struct memory *mem)
+{
+	struct zone *zone = mem->zone;
+	u64 pfn = zone->first_untouched;
+	u32 order = BUDDY_ORDERS - 1;
+
+	if (pfn >= mem->frames)
+		return false;
+	/* The largest block that is aligned and fits: the ends of memory may be ragged. */
+	while (pfn & ((1ull << order) - 1) || pfn + (1ull << order) > mem->frames)
+		order--;
+	zone->first_untouched = pfn + (1ull << order);
+	buddy_insert(zone, pfn_to_page(mem, pfn), order);
+	return true;
+}
+
+/* Take a block of at most max_order: the smallest that there is, split if it is larger.
+ * NULL: no frame is left. */
+static struct page *buddy_take(const struct memory *mem, u32 max_order, u32 *order_taken)
+{
+	struct zone *zone = mem->zone;
+	struct page *page;
+	u32 order;
+
+	if (!zone->nonempty && !zone_grow(mem))
+		return NULL;
+	order = (u32)__builtin_ctz(zone->nonempty);
+	page = list_first_entry(&zone->free[order], struct page, lru);
+	buddy_remove(zone, page, order);
+	while (order > max_order) {
+		order--;
+		buddy_insert(zone, page + (1ull << order), order);
+	}
+	*order_taken = order;
+	zone->free_pages -= 1ull << order;
+	return page;
+}
+
+static void buddy_give(const struct memory *mem, struct page *page)
+{
+	struct zone *zone = mem->zone;
+	u64 pfn = page_to_pfn(mem, page);
+	u32 order = 0;
+
+	zone->free_pages++;
+	while (order < BUDDY_ORDERS - 1) {
+		u64 buddy_pfn = pfn ^ (1ull << order);
+		struct page *buddy = pfn_to_page(mem, buddy_pfn);
+
+		/* Beyond first_untouched no flag is set; beyond frames there is no struct page. */
+		if (buddy_pfn >= mem->frames || !(READ_ONCE(buddy->flags) & PAGE_BUDDY) ||
+		    buddy->order != order)
+			break;
+		buddy_remove(zone, buddy, order);
+		pfn &= ~(1ull << order);
+		order++;
+	}
+	buddy_insert(zone, pfn_to_page(mem, pfn), order);
+}
+
+/* ---- per-CPU lists: pcp->lock held ----------------------------------------------------------- */
+
+static void pcp_refill(const struct memory *mem, struct per_cpu_pages *pcp)
+{
+	u32 want = PCP_BATCH;
+
+	spin_lock(&mem->zone->lock);
+	while (want) {
+		u32 order, max_order = 31 - (u32)__builtin_clz(want);
+		struct page *block = buddy_take(mem, max_order, &order);
+
+		if (!block)
+			break;
+		want -= 1u << order;
+		/* Backwards, so that they are handed out in address order. */
+		for (u32 i = 1u << order; i-- > 0;)
+			pcp->list[pcp->count++] = block + i;
+	}
+	spin_unlock(&mem->zone->lock);
+	count_event(COUNTER_PGALLOC_PCP_REFILL);
+}
+
+static void pcp_drain(const struct memory *mem, struct per_cpu_pages *pcp, u32 n)
+{
+	spin_lock(&mem->zone->lock);
+	for (u32 i = 0; i < n; i++)
+		buddy_give(mem, pcp->list[i]);
+	spin_unlock(&mem->zone->lock);
+	pcp->count -= n;
+	for (u32 i = 0; i < pcp->count; i++)
+		pcp->list[i] = pcp->list[i + n];
+	count_event(COUNTER_PGALLOC_PCP_DRAIN);
+}
+
+static void pcp_free(const struct memory *mem, struct page **pages, u32 n)
+{
+	struct per_cpu_pages *pcp;
+
+	preempt_disable();
+	pcp = this_cpu_ptr(mem->pcp, struct per_cpu_pages);
+	spin_lock(&pcp->lock);
+	for (u32 i = 0; i < n; i++)
+		pcp->list[pcp->count++] = pages[i];
+	if (unlikely(pcp->count >= PCP_HIGH))
+		pcp_drain(mem, pcp, PCP_BATCH);
+	spin_unlock(&pcp->lock);
+	preempt_enable();
+}
+
+/* ---- allocation ------------------------------------------------------------------------------- */
+
+static struct page *pcp_take(const struct memory *mem)
+{
+	struct per_cpu_pages *pcp;
+	struct page *page = NULL;
+
+	preempt_disable();
+	pcp = this_cpu_ptr(mem->pcp, struct per_cpu_pages);
+	spin_lock(&pcp->lock);
+	if (unlikely(!pcp->count))
+		pcp_refill(mem, pcp);
+	if (likely(pcp->count))
+		page = pcp->list[--pcp->count];
+	spin_unlock(&pcp->lock);
+	preempt_enable();
+	return page;
+}
+
+/* Other CPUs may sit on frames that the zone misses (Linux: drain_all_pages()). */
+static NOINLINE struct page *page_alloc_slow(const struct memory *mem)
+{
+	u32 cpus = machine_cpu_count(mem->machine);
+
+	for (u32 i = 0; i < cpus; i++) {
+		struct cpu *cpu = machine_cpu(mem->machine, i);
+		struct per_cpu_pages *pcp = per_cpu_ptr(mem->pcp, struct per_cpu_pages, cpu);
+
+		spin_lock(&pcp->lock);
+		if (pcp->count)
+			pcp_drain(mem, pcp, pcp->count);
+		spin_unlock(&pcp->lock);
+	}
+	return pcp_take(mem);
+}
+
+struct page *page_alloc(const struct memory *mem, u32 alloc_flags)
+{
+	struct page *page = pcp_take(mem);
+
+	if (unlikely(!page)) {
+		page = page_alloc_slow(mem);
+		if (!page) {
+			count_event(COUNTER_PGALLOC_FAIL);
+			return NULL;
+		}
+	}
+	if (unlikely(atomic_read(&page->refcount)))
+		MMSIM_BUG("frame %llu was free but has references",
+			  (unsigned long long)page_to_pfn(mem, page));
+	count_event(COUNTER_PGALLOC_PCP);
+	if (alloc_flags & ALLOC_ZERO)
+		page_clear_content(mem, page);
+	/* Release: who finds it by a stale page-cache pointer and gets a reference sees it empty. */
+	atomic_set_release(&page->refcount, 1);
+	return page;
+}
+
+/* ---- references and freeing ----------------------------------------------------------------- */
+
+/* True: that was the last one. */
+static bool page_ref_drop(const struct memory *mem, struct page *page)
+{
+	s32 old = atomic_fetch_add(-1, &page->refcount);
+
+	if (unlikely(old <= 0))
+		MMSIM_BUG("frame %llu is freed twice", (unsigned long long)page_to_pfn(mem, page));
+	return old == 1;
+}
+
+/* Nobody else can see the page any more. */
+static void page_free_prepare(const struct memory *mem, struct page *page)
+{
+	u32 flags = READ_ONCE(page->flags);
+
+	if (unlikely((flags & (PAGE_LOCKED | PAGE_LRU | PAGE_BUDDY | PAGE_RESERVED)) ||
+		     atomic_read(&page->mapcount)))
+		MMSIM_BUG("frame %llu is freed with flags %#x, mapped %d times",
+			  (unsigned long long)page_to_pfn(mem, page), flags,
+			  atomic_read(&page->mapcount));
+	WRITE_ONCE(page->flags, 0u);
+}
+
+static void page_put_some(const struct memory *mem, struct page **pages, u32 n)
+{
+	struct page *dead[LRU_BATCH_PAGES];
+	u32 dead_count = 0;
+	bool locked = false;
+
+	for (u32 i = 0; i < n; i++) {
+		struct page *page = pages[i];
+
+		if (!page_ref_drop(mem, page))
+			continue;
+		if (page_has(page, PAGE_LRU)) {
+			if (!locked)
+				spin_lock(lru_lock(mem));
+			locked = true;
+			lru_del_locked(mem, page);
+		}
+		page_free_prepare(mem, page);
+		dead[dead_count++] = page;
+	}
+	if (locked)
+		spin_unlock(lru_lock(mem));
+	if (dead_count)
+		pcp_free(mem, dead, dead_count);
+}
+
+void page_put_batch(const struct memory *mem, struct page **pages, u32 n)
+{
+	while (n) {
+		u32 some = min(n, (u32)LRU_BATCH_PAGES);
+
+		page_put_some(mem, pages, some);
+		pages += some;
+		n -= some;
+	}
+}
+
+void page_put(const struct memory *mem, struct page *page)
+{
+	page_put_some(mem, &page, 1);
+}
+
+/* ---- set-up ------------------------------------------------------------------------------------ */
+
+int zone_init(struct memory *mem)
+{
+	struct zone *zone = aligned_alloc(MMSIM_CACHE_LINE_BYTES,
+					  ALIGN_UP(sizeof(*zone), MMSIM_CACHE_LINE_BYTES));
+
+	if (!zone)
+		return -ENOMEM;
+	spin_lock_init(&zone->lock, LOCK_RANK_ZONE);
+	zone->nonempty = 0;
+	zone->free_pages = mem->frames;
+	zone->first_untouched = 0;
+	for (u32 i = 0; i < BUDDY_ORDERS; i++)
+		list_init(&zone->free[i]);
+	mem->zone = zone;
+	mem->pcp = percpu_alloc(mem->machine, sizeof(struct per_cpu_pages), MMSIM_CACHE_LINE_BYTES);
+	if (!mem->pcp) {
+		free(zone);
+		return -ENOMEM;
+	}
+	for (u32 i = 0; i < machine_cpu_count(mem->machine); i++)
+		spin_lock_init(&per_cpu_ptr(mem->pcp, struct per_cpu_pages,
+					    machine_cpu(mem->machine, i))->lock,
+			       LOCK_RANK_PCP);
+	return 0;
+}
+
+void zone_destroy(struct memory *mem)
+{
+	percpu_free(mem->machine, mem->pcp, sizeof(struct per_cpu_pages));
+	free(mem->zone);
+}
+
+/* No task runs yet: straight from the zone, so that the caller need not be a task. */
+struct page *zone_take_reserved(const struct memory *mem)
+{
+	u32 order;
+	struct page *page = buddy_take(mem, 0, &order);
+
+	MMSIM_BUG_ON(!page);
+	WRITE_ONCE(page->flags, (u32)(PAGE_RESERVED | PAGE_UPTODATE));
+	atomic_set(&page->refcount, 1);
+	return page;
+}
+
+u64 memory_frames_used(const struct machine *m)
+{
+	const struct memory *mem = memory_of(m);
+	u64 free_pages;
+
+	spin_lock(&mem->zone->lock);
+	free_pages = mem->zone->free_pages;
+	spin_unlock(&mem->zone->lock);
+	for (u32 i = 0; i < machine_cpu_count(m); i++) {
+		struct per_cpu_pages *pcp =
+			per_cpu_ptr(mem->pcp, struct per_cpu_pages, machine_cpu(m, i));
+
+		spin_lock(&pcp->lock);
+		free_pages += pcp->count;
+		spin_unlock(&pcp->lock);
+	}
+	return mem->frames - free_pages;
+}

@@ -1,0 +1,23 @@
+/*
+ * mm/page_internal.h - what page_alloc.c, lru.c, filemap.c and memory_init.c share
+ */
+#ifndef MMSIM_MM_PAGE_INTERNAL_H
+#define MMSIM_MM_PAGE_INTERNAL_H
+
+#include "mm/internal.h"
+
+#define PAGE_WAIT_QUEUES 256 /* power of two */
+
+/* All return 0 or -ENOMEM; *_destroy() frees what *_init() took. mem->machine is set. */
+int MUST_CHECK zone_init(struct memory *mem);
+void zone_destroy(struct memory *mem);
+/* A frame that is never given back: flags RESERVED and UPTODATE, refcount 1. Set-up only. */
+struct page *zone_take_reserved(const struct memory *mem);
+
+int MUST_CHECK lruvec_init(struct memory *mem);
+void lruvec_destroy(struct memory *mem);
+
+int MUST_CHECK filemap_machine_init(struct mm_machine *mmm);
+void filemap_machine_destroy(struct mm_machine *mmm);
+
+#endif

@@ -60,10 +60,13 @@ static void destroy_caches(struct mm_machine *mmm)
 int mm_machine_init(struct machine *m, const struct arch_desc *arch)
 {
 	struct mm_machine *mmm = calloc(1, sizeof(*mmm));
+	bool outside = !this_cpu(); /* caches and memory need a CPU to be set up on */
 	int err;
 
 	if (!mmm)
 		return -ENOMEM;
+	if (outside)
+		machine_enter(m);
 	mmm->machine = m;
 	mmm->arch = arch;
 	mmm->next_context_id = 1;
@@ -77,12 +80,15 @@ int mm_machine_init(struct machine *m, const struct arch_desc *arch)
 		goto no_caches;
 	err = tlb_machine_init(m, arch);
 	if (!err)
-		return 0;
+		goto out;
 	memory_destroy(m);
 no_caches:
 	destroy_caches(mmm);
 	machine_set_private(m, NULL);
 	free(mmm);
+out:
+	if (outside)
+		machine_leave();
 	return err;
 }
 
@@ -90,7 +96,7 @@ void mm_machine_destroy(struct machine *m)
 {
 	struct mm_machine *mmm = mm_machine(m);
 
-	sim_rcu_barrier(); /* VMAs, tree nodes and tables still on their way out */
+	/* First: it waits for the RCU call-backs, so VMAs, tree nodes and tables are all back. */
 	tlb_machine_destroy(m);
 	memory_destroy(m);
 	destroy_caches(mmm);

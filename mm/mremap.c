@@ -225,8 +225,11 @@ static s64 move_vma(struct remap *r)
 	if (r->flags & MREMAP_DONTUNMAP) {
 		leave_empty(r, new);
 	} else if (r->old_len) {
-		/* A part in the middle of a VMA that cannot be split stays mapped, empty. */
-		(void)munmap_locked(mm, r->addr, r->old_len);
+		int err = munmap_locked(mm, r->addr, r->old_len);
+
+		/* The move is done; what could not be split off stays mapped, empty. */
+		if (err && err != -ENOMEM)
+			MMSIM_BUG("mremap: dropping the source failed: %d", err);
 	}
 	r->vma = NULL;
 	return (s64)r->new_addr;

@@ -3,8 +3,8 @@
  *
  * Models       HdrHistogram's layout: row 0 holds 0..127 one by one, row r the values
  *              [128 << (r-1), 256 << (r-1)) in 128 buckets of 1 << (r-1).
- * Guarantee    hist_quantile() is within 1/256 of the exact order statistic; count, mean, max exact.
- * Callers      one thread at a time per histogram.
+ * Guarantee    hist_quantile() is within 1/256 of the exact order statistic; count, mean, max
+ * exact. Callers      one thread at a time per histogram.
  */
 #include <mmsim/hist.h>
 
@@ -89,7 +89,8 @@ u64 hist_quantile(const struct hist *h, double q)
 		  (unsigned long long)seen);
 }
 
-void hist_visit(const struct hist *h, void (*fn)(void *arg, u64 low, u64 high, u64 count), void *arg)
+void hist_visit(const struct hist *h, void (*fn)(void *arg, u64 low, u64 high, u64 count),
+		void *arg)
 {
 	for (u32 i = 0; i < HIST_BUCKET_COUNT; i++) {
 		if (h->buckets[i])

@@ -32,14 +32,15 @@
 
 #define RWSEM_HANDOFF_NS 4000000ull
 #define RWSEM_WAKE_READERS_MAX 256
-/* Natively an owner that the host has preempted looks as if it ran: nobody watches it for longer. */
+/* Natively an owner that the host has preempted looks as if it ran: nobody watches it for longer.
+ */
 #define RWSEM_SPIN_NS_MAX 100000ull
 #define RWSEM_SPIN_READERS_NS_MAX 25000ull
 #define RWSEM_SPINS_PER_CLOCK 32
 
 enum wake_mode {
-	WAKE_ANY,	/* nobody holds the lock, or only readers: whoever is first */
-	WAKE_READERS,	/* readers hold it: readers only */
+	WAKE_ANY,        /* nobody holds the lock, or only readers: whoever is first */
+	WAKE_READERS,    /* readers hold it: readers only */
 	WAKE_READ_OWNED, /* the caller itself holds it for read: it cannot be taken away */
 };
 
@@ -87,7 +88,7 @@ static s64 collect_readers(struct rwsem *sem, struct rwsem_waiter **chain)
 	struct rwsem_waiter *w, *tmp;
 	s64 readers = 0;
 
-	list_for_each_entry_safe(w, tmp, &sem->wait_list, link) {
+	list_for_each_entry_safe (w, tmp, &sem->wait_list, link) {
 		if (w->wants_write)
 			continue;
 		list_del_init(&w->link);
@@ -233,7 +234,8 @@ static int wait_granted(struct rwsem *sem, struct rwsem_waiter *w, bool killable
 	struct wakeups wake;
 
 	count_event(COUNTER_RWSEM_RLOCK_SLEEP);
-	/* Pairs with do_wakeups(): the last writer's changes are visible, the node is ours again. */
+	/* Pairs with do_wakeups(): the last writer's changes are visible, the node is ours again.
+	 */
 	while (!smp_load_acquire(&w->granted)) {
 		if (killable && task_killed()) {
 			spin_lock(&sem->wait_lock);
@@ -282,15 +284,17 @@ static NOINLINE int down_read_slow(struct rwsem *sem, s64 count, bool killable)
 	return wait_granted(sem, w, killable);
 }
 
-/* A queued writer tries; wait_lock is held. True: it has the lock and is off the list. */
+/*
+ * A queued writer tries; wait_lock is held. True: it has the lock and is off the list. Only the
+ * first in the list may: whoever frees the lock wakes that one, so nobody else need be awake.
+ */
 static bool try_write_queued(struct rwsem *sem, struct rwsem_waiter *w)
 {
-	struct rwsem_waiter *first = first_waiter(sem);
 	s64 count = READ_ONCE(sem->count), new;
 
+	if (first_waiter(sem) != w)
+		return false;
 	do {
-		if ((count & FLAG_HANDOFF) && first->handoff_set && first != w)
-			return false;
 		new = count;
 		if (count & LOCK_MASK) {
 			if ((count & FLAG_HANDOFF) || engine_now_ns() < w->handoff_ns)
@@ -303,8 +307,8 @@ static bool try_write_queued(struct rwsem *sem, struct rwsem_waiter *w)
 				new &= ~FLAG_WAITERS;
 		}
 	} while (!try_cmpxchg_acquire(&sem->count, &count, new));
-	if (new & FLAG_HANDOFF) {
-		first->handoff_set = true;
+	if (new &FLAG_HANDOFF) {
+		w->handoff_set = true;
 		return false;
 	}
 	list_del_init(&w->link);

@@ -5,11 +5,10 @@
  *              readers use the pair that `idx` names, a grace period waits for the other one, flips
  *              idx, and waits again.
  * Leaves out   call_srcu (nothing here needs it), expediting.
- * Guarantee    synchronize_srcu() returns after every reader that was inside has left; what they did
- *              is visible to the caller.
- * Context      readers: any task. synchronize_srcu(), destroy: may sleep, not inside a reader of
- *              the same domain.
- * Progress     a grace period waits for as long as the slowest reader; readers never wait.
+ * Guarantee    synchronize_srcu() returns after every reader that was inside has left; what they
+ * did is visible to the caller. Context      readers: any task. synchronize_srcu(), destroy: may
+ * sleep, not inside a reader of the same domain. Progress     a grace period waits for as long as
+ * the slowest reader; readers never wait.
  *
  * Why two rounds: a reader may have read idx long ago and count itself in only now. One flip would
  * wait for the pair that this late-comer is about to join *after* the sum was taken, which is
@@ -28,10 +27,10 @@ struct srcu_slot {
 
 struct srcu_domain {
 	char name[32];
-	u32 idx;		/* (atomic) the pair that new readers join; changed by a gp owner */
-	u32 gp_waits;		/* (atomic) a grace period sleeps: readers that leave wake it */
+	u32 idx;      /* (atomic) the pair that new readers join; changed by a gp owner */
+	u32 gp_waits; /* (atomic) a grace period sleeps: readers that leave wake it */
 	struct wait_queue gp_wq;
-	u32 gp_busy;		/* (atomic) one grace period at a time */
+	u32 gp_busy; /* (atomic) one grace period at a time */
 	struct wait_queue gp_turn_wq;
 	struct srcu_slot slots[MMSIM_CPUS_MAX]; /* by CPU; host memory is used as touched */
 };
@@ -118,7 +117,8 @@ void srcu_domain_destroy(struct srcu_domain *d)
 		u64 inside = 0;
 
 		for (u32 i = 0; i < MMSIM_CPUS_MAX; i++)
-			inside += READ_ONCE(d->slots[i].enter[idx]) - READ_ONCE(d->slots[i].leave[idx]);
+			inside += READ_ONCE(d->slots[i].enter[idx]) -
+				  READ_ONCE(d->slots[i].leave[idx]);
 		if (inside)
 			MMSIM_BUG("srcu domain %s destroyed with %llu readers inside", d->name,
 				  (unsigned long long)inside);

@@ -13,7 +13,7 @@
 /* A CPU's call-backs that wait for a grace period (rcu.c). */
 struct rcu_queue {
 	struct rcu_head *head; /* (atomic) pushed by the CPU itself, taken whole by the worker */
-	u64 queued;	       /* (atomic) written by the CPU */
+	u64 queued;            /* (atomic) written by the CPU */
 	u64 done __cacheline_aligned; /* (atomic) written by the worker */
 } __cacheline_aligned;
 
@@ -45,7 +45,7 @@ struct machine {
 
 	char *percpu_areas;
 	spinlock_t percpu_lock;
-	u32 percpu_top;				/* (percpu_lock) */
+	u32 percpu_top;                           /* (percpu_lock) */
 	percpu_t percpu_free[PERCPU_CLASS_COUNT]; /* (percpu_lock) linked through CPU 0's copy */
 
 	struct rcu_worker rcu;
@@ -60,7 +60,8 @@ static inline struct native_cpu *native_cpu(struct cpu *cpu)
 void native_task_begin(struct native_cpu *cpu);
 void native_task_end(void);
 
-/* wait.c. Sleep while *word is value, at most timeout_ns (0: for ever). May return for no reason. */
+/* wait.c. Sleep while *word is value, at most timeout_ns (0: for ever). May return for no reason.
+ */
 void futex_wait(u32 *word, u32 value, u64 timeout_ns);
 void futex_wake(u32 *word, u32 tasks);
 
@@ -72,7 +73,7 @@ void native_ipi_init(void);
 
 /* rcu.c */
 int MUST_CHECK native_rcu_start(struct machine *m); /* 0 or -errno */
-void native_rcu_stop(struct machine *m);	    /* runs what is queued first */
+void native_rcu_stop(struct machine *m);            /* runs what is queued first */
 void native_rcu_register(void);
 void native_rcu_unregister(void);
 

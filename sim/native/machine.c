@@ -105,6 +105,7 @@ void native_task_begin(struct native_cpu *c)
 {
 	MMSIM_BUG_ON(mmsim_this_cpu);
 	WRITE_ONCE(c->task.killed, 0u);
+	WRITE_ONCE(c->task.park_token, 0u);
 	WRITE_ONCE(c->task.on_cpu, 1u);
 	mmsim_this_cpu = &c->cpu;
 	native_rcu_register();

@@ -39,7 +39,7 @@ struct magazine {
 /* Per CPU; the CPU's own but for `live`, which others read. */
 struct cpu_cache {
 	struct magazine *loaded, *spare; /* NULL until first used */
-	s64 live;			 /* (atomic) allocated minus freed here */
+	s64 live;                        /* (atomic) allocated minus freed here */
 };
 
 struct slab {
@@ -58,8 +58,8 @@ struct objcache {
 
 	spinlock_t depot_lock __cacheline_aligned;
 	struct magazine *full, *empty; /* (depot_lock) */
-	struct slab *slabs;	       /* (depot_lock) the first one is being cut */
-	u32 slab_cut_bytes;	       /* (depot_lock) of the first slab */
+	struct slab *slabs;            /* (depot_lock) the first one is being cut */
+	u32 slab_cut_bytes;            /* (depot_lock) of the first slab */
 };
 
 /* ---- where slabs come from ----------------------------------------------------------------- */
@@ -156,8 +156,8 @@ struct objcache *objcache_create(struct machine *m, const char *name, u32 size_b
 	c->size_bytes = size_bytes;
 	c->align = max(align, (u32)sizeof(void *));
 	c->stride_bytes = ALIGN_UP(size_bytes, c->align);
-	c->slab_bytes = ALIGN_UP(max(SLAB_BYTES_MIN, c->stride_bytes * SLAB_OBJECTS_MIN),
-				 HOST_PAGE_BYTES);
+	c->slab_bytes =
+		ALIGN_UP(max(SLAB_BYTES_MIN, c->stride_bytes * SLAB_OBJECTS_MIN), HOST_PAGE_BYTES);
 	c->flags = flags;
 	c->ctor = ctor;
 	spin_lock_init(&c->depot_lock, LOCK_RANK_LEAF);

@@ -40,7 +40,7 @@ static u32 class_of(u32 size_bytes)
 	u32 class = 0;
 
 	while ((1u << (class + CLASS_SHIFT_MIN)) < size_bytes)
-		class++;
+		class ++;
 	return class;
 }
 

@@ -159,6 +159,7 @@ void engine_cpu_time_ns(u64 *user_ns, u64 *system_ns)
 	getrusage(RUSAGE_THREAD, &ru);
 	user = (u64)ru.ru_utime.tv_sec * NSEC_PER_SEC + (u64)ru.ru_utime.tv_usec * 1000;
 	system = (u64)ru.ru_stime.tv_sec * NSEC_PER_SEC + (u64)ru.ru_stime.tv_usec * 1000;
-	*system_ns = user + system ? (u64)((unsigned __int128)total_ns * system / (user + system)) : 0;
+	*system_ns =
+		user + system ? (u64)((unsigned __int128)total_ns * system / (user + system)) : 0;
 	*user_ns = total_ns - *system_ns;
 }

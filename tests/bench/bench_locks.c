@@ -124,31 +124,33 @@ static void op_wake_nobody(void)
 static const struct op {
 	const char *name;
 	void (*fn)(void);
-} uncontended[] = {
-	{"empty loop", op_empty},
-	{"engine_now_ns", op_now},
-	{"spin_lock + unlock", op_spin},
-	{"rwsem read lock + unlock", op_read},
-	{"rwsem write lock + unlock", op_write},
-	{"pthread_mutex lock + unlock", op_mutex},
-	{"pthread_rwlock rdlock + unlock", op_rwlock_read},
-	{"pthread_rwlock wrlock + unlock", op_rwlock_write},
-	{"RCU read section", op_rcu},
-	{"SRCU read section", op_srcu},
-	{"objcache alloc + free", op_objcache},
-	{"instruction window", op_insn},
-	{"count_event", op_count},
-	{"hist_record", op_hist},
-	{"wake_up_all, nobody waits", op_wake_nobody},
-}, contended[] = {
-	{"spin_lock", op_spin},
-	{"rwsem read", op_read},
-	{"rwsem write", op_write},
-	{"pthread_mutex", op_mutex},
-	{"pthread_rwlock rdlock", op_rwlock_read},
-	{"pthread_rwlock wrlock", op_rwlock_write},
-	{"RCU read section", op_rcu},
-	{"objcache alloc + free", op_objcache},
+} uncontended[] =
+	{
+		{"empty loop", op_empty},
+		{"engine_now_ns", op_now},
+		{"spin_lock + unlock", op_spin},
+		{"rwsem read lock + unlock", op_read},
+		{"rwsem write lock + unlock", op_write},
+		{"pthread_mutex lock + unlock", op_mutex},
+		{"pthread_rwlock rdlock + unlock", op_rwlock_read},
+		{"pthread_rwlock wrlock + unlock", op_rwlock_write},
+		{"RCU read section", op_rcu},
+		{"SRCU read section", op_srcu},
+		{"objcache alloc + free", op_objcache},
+		{"instruction window", op_insn},
+		{"count_event", op_count},
+		{"hist_record", op_hist},
+		{"wake_up_all, nobody waits", op_wake_nobody},
+},
+  contended[] = {
+	  {"spin_lock", op_spin},
+	  {"rwsem read", op_read},
+	  {"rwsem write", op_write},
+	  {"pthread_mutex", op_mutex},
+	  {"pthread_rwlock rdlock", op_rwlock_read},
+	  {"pthread_rwlock wrlock", op_rwlock_write},
+	  {"RCU read section", op_rcu},
+	  {"objcache alloc + free", op_objcache},
 };
 
 static int by_value(const void *a, const void *b)

@@ -1,4 +1,5 @@
-/* tests/unit/sim/sim_test.h - a machine, its tasks, seeds and expected aborts, for the tests of sim/ */
+/* tests/unit/sim/sim_test.h - a machine, its tasks, seeds and expected aborts, for the tests of
+ * sim/ */
 #ifndef MMSIM_SIM_TEST_H
 #define MMSIM_SIM_TEST_H
 
@@ -14,6 +15,15 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#if MMSIM_TSAN
+/* The children of sim_test_expect_bug() start threads of their own; TSan would not have that. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "die_after_fork=0";
+}
+#endif
 
 static inline u64 sim_test_seed(void)
 {
@@ -68,7 +78,8 @@ static inline void sim_test_expect_bug(void (*fn)(void), const char *message)
 		_exit(0);
 	}
 	close(fds[1]);
-	while (len < sizeof(text) - 1 && (got = read(fds[0], text + len, sizeof(text) - 1 - len)) > 0)
+	while (len < sizeof(text) - 1 &&
+	       (got = read(fds[0], text + len, sizeof(text) - 1 - len)) > 0)
 		len += (size_t)got;
 	text[len] = '\0';
 	close(fds[0]);

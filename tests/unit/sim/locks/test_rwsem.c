@@ -15,7 +15,7 @@
 static struct machine *machine;
 static struct rwsem sem;
 static u64 plain_a, plain_b; /* (sem) */
-static u64 plain_c;	     /* (sem W) */
+static u64 plain_c;          /* (sem W) */
 static u32 order_count, order[8], step, result;
 
 static void setup_sem(void)
@@ -45,7 +45,7 @@ static u32 queue_length(void)
 	u32 n = 0;
 
 	spin_lock(&sem.wait_lock);
-	list_for_each_entry(w, &sem.wait_list, link)
+	list_for_each_entry (w, &sem.wait_list, link)
 		n++;
 	spin_unlock(&sem.wait_lock);
 	return n;
@@ -286,7 +286,8 @@ static void kill_task(void *arg, u32 index)
 		return;
 	}
 	wait_step(1);
-	assert_int_equal(kill_writes ? down_write_killable(&sem) : down_read_killable(&sem), -EINTR);
+	assert_int_equal(kill_writes ? down_write_killable(&sem) : down_read_killable(&sem),
+			 -EINTR);
 	assert_true(task_killed());
 	next_step();
 }

@@ -11,7 +11,7 @@
 #define TYPE_MAGIC 0x7e57ull
 
 struct object {
-	u64 magic;   /* set by the constructor, never changed after */
+	u64 magic;    /* set by the constructor, never changed after */
 	u64 identity; /* (atomic) of the present incarnation */
 	u64 owner;
 	u64 fill[5];
@@ -110,7 +110,8 @@ static void test_cross_cpu_free_typesafe(void **state)
 	assert_in_range(constructed, SLOTS / 4, SLOTS + 32 * 3 * (TASKS + 1));
 }
 
-/* A reader holds a pointer to an object that is freed and reused all the time: it stays an object. */
+/* A reader holds a pointer to an object that is freed and reused all the time: it stays an object.
+ */
 static struct object *stale;
 static u32 stop;
 

@@ -11,7 +11,8 @@
 
 static void touch_pages(void *arg, u32 index)
 {
-	char *mem = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *mem = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
 
 	assert_true(mem != MAP_FAILED);
 	madvise(mem, PAGES * 4096, MADV_NOHUGEPAGE);

@@ -125,7 +125,7 @@ static void parked(void *arg, u32 index)
 			plain = i;
 			smp_store_release(&turn, i);
 			task_unpark(machine_task(machine, 1));
-			while (READ_ONCE(flag) != i)
+			while (smp_load_acquire(&flag) != i)
 				engine_yield();
 		}
 		return;
@@ -134,7 +134,7 @@ static void parked(void *arg, u32 index)
 		while (smp_load_acquire(&turn) != i)
 			task_park();
 		assert_int_equal(plain, i);
-		WRITE_ONCE(flag, i);
+		smp_store_release(&flag, i);
 	}
 }
 

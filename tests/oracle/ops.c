@@ -177,11 +177,11 @@ static const char default_smaps[] =
 	"VmFlags: rd wr " MEXT " ac\n"
 	"10000000-10001000 rw-s 00000000 00:01 1002 /memfd:oracle-control (deleted)\n"
 	"VmFlags: rd wr sh " MEXT " ms\n"
-	"7ffff7ff6000-7ffff7ffa000 r--p 00000000 00:00 0 [vvar]\n"
+	"7ffff7ff7000-7ffff7ffb000 r--p 00000000 00:00 0 [vvar]\n"
 	"VmFlags: rd mr pf io de dd\n"
-	"7ffff7ffa000-7ffff7ffc000 r--p 00000000 00:00 0 [vvar_vclock]\n"
+	"7ffff7ffb000-7ffff7ffd000 r--p 00000000 00:00 0 [vvar_vclock]\n"
 	"VmFlags: rd mr pf io de dd\n"
-	"7ffff7ffc000-7ffff7ffe000 r-xp 00000000 00:00 0 [vdso]\n"
+	"7ffff7ffd000-7ffff7fff000 r-xp 00000000 00:00 0 [vdso]\n"
 	"VmFlags: rd ex mr mw me de\n"
 	"7ffffffde000-7ffffffff000 rw-p 00000000 00:00 0 [stack]\n"
 	"Anonymous: 132 kB\n"
@@ -208,9 +208,9 @@ int image_default(struct image *image)
 	free(text);
 	if (err)
 		return err;
-	image->mmap_base = 0x7ffff7ffe000;
+	image->mmap_base = 0x7ffff7fff000;
 	image->start_brk = 0x423000;
-	image->start_stack = 0x7fffffffefe0;
+	image->start_stack = 0x7fffffffee20;
 	image->limits = mm_limits_default;
 	image->keep[0].end = image->start_brk;
 	image->keep[1].start = 0x10000000;

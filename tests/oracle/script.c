@@ -115,7 +115,7 @@ static void draw(const struct script *s, char *line, u32 width)
 
 		if (below && below->end == v->start && drawn == c)
 			c = (char)(c - 'A' + 'a');
-		below = v;
+		below = v->end > s->base ? v : NULL;
 		drawn = c;
 		for (u32 x = 0; x < width; x++) {
 			u64 start = s->base + x * s->unit_bytes, end = start + s->unit_bytes;

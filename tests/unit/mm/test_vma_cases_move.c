@@ -1,0 +1,153 @@
+/*
+ * tests/unit/mm/test_vma_cases_move.c - VMAs that move, grow and are inherited: each case drawn
+ *
+ * Goal         mremap, brk, growing stacks, fork, and where mmap puts what has no address.
+ * Method       As test_vma_cases.c.
+ */
+#include "tests/oracle/cases.h"
+
+/* The program's bss lies left of the window; brk never joins it, for it looks no lower than start_brk. */
+#define HEAP "window heap"
+
+static const struct oracle_case cases[] = {
+	/* ---- mremap in place ---------------------------------------------------------------------- */
+	CASE("mremap: same size", "mmap [2,6) rw", "mremap [2,6) 4 = 2", "|..WWWW..|"),
+	CASE("mremap: shrinks", "mmap [2,6) rw", "mremap [2,6) 2 = 2", "|..WW....|"),
+	CASE("mremap: a part shrinks: a hole in the middle", "mmap [0,8) rw", "mremap [2,6) 2 = 2", "|WWWW..WW|"),
+	CASE("mremap: grows in place", "mmap [2,4) rw", "mremap [2,4) 5 = 2", "|..WWWWW.|"),
+	CASE("mremap: grows up to the neighbour and joins it", "mmap [0,2) rw", "mmap [4,6) rw",
+	     "mremap [0,2) 4 = 0", "|WWWWWW|"),
+	CASE("mremap: grows up to another's anon_vma", "mmap [0,2) rw", "write 0", "mmap [4,6) rw", "write 4",
+	     "mremap [0,2) 4 = 0", "|WWWWww|"),
+	CASE("mremap: the tail of a VMA grows", "mmap [0,4) rw", "mremap [2,4) 4 = 2", "|WWWWWW|"),
+	CASE("mremap: no room to grow", "mmap [0,2) rw", "mmap [3,5) r", "mremap [0,2) 4 = ENOMEM", "|WW.RR|"),
+	CASE("mremap: the middle of a VMA cannot grow in place", "mmap [0,6) rw", "mremap [2,4) 3 = ENOMEM",
+	     "|WWWWWW|"),
+	CASE("mremap: a file grows in place", "mmap [0,2) rw file0@0", "mremap [0,2) 4 = 0", "|FFFF|"),
+	CASE("mremap: a file grows up to its own continuation", "mmap [0,2) rw file0@0", "mmap [4,6) rw file0@4",
+	     "mremap [0,2) 4 = 0", "|FFFFFF|"),
+
+	/* ---- mremap elsewhere ----------------------------------------------------------------------- */
+	CASE("mremap: moves", "mmap [0,2) rw", "write 0 7", "mremap [0,2) 2 to 4 = 4", "|....WW..|", "read 4 = 7"),
+	CASE("mremap: moves and grows", "mmap [0,2) rw", "mremap [0,2) 3 to 4 = 4", "|....WWW.|"),
+	CASE("mremap: moves and shrinks", "mmap [0,4) rw", "mremap [0,4) 2 to 5 = 5", "|.....WW.|"),
+	CASE("mremap: moves a part", "mmap [0,4) rw", "mremap [1,3) 2 to 5 = 5", "|W..W.WW.|"),
+	CASE("mremap: unwritten memory joins where it arrives", "mmap [0,2) rw", "mmap [4,6) rw",
+	     "mremap [0,2) 2 to 6 = 6", "|....WWWW|"),
+	CASE("mremap: written memory keeps its offset and stays apart", "mmap [0,2) rw", "write 0",
+	     "mmap [4,6) rw", "mremap [0,2) 2 to 6 = 6", "|....WWww|"),
+	CASE("mremap: and joins again where it came from", "mmap [0,4) rw", "write 0", "mremap [2,4) 2 to 6 = 6",
+	     "|WW....WW|", "mremap [6,8) 2 to 2 = 2", "|WWWW....|"),
+	CASE("mremap: two parts that moved alike join at the target", "mmap [0,4) rw", "write 0",
+	     "mremap [0,2) 2 to 8 = 8", "|..WW....WW..|", "mremap [2,4) 2 to 10 = 10", "|........WWWW|"),
+	CASE("mremap: what moved grows, and does not meet", "mmap [0,2) rw", "write 0", "mremap [0,2) 2 to 4 = 4",
+	     "mmap [6,8) rw", "|....WWww|"),
+	CASE("mremap: onto something else: that is unmapped", "mmap [0,2) rw", "mmap [4,8) r",
+	     "mremap [0,2) 2 to 5 = 5", "|....RWWR|"),
+	CASE("mremap: file offsets move along", "mmap [0,4) rw file0@0", "mremap [2,4) 2 to 6 = 6", "|FF....JJ|",
+	     "mremap [6,8) 2 to 2 = 2", "|FFFF....|"),
+	CASE("mremap: overlap of old and new", "mmap [0,4) rw", "mremap [0,4) 4 to 2 = EINVAL", "|WWWW....|"),
+	CASE("mremap: MAYMOVE where there is no room", "window top 16", "mmap [0,2) rw", "mmap [2,4) r",
+	     "mremap [0,2) 3 maymove = 13", "|..RR.........WWW|"),
+	CASE("mremap: DONTUNMAP leaves the VMA, takes the pages", "mmap [0,2) rw", "write 0 7",
+	     "mremap [0,2) 2 to 4 dontunmap = 4", "|WW..WW..|", "read 4 = 7", "read 0 = 0"),
+	CASE("mremap: DONTUNMAP: the old VMA has lost its anon_vma", "mmap [0,2) rw", "write 0",
+	     "mremap [0,2) 2 to 6 dontunmap = 6", "mmap [2,4) rw", "write 3", "mmap [4,5) rw", "|WWWWW.WW|"),
+	CASE("mremap: shared memory twice", "mmap [0,2) rw shared", "write 0 7", "mremap [0,+0) 2 to 4 = 4",
+	     "|AA..AA..|", "read 4 = 7"),
+	CASE("mremap: several VMAs move at once", "mmap [0,2) rw", "mmap [2,4) r", "mmap [4,6) none",
+	     "mremap [0,6) 6 to 8 = 8", "|........WWRRNN|"),
+	CASE("mremap: several with a hole: the target keeps what lies there", "mmap [0,2) rw", "mmap [4,6) r",
+	     "mmap [8,14) rx", "mremap [0,6) 6 to 8 = 8", "|........WWXXRR|"),
+	CASE("mremap: several cannot grow", "mmap [0,2) rw", "mmap [2,4) r", "mremap [0,4) 5 to 8 = EFAULT",
+	     "|WWRR....|"),
+	CASE("mremap: locked stays locked", "mmap [0,2) rw locked", "mremap [0,2) 4 to 4 = 4", "|....LLLL|"),
+
+	/* ---- brk ------------------------------------------------------------------------------------------ */
+	CASE("brk: grows and shrinks", HEAP, "|........|", "brk 4 = 4", "|WWWW....|", "brk 6 = 6", "|WWWWWW..|",
+	     "brk 2 = 2", "|WW......|"),
+	CASE("brk: below its start: refused", HEAP, "brk 4 = 4", "brk 0x1000 = 4", "|WWWW|"),
+	CASE("brk: inside a page", HEAP, "brk 3+8 = 3+8", "|WWWW....|", "brk 3+16 = 3+16", "|WWWW....|"),
+	CASE("brk: into a mapping: refused", HEAP, "mmap [4,6) r", "brk 5 = 0", "|....RR|"),
+	CASE("brk: up to a mapping: a page must stay free", HEAP, "mmap [4,6) r", "brk 4 = 0", "brk 3 = 3",
+	     "|WWW.RR|"),
+	CASE("brk: what mmap puts at its end joins it", HEAP, "brk 4 = 4", "mmap [4,6) rw", "|WWWWWW|",
+	     "brk 5 = 4", "brk 3 = 3", "|WWW.WW|", "brk 2 = 2", "|WW..WW|"),
+	CASE("brk: memory in the heap's place is not the heap's to join", HEAP, "mmap [0,2) rw", "brk 4 = 0",
+	     "munmap [0,2)", "brk 4 = 4", "|WWWW|"),
+	CASE("brk: after the heap's end was protected", HEAP, "brk 4 = 4", "mprotect [2,4) r", "brk 6 = 6",
+	     "|WWRRWW|"),
+	CASE("brk: after its tail was unmapped", HEAP, "brk 4 = 4", "munmap [2,4)", "brk 6 = 6", "|WW..WW|"),
+	CASE("brk: shrinks over other mappings", HEAP, "brk 6 = 6", "mmap [2,4) r", "|WWRRWW|", "brk 1 = 1", "|W.....|"),
+	CASE("brk: in a child: a second heap", HEAP, "brk 4 = 4", "write 0", "fork", "in 1", "brk 6 = 6",
+	     "|WWWWww|", "in 0", "brk 6 = 6", "|WWWWWW|"),
+	CASE("brk: MCL_FUTURE", HEAP, "brk 2 = 2", "mlockall future", "brk 4 = 4", "|WWLL|"),
+
+	/* ---- stacks ----------------------------------------------------------------------------------------- */
+	CASE("stack: grows to the page that is touched", "window stack 8", "|........|", "write 6", "|......GG|",
+	     "read 3", "|...GGGGG|"),
+	CASE("stack: not with something accessible 256 pages below", "window stack 259", "mmap [1,2) r",
+	     "read 258", "read 257 = maperr"),
+	CASE("stack: something without access does not count", "window stack 258", "mmap [1,2) none",
+	     "read 256", "read 250"),
+	CASE("stack: another growing VMA", "mmap [260,262) rw growsdown", "read 258", "write 250",
+	     "munmap [0,249)", "|..........|"),
+	CASE("stack: growth gives an anon_vma", "mmap [260,262) rw growsdown", "read 259", "mmap [262,264) rw growsdown",
+	     "write 263", "munmap [0,256)", "window arena", "|......|"),
+	CASE("stack: RLIMIT_STACK", "window stack 3000", "read 2990", "read 100 = maperr"),
+	CASE("stack: mprotect with PROT_GROWSDOWN reaches the start", "mmap [260,264) rw growsdown",
+	     "mprotect [262,263) r growsdown", "unit 2", "mprotect [0,1) r growsdown = ENOMEM"),
+
+	/* ---- fork ------------------------------------------------------------------------------------------------ */
+	CASE("fork: DONTFORK memory is not inherited", "mmap [0,6) rw", "madvise [2,4) dontfork", "fork", "in 1",
+	     "|WW..WW|"),
+	CASE("fork: WIPEONFORK memory is, but empty", "mmap [0,4) rw", "madvise [0,2) wipeonfork", "write 0 7",
+	     "write 2 8", "fork", "in 1", "|PPWW|", "read 0 = 0", "read 2 = 8"),
+	CASE("fork: copies are private", "mmap [0,2) rw", "write 0 7", "fork", "write 0 8", "in 1", "read 0 = 7",
+	     "write 0 9", "in 0", "read 0 = 8"),
+	CASE("fork: locks are not inherited", "mmap [0,2) rw locked", "fork", "in 1", "|WW|", "in 0", "|LL|"),
+	CASE("fork: the child's memory has a longer chain and joins nothing new", "mmap [0,2) rw", "write 0",
+	     "fork", "in 1", "mmap [2,4) rw", "|WWww|", "in 0", "mmap [2,4) rw", "|WWWW|"),
+	CASE("fork: unwritten memory still joins", "mmap [0,2) rw", "fork", "in 1", "mmap [2,4) rw", "|WWWW|"),
+	CASE("fork: what one VMA was in the parent stays joinable in the child", "mmap [0,6) rw", "write 0", "fork",
+	     "in 1", "mprotect [2,4) r", "|WWRRWW|", "mprotect [2,4) rw", "|WWWWWW|"),
+	CASE("fork: two VMAs of one anon_vma differ in the child", "mmap [0,4) rw", "write 0", "mprotect [2,4) r",
+	     "fork", "mprotect [2,4) rw", "|WWWW|", "in 1", "mprotect [2,4) rw", "|WWww|"),
+	CASE("fork: WIPEONFORK memory starts without an anon_vma", "mmap [0,2) rw", "madvise [0,2) wipeonfork",
+	     "write 0", "fork", "in 1", "madvise [0,2) keeponfork", "mmap [2,4) rw", "write 3", "mmap [4,6) rw",
+	     "|WWWWWW|"),
+	CASE("fork: the parent exits: the grandchild may use its anon_vma", "mmap [0,2) rw", "write 0", "fork", "in 1",
+	     "fork", "in 0", "in 1", "exit", "in 2", "|WW|", "mmap [2,4) rw", "|WWww|"),
+	CASE("fork: shared memory is shared", "mmap [0,2) rw shared", "fork", "write 0 7", "in 1", "read 0 = 7",
+	     "write 1 8", "in 0", "read 1 = 8"),
+
+	/* ---- where mmap puts it --------------------------------------------------------------------------------- */
+	CASE("place: the highest gap", "window top 16", "mmap auto 4 rw = 12", "mmap auto 2 r = 10",
+	     "|..........RRWWWW|"),
+	CASE("place: a hole that fits", "window top 16", "mmap auto 4 rw = 12", "mmap auto 4 r = 8",
+	     "mmap auto 4 rw = 4", "munmap [8,12)", "mmap auto 5 none = 0x7ffff7fe6000", "mmap auto 3 none = 9",
+	     "|NNNNWWWW.NNNWWWW|"),
+	CASE("place: a hint that is free", "mmap [4,6) rw hint = 4", "|....WW|"),
+	CASE("place: a hint inside a page", "mmap [4+100,+4096) rw hint = 4", "|....W.|"),
+	CASE("place: a hint that is not free", "window top 8", "mmap [4,6) rw", "mmap [5,7) r hint = 6", "|....WWRR|"),
+	CASE("place: NOREPLACE", "mmap [2,4) rw", "mmap [3,5) rw noreplace = EEXIST",
+	     "mmap [4,6) r noreplace = 4", "|..WWRR|"),
+	CASE("place: a hint in the guard gap of a stack", "window arena", "mmap [300,302) rw growsdown",
+	     "mmap [40,44) r hint = 40", "mmap [43,45) r hint = 0x7ffff7ff5000"),
+	CASE("place: FIXED goes into the guard gap", "mmap [300,302) rw growsdown", "mmap [298,300) r = 298"),
+	CASE("place: 2 MiB of anonymous memory is aligned", "mmap auto 512 rw = 0x7ffff7c00000",
+	     "mmap auto 512 rw = 0x7ffff7a00000"),
+	CASE("place: a page more is not", "mmap auto 513 rw = 0x7ffff7df6000"),
+	CASE("place: nor shared anonymous memory", "mmap auto 512 rw shared = 0x7ffff7df7000"),
+	CASE("place: a file on ext4 is, by its offset", "mmap auto 1024 rw file0@0 = 0x7ffff7a00000",
+	     "mmap auto 1024 r file0@256 = 0x7ffff7500000"),
+	CASE("place: a file's part without a whole 2 MiB is not", "mmap auto 512 rw file0@1 = 0x7ffff7df7000"),
+	CASE("place: a memfd is not", "mmap auto 512 rw file4 = 0x7ffff7df7000"),
+	CASE("place: MAP_GROWSDOWN keeps 256 pages free below", "mmap auto 4 rw growsdown = 0x7ffff7ff3000",
+	     "mmap auto 4 r = 0x7ffff7eef000"),
+};
+
+int main(int argc, char **argv)
+{
+	return cases_main("vma_cases_move", cases, ARRAY_SIZE(cases), argc, argv);
+}

@@ -40,15 +40,13 @@ u64 replay_memory_bytes(const struct plan *plan);
 /* An empty address space whose limits are those that no recording shows: none. NULL: no memory. */
 struct mm *MUST_CHECK replay_new_mm(struct replay_world *w);
 
-/* Why a recorded call cannot be made again. */
-enum replay_skip { REPLAY_DONE, REPLAY_NO_FILE /* its descriptor was never seen mapped */ };
 /*
  * Make recorded call c on mm with arg[] (its own, or relocated ones) and its file. place: where
- * a mapping goes whose place the model cannot choose (MAP_32BIT, hugetlb). *result: Linux's.
+ * a mapping goes whose place the model cannot choose (MAP_32BIT, hugetlb); 0: nowhere. Linux's result.
  */
-enum replay_skip replay_call(struct replay_world *w, struct mm *mm, const struct plan_call *c,
-			     const u64 *arg, u64 place, s64 *result);
-/* One PLAN_IMAGE_* or PLAN_ORPHAN action, moved by delta. 0 or -errno. */
+s64 replay_call(struct replay_world *w, struct mm *mm, const struct plan_call *c, const u64 *arg,
+		u64 place);
+/* One PLAN_IMAGE_* or PLAN_ORPHAN action. 0 or -errno. */
 int MUST_CHECK replay_image(struct replay_world *w, struct mm *mm, const struct plan_action *a);
 /* The access of a page-fault error code. */
 enum access_kind replay_access(u64 error_code);
@@ -69,7 +67,6 @@ struct replay_stats {
 	u64 faults_needed, faults_mapped;
 	u64 other_equal, other_different;	/* results of the other calls */
 	u64 limited;	/* refused by the recorded kernel for limits that are not recorded */
-	u64 skipped;	/* calls whose file is not known */
 };
 
 struct replay_report {

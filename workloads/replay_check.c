@@ -147,7 +147,6 @@ static bool is_limit(s64 error)
 static void follow_recording(struct check *c, struct mm *mm, const struct plan_call *call, s64 result)
 {
 	u64 arg[TRACE_ARGS_MAX];
-	s64 ignored;
 
 	memcpy(arg, call->arg, sizeof(arg));
 	if (call->sys == SYS_TRACE_mmap) {
@@ -157,7 +156,7 @@ static void follow_recording(struct check *c, struct mm *mm, const struct plan_c
 			return;
 		arg[0] = (u64)call->result;
 		arg[3] = (arg[3] & ~(u64)MAP_32BIT) | MAP_FIXED;
-		(void)replay_call(&c->world, mm, call, arg, 0, &ignored);
+		(void)replay_call(&c->world, mm, call, arg, 0);
 		return;
 	}
 	if (result < 0 || call->result < 0)
@@ -166,7 +165,7 @@ static void follow_recording(struct check *c, struct mm *mm, const struct plan_c
 	arg[1] = arg[2];
 	arg[3] = MREMAP_MAYMOVE | MREMAP_FIXED;
 	arg[4] = (u64)call->result;
-	(void)replay_call(&c->world, mm, call, arg, 0, &ignored);
+	(void)replay_call(&c->world, mm, call, arg, 0);
 }
 
 static void compare_result(struct check *c, const struct plan_action *a, s64 result)
@@ -226,8 +225,7 @@ static void do_call(struct check *c, const struct plan_action *a)
 {
 	const struct plan_call *call = &c->p->calls[a->call];
 	struct mm *mm = c->spaces[a->space];
-	u64 arg[TRACE_ARGS_MAX];
-	s64 result = 0;
+	u64 arg[TRACE_ARGS_MAX], place = 0;
 
 	memcpy(arg, call->arg, sizeof(arg));
 	if (c->step_pos[a->call]) {
@@ -236,11 +234,9 @@ static void do_call(struct check *c, const struct plan_action *a)
 		arg[0] = c->step_pos[a->call];
 		arg[1] = end - arg[0];
 	}
-	if (replay_call(&c->world, mm, call, arg, call->has_result && call->result > 0 ?
-			(u64)call->result : 0, &result) == REPLAY_NO_FILE)
-		stats_of(c, a)->skipped++;
-	else
-		compare_result(c, a, result);
+	if (call->has_result && call->result > 0)
+		place = (u64)call->result;
+	compare_result(c, a, replay_call(&c->world, mm, call, arg, place));
 }
 
 /* ---- faults ----------------------------------------------------------------------------------------------- */
@@ -570,8 +566,6 @@ static void print_stats(const struct replay_stats *s, FILE *out)
 	if (s->limited)
 		fprintf(out, "  calls that were refused for limits which are not recorded: %" PRIu64 "\n",
 			s->limited);
-	if (s->skipped)
-		fprintf(out, "  calls not made, their file is unknown: %" PRIu64 "\n", s->skipped);
 }
 
 void replay_report_print(const struct replay_report *report, const struct plan *plan, s32 pid,

@@ -166,54 +166,38 @@ static s64 call_shmdt(struct mm *mm, u64 addr)
 	return mm_munmap(mm, addr, vma->end - addr);
 }
 
-enum replay_skip replay_call(struct replay_world *w, struct mm *mm, const struct plan_call *c,
-			     const u64 *arg, u64 place, s64 *result)
+s64 replay_call(struct replay_world *w, struct mm *mm, const struct plan_call *c, const u64 *arg,
+		u64 place)
 {
-	*result = 0;
 	switch (c->sys) {
 	case SYS_TRACE_mmap:
-		if (!(arg[3] & MAP_ANONYMOUS) && c->file == PLAN_NONE)
-			return REPLAY_NO_FILE;
-		*result = call_mmap(w, mm, c, arg, place);
-		break;
+		return call_mmap(w, mm, c, arg, place);
 	case SYS_TRACE_munmap:
-		*result = mm_munmap(mm, arg[0], arg[1]);
-		break;
+		return mm_munmap(mm, arg[0], arg[1]);
 	case SYS_TRACE_mprotect:
 	case SYS_TRACE_pkey_mprotect:
-		*result = mm_mprotect(mm, arg[0], arg[1], (u32)arg[2]);
-		break;
+		return mm_mprotect(mm, arg[0], arg[1], (u32)arg[2]);
 	case SYS_TRACE_mremap:
-		*result = mm_mremap(mm, arg[0], arg[1], arg[2], (u32)arg[3], arg[4]);
-		break;
+		return mm_mremap(mm, arg[0], arg[1], arg[2], (u32)arg[3], arg[4]);
 	case SYS_TRACE_madvise:
-		*result = mm_madvise(mm, arg[0], arg[1], (int)arg[2]);
-		break;
+		return mm_madvise(mm, arg[0], arg[1], (int)arg[2]);
 	case SYS_TRACE_brk:
-		*result = (s64)mm_brk(mm, arg[0]);
-		break;
+		return (s64)mm_brk(mm, arg[0]);
 	case SYS_TRACE_mlock:
-		*result = mm_mlock(mm, arg[0], arg[1], false);
-		break;
+		return mm_mlock(mm, arg[0], arg[1], false);
 	case SYS_TRACE_mlock2:
-		*result = mm_mlock(mm, arg[0], arg[1], arg[2] & MLOCK_ONFAULT);
-		break;
+		return mm_mlock(mm, arg[0], arg[1], arg[2] & MLOCK_ONFAULT);
 	case SYS_TRACE_munlock:
-		*result = mm_munlock(mm, arg[0], arg[1]);
-		break;
+		return mm_munlock(mm, arg[0], arg[1]);
 	case SYS_TRACE_mlockall:
-		*result = mm_mlockall(mm, (int)arg[0]);
-		break;
+		return mm_mlockall(mm, (int)arg[0]);
 	case SYS_TRACE_munlockall:
-		*result = mm_munlockall(mm);
-		break;
+		return mm_munlockall(mm);
 	case SYS_TRACE_shmdt:
-		*result = call_shmdt(mm, arg[0]);
-		break;
+		return call_shmdt(mm, arg[0]);
 	default:
 		MMSIM_BUG("call %u is not one on an address space", c->sys);
 	}
-	return REPLAY_DONE;
 }
 
 /* ---- images --------------------------------------------------------------------------------------- */

@@ -358,7 +358,7 @@ static void on_return(struct planner *pl, u32 task)
 			if (!stepped && c->sys != SYS_TRACE_munmap && c->result >= 0)
 				commit(pl, space, call);
 			if (c->sys == SYS_TRACE_mmap && !(c->arg[3] & MAP_ANONYMOUS))
-				c->file = plan_file_by_fd(&pl->p->procs[t->proc], (s32)c->arg[4]);
+				c->file = plan_file_unknown(pl, &pl->p->procs[t->proc], (s32)c->arg[4]);
 			emit_call(pl, task, space, call);
 		}
 	}

@@ -151,6 +151,30 @@ u32 plan_file_of_record(struct planner *pl, struct plan_proc *proc, const struct
 	return file;
 }
 
+/*
+ * An mmap without a record: it failed, or data mappings were not recorded. Something about the
+ * file is known by its descriptor, or nothing but that there is one.
+ */
+u32 plan_file_unknown(struct planner *pl, struct plan_proc *proc, s32 fd)
+{
+	struct plan *p = pl->p;
+	u32 file = plan_file_by_fd(proc, fd);
+
+	if (file != PLAN_NONE || fd < 0)
+		return file;
+	if (!plan_grow((void **)&p->inodes, p->inode_count, &pl->inode_cap, sizeof(*p->inodes))) {
+		pl->no_memory = true;
+		return PLAN_NONE;
+	}
+	p->inodes[p->inode_count++] = (struct plan_inode){ .kind = INODE_NO_HUGE,
+							   .size_bytes = 1ull << 46 };
+	file = new_file(pl, p->inode_count - 1);
+	if (file != PLAN_NONE)
+		p->files[file].writable = true;
+	plan_fd_set(pl, proc, fd, file);
+	return file;
+}
+
 /* ---- does a device's file system align mappings to 2 MiB? -------------------------------------- */
 
 /* An mmap whose address tells: no place asked for, a whole aligned 2 MiB block of a file inside. */

@@ -1,0 +1,83 @@
+/*
+ * mmsim/charge.h - what the virtual engine cannot see by itself: plain accesses and local work
+ *
+ * native: all of it is empty. See docs/VIRTUAL.md.
+ *
+ *   line_read(obj, field)   charge a load of the line that holds obj->field; once per line and
+ *   line_write(obj, field)  critical section, at its first use
+ *   line_read_ptr(p), line_write_ptr(p)   the same for the line at address p (table entries, list links)
+ *   engine_charge(COST_x)   local work of that kind
+ *   engine_charge_n(COST_x, n)
+ */
+#ifndef MMSIM_CHARGE_H
+#define MMSIM_CHARGE_H
+
+#include <mmsim/types.h>
+
+/* Each is a number of the machine file: cost.<lower case>. */
+enum engine_cost {
+	COST_EXCEPTION,
+	COST_SYSCALL,
+	COST_FAULT_WORK,
+	COST_VMA_WORK,
+	COST_SYSCALL_WORK,
+	COST_ZAP_PAGE,
+	COST_WALK_LEVEL,
+	COST_PAGE_ZERO,
+	COST_PAGE_COPY,
+	COST_PAGE_SERIAL, /* held on the node of the calling CPU: serial */
+	COST_TLB_FLUSH_PAGE,
+	COST_TLB_FLUSH_ALL,
+	COST_TLBI_BROADCAST,
+	COST_RCU_CALLBACK,
+	COST_KINDS,
+};
+
+#if defined(MMSIM_ENGINE_VIRTUAL)
+#include <mmsim/virtual/charge.h>
+#else
+#define line_read_ptr(p) ((void)sizeof(p))
+#define line_write_ptr(p) ((void)sizeof(p))
+#define engine_charge(cost) ((void)0)
+#define engine_charge_n(cost, n) ((void)sizeof(n))
+#endif
+
+#define line_read(obj, field) line_read_ptr(&(obj)->field)
+#define line_write(obj, field) line_write_ptr(&(obj)->field)
+
+/*
+ * Names for reports: which field lies where in an object. Registered per object cache or array, so
+ * that a hot line is called vma->vm_refcnt and not an address.
+ */
+struct obj_field {
+	u32 offset;
+	const char *name; /* "mm->mmap_lock.count" */
+};
+struct obj_layout {
+	u32 stride_bytes;
+	u32 count;
+	const struct obj_field *fields; /* by rising offset */
+};
+#define OBJ_FIELD(type, member, shown)                                                             \
+	{                                                                                          \
+		offsetof(type, member), shown                                                      \
+	}
+
+struct objcache;
+struct machine;
+#if defined(MMSIM_ENGINE_VIRTUAL)
+void objcache_set_layout(struct objcache *c, const struct obj_layout *layout);
+void region_set_layout(struct machine *m, const void *start, u64 bytes, const struct obj_layout *layout);
+#else
+static inline void objcache_set_layout(struct objcache *c, const struct obj_layout *layout)
+{
+	(void)c, (void)layout;
+}
+static inline void region_set_layout(struct machine *m, const void *start, u64 bytes,
+				     const struct obj_layout *layout)
+{
+	(void)m, (void)start, (void)bytes, (void)layout;
+}
+#endif
+
+#endif

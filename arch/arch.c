@@ -3,6 +3,8 @@
  *
  * Generic code never names one: it is handed an arch_desc, found here by the name that users give.
  * Tests loop over arch_all, so that a new entry is tested by being listed.
+ *
+ * Tests: tests/unit/arch/test_arch.c
  */
 #include <string.h>
 

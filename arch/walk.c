@@ -9,6 +9,7 @@
  *              cleared or replaced meanwhile (Intel SDM vol. 3A, 4.8: locked update).
  * Locks        none. The caller is inside an instruction window: tables that it can reach are not
  *              freed before it leaves (mm/tlb.c).
+ * Tests        tests/unit/arch/test_walk.c
  */
 #include <mmsim/arch.h>
 #include <mmsim/atomic.h>

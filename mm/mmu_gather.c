@@ -9,7 +9,7 @@
  *              pile up in that CPU's lists, so it only hands them to mmu_machine.freed; tasks free
  *              them from there, on CPUs that allocate (tables_reap()).
  * Context      a task; gather_flush() without a ptl.
- * Tests        tests/unit/mm/test_pgtable_zap.c
+ * Tests        tests/unit/mm/test_zap.c
  */
 #include "mm/mmu_internal.h"
 

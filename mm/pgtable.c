@@ -64,6 +64,12 @@ void pgtable_destroy(struct mm *mm)
 	const struct arch_desc *a = mm->arch;
 	pte_t *table = phys_to_virt(mm->memory, mm->pgd_pfn);
 
+	if (this_cpu()->active_mm == mm)
+		mmu_switch(NULL);
+	for (u32 i = 0; i < ARRAY_SIZE(mm->cpus.bits); i++)
+		if (smp_load_acquire(&mm->cpus.bits[i]))
+			MMSIM_BUG("a CPU in [%u, %u) has the page table of a dead mm loaded", i * 64,
+				  i * 64 + 64);
 	for (u32 i = 0; i < 1u << a->idx_bits[a->levels - 1]; i++)
 		if (unlikely(READ_ONCE(table[i])))
 			MMSIM_BUG("page table of a dead mm not empty: top-level entry %u", i);

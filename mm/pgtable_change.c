@@ -5,7 +5,7 @@
  * Locks        each level-0 table's ptl in turn. Callers: mprotect holds the address-space lock for
  *              write and has write-begun the VMA; MADV_FREE holds it for read at least.
  * Guarantee    On return no CPU translates by an older entry that allowed more than the new one.
- * Tests        tests/unit/mm/test_pgtable.c
+ * Tests        tests/unit/mm/test_pgtable_change.c
  */
 #include "mm/mmu_internal.h"
 

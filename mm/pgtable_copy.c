@@ -8,7 +8,7 @@
  * Guarantee    The MMU may set Accessed and Dirty in the old entries at any moment: they are only
  *              changed by read-modify-writes, so that nothing it sets is lost.
  * Leaves out   pages pinned by a driver, which Linux copies at fork.
- * Tests        tests/unit/mm/test_pgtable.c
+ * Tests        tests/unit/mm/test_pgtable_copy.c
  */
 #include "mm/mmu_internal.h"
 

@@ -9,7 +9,7 @@
  *              is left in [floor, ceiling) and those who looked one up have been waited for.
  * Guarantee    An entry is cleared under the ptl; its page goes to the gather, which frees it after
  *              the flush. So a CPU either walks before the clear (and is flushed), or finds nothing.
- * Tests        tests/unit/mm/test_pgtable_zap.c
+ * Tests        tests/unit/mm/test_zap.c
  */
 #include "mm/mmu_internal.h"
 

@@ -8,6 +8,7 @@
  * PROT_NONE    is an entry without US: it keeps frame, Dirty and the rest in their places, and the
  *              fault that follows is the same SIGSEGV (Linux clears P and sets a software bit).
  * Defined in   Intel SDM vol. 3A chapter 4.
+ * Tests        tests/unit/arch/x86_64/test_x86_64.c
  */
 #include "arch/x86_64/x86_64.h"
 

@@ -7,12 +7,16 @@
 #include <mmsim/fault.h>
 #include <mmsim/mm.h>
 
-/* Per-CPU TLBs of a machine: part of mm_machine_init(). 0 or -ENOMEM. */
+/* Per-CPU TLBs of a machine: part of mm_machine_init(), after memory_init(). 0, -ENOMEM, or -EINVAL:
+ * content_words is not a power of two. */
 int MUST_CHECK tlb_machine_init(struct machine *m, const struct arch_desc *arch);
+/* No mm may be left. Waits for all RCU call-backs of the machine, so that tables, VMAs and tree nodes
+ * on their way out are back in their caches. Caller entered or not. */
 void tlb_machine_destroy(struct machine *m);
 
 /* Load mm's page table into the calling task's CPU (CR3 write): accesses go to it from now on.
- * NULL: none. Maintains mm->cpus. The mm must stay alive while loaded. */
+ * NULL: none. Maintains mm->cpus. The mm must stay alive while loaded: a task ends with
+ * mmu_switch(NULL), or it is the one that drops the last reference. */
 void mmu_switch(struct mm *mm);
 
 /*
@@ -33,13 +37,15 @@ static inline enum fault_result user_read(u64 va, u64 *value)
 }
 
 /*
- * Translate only: would the access succeed without a fault? (Sets A/D as the MMU would.) Returns
- * true and the pfn, or false and the syndrome.
+ * Translate by the page table, not the TLB: would the access succeed without a fault? (Sets A/D as
+ * the MMU would.) Returns true and the pfn, or false and the syndrome. The mm is loaded on this
+ * CPU, or nobody unmaps.
  */
 bool mmu_translate(struct mm *mm, u64 va, enum access_kind kind, bool user, u64 *pfn,
 		   struct syndrome *s);
 
-/* Is va mapped, by the page table, in a way that allows kind? Changes nothing. For tests, replay. */
+/* Is va mapped, by the page table, in a way that allows a user kind? Changes nothing. For tests and
+ * replay; the answer means something only while nobody unmaps. */
 bool mmu_probe(struct mm *mm, u64 va, enum access_kind kind);
 
 /* ---- invalidation: on return no CPU translates [start, end) of mm with an older entry -------- */

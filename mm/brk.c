@@ -68,8 +68,9 @@ static bool grow_heap(struct mm *mm, u64 old_end, u64 new_end)
 	next = vma_tree_find(&mm->vmas, old_end, ~0ull);
 	if (next && new_end + page_bytes > vm_start_gap(next))
 		return false;
+	/* Only what lies at least partly above start_brk is the heap: it never grows out of the bss. */
 	prev = vma_tree_prev(&mm->vmas, old_end);
-	if (prev && prev->end <= mm->start_brk && prev->end != old_end)
+	if (prev && prev->end <= mm->start_brk)
 		prev = NULL;
 	return do_brk_flags(mm, prev, old_end, new_end - old_end, 0) == 0;
 }

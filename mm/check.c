@@ -92,9 +92,10 @@ void mm_check(struct mm *mm)
 	if (total != mm->total_vm_pages)
 		MMSIM_BUG("total_vm is %" PRIu64 " pages, but VMAs have %" PRIu64, mm->total_vm_pages,
 			  total);
-	if (locked != mm->locked_vm_pages)
-		MMSIM_BUG("locked_vm is %" PRIu64 " pages, but VMAs have %" PRIu64,
-			  mm->locked_vm_pages, locked);
+	if (locked + mm->locked_vm_excess_pages != mm->locked_vm_pages)
+		MMSIM_BUG("locked_vm is %" PRIu64 " pages, but VMAs have %" PRIu64 " (and %" PRIu64
+			  " in excess)",
+			  mm->locked_vm_pages, locked, mm->locked_vm_excess_pages);
 	for (u32 i = 0; i < RSS_KINDS; i++)
 		if ((s64)tally.pages[i] != percpu_counter_sum(mm->machine, &mm->rss[i]))
 			MMSIM_BUG("rss counter %u is %lld, but %" PRIu64 " pages are mapped", i,

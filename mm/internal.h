@@ -62,7 +62,7 @@ int MUST_CHECK expand_downwards(struct vma *vma, u64 va);
 /* Put a new VMA into the tree (a preallocated store), link its file, attach it. */
 void vma_link(struct vma *vma);
 /* Split vma at addr, inside it: the new VMA is the part below (new_below) or above. vma keeps the
- * other part. Does not look at max_map_count. 0 or -ENOMEM. */
+ * other part. Does not look at max_map_count. 0, -ENOMEM, or -EINVAL: special mappings stay whole. */
 int MUST_CHECK vma_split(struct vma *vma, u64 addr, bool new_below);
 /* The file's list of mappings (i_mmap). Takes I_MMAP. */
 void vma_link_file(struct vma *vma);

@@ -63,8 +63,8 @@ static s64 search_address(struct mm *mm, u64 addr, u64 len, u32 flags)
 
 	if (len > mm->task_size)
 		return -ENOMEM;
-	if (flags & MAP_FIXED)
-		return (s64)addr;
+	if (flags & MAP_FIXED) /* the top half of the numbers would look like errors */
+		return addr > mm->task_size - len ? -ENOMEM : (s64)addr;
 	if (flags & MAP_32BIT) {
 		if (addr >= MAP_32BIT_START && addr + len <= MAP_32BIT_END && hint_is_free(mm, addr, len))
 			return (s64)addr;
@@ -140,10 +140,15 @@ struct mmap_request {
 	u64 vm_flags;
 };
 
-static int check_file(struct mmap_request *r)
+/* File offsets are signed: a mapping may not reach beyond the largest one. */
+#define FILE_OFFSET_MAX 0x7fffffffffffffffull
+
+static int check_file(struct mmap_request *r, u8 page_shift)
 {
 	const struct file *file = r->file;
 
+	if (r->len > FILE_OFFSET_MAX || r->pgoff > (FILE_OFFSET_MAX - r->len) >> page_shift)
+		return -EOVERFLOW;
 	switch (r->flags & 0x0f) {
 	case MAP_SHARED_VALIDATE:
 		if (r->flags & ~(u32)KNOWN_MAP_FLAGS)
@@ -221,7 +226,7 @@ static int prepare_request(struct mm *mm, struct mmap_request *r)
 		return -EPERM;
 	if (!mlock_future_ok(mm, r->vm_flags, r->len))
 		return -EAGAIN;
-	err = r->file ? check_file(r) : check_anonymous(r, shift);
+	err = r->file ? check_file(r, shift) : check_anonymous(r, shift);
 	if (!err && (r->flags & MAP_NORESERVE))
 		r->vm_flags |= VM_NORESERVE;
 	return err;

@@ -175,12 +175,18 @@ static struct vma *copy_vma(struct remap *r)
 	return new;
 }
 
-/* MREMAP_DONTUNMAP: the old mapping stays, empty and unlocked. */
+/*
+ * MREMAP_DONTUNMAP: the old mapping stays, empty and unlocked. The whole VMA is unlocked, even where
+ * only a part has moved, and Linux forgets to take it off locked_vm: so do we, as VmLck and
+ * RLIMIT_MEMLOCK show it.
+ */
 static void leave_empty(struct remap *r, struct vma *new)
 {
 	struct vma *vma = r->vma;
 
 	vma_write_begin(vma);
+	if (vma->flags & VM_LOCKED)
+		r->mm->locked_vm_excess_pages += vma_pages(vma, r->mm->arch->page_shift);
 	vma->flags &= ~(u64)VM_LOCKED_MASK;
 	if (new != vma && vma->start == r->addr && vma->end == r->addr + r->old_len)
 		unlink_anon_vmas(vma);
@@ -219,7 +225,7 @@ static s64 move_vma(struct remap *r)
 		vma_write_end(r->vma);
 	vma_write_end(new);
 	vm_stat_account(mm, flags, (s64)new_pages);
-	if ((flags & VM_LOCKED) && !(r->flags & MREMAP_DONTUNMAP))
+	if (flags & VM_LOCKED)
 		mm->locked_vm_pages += new_pages;
 
 	if (r->flags & MREMAP_DONTUNMAP) {

@@ -14,18 +14,18 @@
 static int split_borders(struct mm *mm, u64 start, u64 end)
 {
 	struct vma *vma = vma_tree_find(&mm->vmas, start, end - 1);
+	int err;
 
 	if (vma && vma->start < start) {
 		/* A hole in the middle makes one more VMA in the end; ends do not. */
 		if (end < vma->end && mm->map_count >= mm->limits.max_map_count)
 			return -ENOMEM;
-		if (vma_split(vma, start, true))
-			return -ENOMEM;
+		err = vma_split(vma, start, true);
+		if (err)
+			return err;
 	}
 	vma = vma_tree_load(&mm->vmas, end - 1);
-	if (vma && vma->end > end && vma_split(vma, end, false))
-		return -ENOMEM;
-	return 0;
+	return vma && vma->end > end ? vma_split(vma, end, false) : 0;
 }
 
 int unmap_gather(struct mm *mm, u64 start, u64 end, struct unmap_list *list)

@@ -129,6 +129,9 @@ int vma_split(struct vma *vma, u64 addr, bool new_below)
 	u64 below_pages;
 
 	MMSIM_BUG_ON(addr <= vma->start || addr >= vma->end);
+	/* The kernel keeps count of a special mapping's pages: it stays whole. */
+	if (vma->name)
+		return -EINVAL;
 	below_pages = (addr - vma->start) >> mm->arch->page_shift;
 	if (vma_tree_prealloc(&mm->vmas))
 		return -ENOMEM;

@@ -216,6 +216,13 @@ struct vma *vma_merge_existing(struct vma_merge *vmg)
 	return plan.target;
 }
 
+static int split_within_limit(struct vma *vma, u64 addr, bool new_below)
+{
+	const struct mm *mm = vma->mm;
+
+	return mm->map_count >= mm->limits.max_map_count ? -ENOMEM : vma_split(vma, addr, new_below);
+}
+
 struct vma *vma_modify_flags(struct vma *prev, struct vma *vma, u64 start, u64 end, u64 new_flags,
 			     int *error)
 {
@@ -237,17 +244,11 @@ struct vma *vma_modify_flags(struct vma *prev, struct vma *vma, u64 start, u64 e
 	*error = 0;
 	if (merged)
 		return merged;
-	*error = -ENOMEM;
 	if (vmg.nomem)
-		return NULL;
-	if (start > vma->start) {
-		if (mm->map_count >= mm->limits.max_map_count || vma_split(vma, start, true))
-			return NULL;
-	}
-	if (end < vma->end) {
-		if (mm->map_count >= mm->limits.max_map_count || vma_split(vma, end, false))
-			return NULL;
-	}
-	*error = 0;
-	return vma;
+		*error = -ENOMEM;
+	if (!*error && start > vma->start)
+		*error = split_within_limit(vma, start, true);
+	if (!*error && end < vma->end)
+		*error = split_within_limit(vma, end, false);
+	return *error ? NULL : vma;
 }

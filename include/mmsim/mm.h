@@ -65,6 +65,8 @@ struct mm {
 	u64 mmap_base;			/* (m) top-down searches start here */
 	u32 map_count;			/* (m) */
 	u64 total_vm_pages, locked_vm_pages, data_vm_pages, exec_vm_pages, stack_vm_pages; /* (m) */
+	u64 locked_vm_excess_pages;	/* (m) counted in locked_vm_pages though no longer locked: see
+					 * leave_empty() in mm/mremap.c */
 	u64 def_flags;			/* (m) mlockall(MCL_FUTURE) */
 	u64 start_code, end_code, start_data, end_data; /* (m) */
 	u64 start_brk, brk, start_stack; /* (m) */

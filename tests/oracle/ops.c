@@ -143,7 +143,7 @@ void result_print(const struct op *op, const struct result *res, FILE *out)
 	default:
 		break;
 	}
-	if (res->ret < 0)
+	if (res->ret < 0 && res->ret > -1000 && strerrorname_np((int)-res->ret))
 		fprintf(out, "-%s", strerrorname_np((int)-res->ret));
 	else
 		fprintf(out, "0x%" PRIx64, (u64)res->ret);

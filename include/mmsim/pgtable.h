@@ -23,7 +23,8 @@ struct mmu_gather;
 
 /* The top-level table of a new mm: its pfn, or ~0 when there is no simulated memory. */
 u64 pgtable_create(struct mm *mm);
-/* Free the top level; everything below must be gone (MMSIM_BUG otherwise). */
+/* Free the top level; everything below must be gone, and no other CPU may have it loaded (MMSIM_BUG
+ * otherwise); the calling CPU lets go of it. */
 void pgtable_destroy(struct mm *mm);
 
 /* The level-0 entry of va, or NULL where an upper level is absent. *ptl: the lock of its table.

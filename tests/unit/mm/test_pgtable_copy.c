@@ -223,17 +223,17 @@ static void move_of_a_table(void **state)
 static void move_without_memory(void **state)
 {
 	struct world w = world_create(&arch_x86_64, 128, 1);
-	const u64 step = 2ull << 20, len = 38 * step, new_va = 0x100001000ull;
+	const u64 step = 2ull << 20, len = 45 * step, new_va = 0x100001000ull;
 	struct vma from = world_vma(&w, BASE, BASE + len, PRIVATE_RW);
 	struct vma to = world_vma(&w, new_va, new_va + len, PRIVATE_RW);
 	u64 done;
 
-	for (u32 i = 0; i < 38; i++)
+	for (u32 i = 0; i < 45; i++)
 		world_map(&w, BASE + i * step, FULL_ATTRS);
 	done = pgtable_move(&from, BASE, &to, new_va, len);
 	assert_in_range(done, 1, len - 1);
 	assert_int_equal(pgtable_move(&to, new_va, &from, BASE, done), done);
-	for (u32 i = 0; i < 38; i++)
+	for (u32 i = 0; i < 45; i++)
 		assert_int_equal(*page_content(w.mem, pte_pfn(w.a, world_pte(w.mm, BASE + i * step))),
 				 BASE + i * step);
 	world_unmap(w.mm, new_va, new_va + len, 0, BASE);

@@ -163,7 +163,7 @@ bool cli_u64(const struct cli_option *o, const char *value, u64 lo, u64 hi, u64 
 bool cli_u32(const struct cli_option *o, const char *value, u32 lo, u32 hi, u32 *out,
 	     struct cli_error *err)
 {
-	u64 n;
+	u64 n = 0;
 
 	if (!cli_u64(o, value, lo, hi, &n, err))
 		return false;
@@ -234,7 +234,7 @@ static bool fail_list(struct cli_error *err, const struct cli_option *o, const c
 static bool list_element(const struct cli_option *o, const char *value, const char **s, u32 lo,
 			 u32 hi, const char *hi_name, bool *seen, struct cli_error *err)
 {
-	u64 first, last, step = 1;
+	u64 first = 0, last, step = 1;
 	char how = '+';
 	enum number res = scan_u64(s, &first);
 

@@ -27,7 +27,7 @@ enum lru_list {
 struct lruvec {
 	spinlock_t lock;
 	struct list_head lists[LRU_LISTS]; /* (lock) struct page by lru */
-	u64 count[LRU_LISTS];		   /* (lock) */
+	u64 pages;			   /* (lock) on all lists; flags change, so not one per list */
 };
 
 struct lru_batch {
@@ -58,11 +58,10 @@ static void batch_drain(const struct memory *mem, struct lru_batch *batch)
 	for (u32 i = 0; i < n; i++) {
 		struct page *page = batch->pages[i];
 		u32 flags = fetch_or_relaxed(&page->flags, (u32)PAGE_LRU);
-		enum lru_list list = page_lru(flags);
 
-		list_add(&page->lru, &lruvec->lists[list]);
-		lruvec->count[list]++;
+		list_add(&page->lru, &lruvec->lists[page_lru(flags)]);
 	}
+	lruvec->pages += n;
 	spin_unlock(&lruvec->lock);
 	batch->count = 0;
 	count_event(COUNTER_LRU_BATCH);
@@ -86,11 +85,10 @@ void lru_add(const struct memory *mem, struct page *page)
 
 void lru_del_locked(const struct memory *mem, struct page *page)
 {
-	struct lruvec *lruvec = mem->lruvec;
 	u32 flags = READ_ONCE(page->flags);
 
 	list_del_init(&page->lru);
-	lruvec->count[page_lru(flags)]--;
+	mem->lruvec->pages--;
 	WRITE_ONCE(page->flags, flags & ~(u32)PAGE_LRU);
 }
 
@@ -121,13 +119,12 @@ void lru_drain_all(const struct machine *m)
 u64 lru_pages(const struct memory *mem)
 {
 	struct lruvec *lruvec = mem->lruvec;
-	u64 sum = 0;
+	u64 pages;
 
 	spin_lock(&lruvec->lock);
-	for (u32 i = 0; i < LRU_LISTS; i++)
-		sum += lruvec->count[i];
+	pages = lruvec->pages;
 	spin_unlock(&lruvec->lock);
-	return sum;
+	return pages;
 }
 
 int lruvec_init(struct memory *mem)
@@ -138,10 +135,9 @@ int lruvec_init(struct memory *mem)
 	if (!lruvec)
 		return -ENOMEM;
 	spin_lock_init(&lruvec->lock, LOCK_RANK_LRU);
-	for (u32 i = 0; i < LRU_LISTS; i++) {
+	lruvec->pages = 0;
+	for (u32 i = 0; i < LRU_LISTS; i++)
 		list_init(&lruvec->lists[i]);
-		lruvec->count[i] = 0;
-	}
 	mem->lruvec = lruvec;
 	mem->lru_batch =
 		percpu_alloc(mem->machine, sizeof(struct lru_batch), MMSIM_CACHE_LINE_BYTES);

@@ -22,6 +22,7 @@
 #define BUDDY_ORDERS 11 /* 2^0 .. 2^10 frames */
 #define PCP_BATCH 63
 #define PCP_HIGH (6 * PCP_BATCH)
+#define PUT_AHEAD 6 /* frames: what is prefetched while one is put */
 
 struct per_cpu_pages {
 	spinlock_t lock;
@@ -201,6 +202,8 @@ static struct page *pcp_take(const struct memory *mem)
 		pcp_refill(mem, pcp);
 	if (likely(pcp->count))
 		page = pcp->list[--pcp->count];
+	if (likely(pcp->count))
+		prefetch_write(pcp->list[pcp->count - 1]); /* the next fault's */
 	spin_unlock(&pcp->lock);
 	preempt_enable();
 	return page;
@@ -279,6 +282,8 @@ static void page_put_some(const struct memory *mem, struct page **pages, u32 n)
 	for (u32 i = 0; i < n; i++) {
 		struct page *page = pages[i];
 
+		if (i + PUT_AHEAD < n)
+			prefetch_write(pages[i + PUT_AHEAD]);
 		if (!page_ref_drop(mem, page))
 			continue;
 		if (page_has(page, PAGE_LRU)) {

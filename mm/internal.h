@@ -140,6 +140,8 @@ struct unmap_list {
 	u64 floor, ceiling; /* no VMA in [floor, ceiling) once they are gone; ceiling 0: no limit */
 	u32 count;
 };
+/* Split so that no VMA reaches across the borders of [start, end). 0 or -errno; splits stay. */
+int MUST_CHECK unmap_split_borders(struct mm *mm, u64 start, u64 end);
 /* Split at the borders, take [start, end) out of the tree. Write lock held. 0 or -errno: nothing
  * changed but splits. */
 int MUST_CHECK unmap_gather(struct mm *mm, u64 start, u64 end, struct unmap_list *list);

@@ -294,7 +294,12 @@ static int mmap_region(struct mm *mm, struct mmap_request *r)
 	struct vma_merge vmg;
 	int err;
 
-	err = unmap_gather(mm, r->addr, end, &replaced);
+	/* As Linux: what is replaced is split off before the limits are asked, and stays split. */
+	err = unmap_split_borders(mm, r->addr, end);
+	if (!err && !may_expand_vm(mm, r->vm_flags, npages - pages_mapped_in(mm, r->addr, end)))
+		err = -ENOMEM;
+	if (!err)
+		err = unmap_gather(mm, r->addr, end, &replaced);
 	if (err)
 		return err;
 	/* What is replaced goes at once: its pages must not be seen in the new mapping. */
@@ -362,11 +367,6 @@ s64 mm_mmap(struct mm *mm, u64 addr, u64 len, u32 prot, u32 flags, struct file *
 	if (mmap_write_lock_killable(mm, hold, MM_RANGE_ALL))
 		return -EINTR;
 	err = prepare_request(mm, &r);
-	if (!err && !may_expand_vm(mm, r.vm_flags, npages) &&
-	    (!(r.flags & MAP_FIXED) ||
-	     !may_expand_vm(mm, r.vm_flags,
-			    npages - pages_mapped_in(mm, r.addr, r.addr + r.len))))
-		err = -ENOMEM;
 	if (!err)
 		err = mmap_region(mm, &r);
 	mmap_write_unlock(hold);

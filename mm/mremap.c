@@ -201,6 +201,9 @@ static s64 move_vma(struct remap *r)
 
 	if (mm->map_count >= mm->limits.max_map_count - 3)
 		return -ENOMEM;
+	/* A special mapping moves whole or not at all. */
+	if (r->vma->name && (r->vma->start != r->addr || r->vma->end != r->addr + r->old_len))
+		return -EINVAL;
 	new = copy_vma(r);
 	if (!new)
 		return -ENOMEM;

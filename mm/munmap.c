@@ -10,8 +10,7 @@
  */
 #include "mm/internal.h"
 
-/* Split so that [start, end) has no VMA across its borders. */
-static int split_borders(struct mm *mm, u64 start, u64 end)
+int unmap_split_borders(struct mm *mm, u64 start, u64 end)
 {
 	struct vma *vma = vma_tree_find(&mm->vmas, start, end - 1);
 	int err;
@@ -37,7 +36,7 @@ int unmap_gather(struct mm *mm, u64 start, u64 end, struct unmap_list *list)
 	*list = (struct unmap_list){ .tail = &list->first, .start = start, .end = end };
 	if (!vma_tree_find(&mm->vmas, start, end - 1))
 		return 0;
-	err = split_borders(mm, start, end);
+	err = unmap_split_borders(mm, start, end);
 	if (!err)
 		err = vma_tree_prealloc(&mm->vmas);
 	if (err)

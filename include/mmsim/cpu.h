@@ -19,16 +19,18 @@
 #include <mmsim/wait.h>
 
 #define MMSIM_CPUS_MAX 2048
+#define MMSIM_TASKS_MAX MMSIM_CPUS_MAX
 /* CPUs beyond those of engine_run()'s tasks: for machine_enter(), and one that runs RCU call-backs. */
 #define MMSIM_BOOT_CPUS 7
-#define MMSIM_TASKS_MAX (MMSIM_CPUS_MAX - MMSIM_BOOT_CPUS - 1)
+/* Every CPU's id is below this. */
+#define MMSIM_CPU_IDS_MAX (MMSIM_CPUS_MAX + 64)
 
 struct machine;
 struct mm;
 
 /* One bit per simulated CPU. */
 struct cpumask {
-	u64 bits[MMSIM_CPUS_MAX / 64];
+	u64 bits[MMSIM_CPU_IDS_MAX / 64];
 };
 
 #define TASK_SCRATCH_BYTES 1024

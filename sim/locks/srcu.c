@@ -32,7 +32,7 @@ struct srcu_domain {
 	struct wait_queue gp_wq;
 	u32 gp_busy; /* (atomic) one grace period at a time */
 	struct wait_queue gp_turn_wq;
-	struct srcu_slot slots[MMSIM_CPUS_MAX]; /* by CPU; host memory is used as touched */
+	struct srcu_slot slots[MMSIM_CPU_IDS_MAX]; /* by CPU; host memory is used as touched */
 };
 
 struct srcu_domain *srcu_domain_create(const char *name)
@@ -116,7 +116,7 @@ void srcu_domain_destroy(struct srcu_domain *d)
 	for (u32 idx = 0; idx < 2; idx++) {
 		u64 inside = 0;
 
-		for (u32 i = 0; i < MMSIM_CPUS_MAX; i++)
+		for (u32 i = 0; i < MMSIM_CPU_IDS_MAX; i++)
 			inside += READ_ONCE(d->slots[i].enter[idx]) -
 				  READ_ONCE(d->slots[i].leave[idx]);
 		if (inside)

@@ -13,6 +13,9 @@
  *                  window. Two initiators that target each other, or the same CPU, are both outside
  *                  of windows; ipi_hold counts them; the owner lock is held for one handler, which
  *                  takes no locks.
+ * Idle targets     A CPU without a thread is not in a window. If no target has one, the membarrier
+ *                  is saved; a thread that comes now becomes busy first, with a fence, so it sees
+ *                  our ipi_hold in its first window.
  * Order            ipi_hold is raised before the wait and dropped after the handler, with release;
  *                  the next window's look at it acquires: it sees what the handler did.
  */
@@ -109,19 +112,20 @@ u32 ipi_call_mask(const struct cpumask *mask, void (*fn)(struct cpu *target, voi
 	/* mask may be a live one: the targets are those of one reading. */
 	struct cpumask targets = {{0}};
 	u32 cpus = m->cpu_count, count = 0;
+	bool any_busy = false;
 
 	MMSIM_BUG_ON(READ_ONCE(self->in_insn));
 	for (u32 id = next_target(mask, 0, cpus, self->id); id < cpus;
 	     id = next_target(mask, id + 1, cpus, self->id)) {
 		targets.bits[id / 64] |= 1ull << (id % 64);
+		/* A full barrier as well; pairs with cpu_insn_begin() and with claim_cpu(). */
 		(void)fetch_add(&m->cpus[id].cpu.ipi_hold, 1u);
+		any_busy |= READ_ONCE(m->cpus[id].busy) != 0;
 		count++;
 	}
 	if (!count)
 		return 0;
-	if (mmsim_insn_needs_fence)
-		smp_mb();
-	else if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
+	if (any_busy && !mmsim_insn_needs_fence && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
 		MMSIM_BUG("membarrier(2) failed after it was registered: errno %d", errno);
 	for (u32 id = next_target(&targets, 0, cpus, self->id); id < cpus;
 	     id = next_target(&targets, id + 1, cpus, self->id))

@@ -130,7 +130,10 @@ static bool claim_cpu(struct native_cpu *c)
 {
 	u32 free = 0;
 
-	return try_cmpxchg_acquire(&c->busy, &free, 1u);
+	if (!try_cmpxchg_acquire(&c->busy, &free, 1u))
+		return false;
+	smp_mb(); /* busy before our first look at ipi_hold; pairs with ipi_call_mask() */
+	return true;
 }
 
 void machine_enter(struct machine *m)

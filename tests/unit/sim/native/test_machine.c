@@ -51,8 +51,9 @@ static void test_limits(void **state)
 	cfg.tasks = MMSIM_TASKS_MAX;
 	machine = machine_create(&cfg);
 	assert_non_null(machine);
-	assert_int_equal(machine_cpu_count(machine), MMSIM_CPUS_MAX);
-	assert_null(machine_cpu(machine, MMSIM_CPUS_MAX));
+	assert_true(machine_cpu_count(machine) > MMSIM_TASKS_MAX + MMSIM_BOOT_CPUS);
+	assert_true(machine_cpu_count(machine) <= MMSIM_CPU_IDS_MAX);
+	assert_null(machine_cpu(machine, MMSIM_CPU_IDS_MAX));
 	assert_int_equal(engine_run(machine, MMSIM_TASKS_MAX + 1, note_run, &one, NULL), -EINVAL);
 	machine_destroy(machine);
 }

@@ -13,12 +13,16 @@
  */
 #include "mm/mmu_internal.h"
 
-static void gather_reset(struct mmu_gather *tlb)
+static void gather_flushed(struct mmu_gather *tlb)
 {
 	tlb->start = ~0ull;
 	tlb->end = 0;
 	tlb->freed_tables = false;
-	tlb->tables = NULL;
+}
+
+static bool gather_needs_flush(const struct mmu_gather *tlb)
+{
+	return tlb->start < tlb->end || tlb->freed_tables;
 }
 
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm, bool whole_mm)
@@ -31,7 +35,8 @@ void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm, bool whole_mm)
 	tlb->local.count = 0;
 	tlb->local.max = MMU_GATHER_LOCAL_PAGES;
 	tlb->active = &tlb->local;
-	gather_reset(tlb);
+	tlb->tables = NULL;
+	gather_flushed(tlb);
 }
 
 bool gather_more(struct mmu_gather *tlb)
@@ -107,6 +112,7 @@ static void gather_free_tables(struct mmu_gather *tlb)
 
 	if (!first)
 		return;
+	MMSIM_BUG_ON(gather_needs_flush(tlb));
 	tlb->tables = NULL;
 	first->pt_owner = mmu_machine(tlb->mm->machine);
 	sim_call_rcu(&first->pt_rcu, tables_ripe);
@@ -121,6 +127,7 @@ static void gather_free_pages(struct mmu_gather *tlb)
 
 	if (!tlb->local.count)
 		return;
+	MMSIM_BUG_ON(gather_needs_flush(tlb)); /* what the whole file is about */
 	/* Linux's free_pages_and_caches(): a page that still waits in this CPU's LRU batch is held
 	 * by it, and would not be freed here. */
 	lru_drain(mem);
@@ -133,15 +140,15 @@ static void gather_free_pages(struct mmu_gather *tlb)
 
 void gather_flush(struct mmu_gather *tlb)
 {
-	if (tlb->start < tlb->end || tlb->freed_tables) {
+	if (gather_needs_flush(tlb)) {
 		if (tlb->whole_mm)
 			tlb_flush_mm(tlb->mm);
 		else
 			tlb_flush_range(tlb->mm, tlb->start, tlb->end, tlb->freed_tables);
+		gather_flushed(tlb);
 	}
 	gather_free_tables(tlb);
 	gather_free_pages(tlb);
-	gather_reset(tlb);
 }
 
 void tlb_finish_mmu(struct mmu_gather *tlb)

@@ -205,17 +205,24 @@ static void upgrade_is_spurious(void **state)
  * Method: toucher tasks write tokens of their own into pages of their own and read them back, while
  *         other tasks throw the same pages away. A toucher may find its last token, or 0 in a new
  *         page; anything else was written through a translation that should have been gone, into
- *         a frame that now is somebody else's. Memory is small, so frames change hands at once.
+ *         a frame that now is somebody else's. Those who throw away fill pages of their own with the
+ *         frames that have just come free, and check them too.
  *         (Debug and sanitizer builds also look at the frame on every access: mm/tlb.c.)
  */
 #define TOUCHERS 3
 #define ZAPPERS 2
-#define PAGES_EACH 24u
+#define PAGES_EACH 100u /* several LRU batches: a page that waits in one is not free yet */
+#ifdef MMSIM_SANITIZED
+#define ROUNDS 60
+#else
+#define ROUNDS 200
+#endif
+#define REGION_PAGES ((TOUCHERS + ZAPPERS) * PAGES_EACH)
 
 struct shootdown {
 	struct world *w;
 	u64 at, seed, rounds;
-	u32 done; /* (atomic) touchers that have finished */
+	u32 done; /* (atomic) zappers that have finished */
 	enum { BY_DONTNEED, BY_REMAP, BY_PROTECT } how;
 };
 
@@ -223,7 +230,7 @@ static void toucher(struct shootdown *s, u32 index, u64 *rng)
 {
 	u64 token[PAGES_EACH] = { 0 }, own = s->at + (u64)index * PAGES_EACH * 4096;
 
-	for (u64 i = 0; i < s->rounds; i++) {
+	for (u64 i = 0; READ_ONCE(s->done) < ZAPPERS; i++) {
 		u32 page = test_random(rng) % PAGES_EACH;
 		u64 va = own + page * 4096ull, value = 0;
 		enum fault_result r = user_read(va, &value);
@@ -240,20 +247,38 @@ static void toucher(struct shootdown *s, u32 index, u64 *rng)
 			MMSIM_BUG("toucher %u: write at %#llx: result %d", index, (unsigned long long)va,
 				  (int)r);
 	}
-	(void)fetch_add(&s->done, 1u);
 }
 
-static void zapper(struct shootdown *s, u64 *rng)
+/* Take the frames that have just been freed here, and see that nobody else writes to them. */
+static void reuse_frames(struct shootdown *s, u32 index, u64 round)
+{
+	u64 own = s->at + (u64)index * PAGES_EACH * 4096, mine = (u64)(index + 1) << 56 | round;
+	u64 value;
+
+	for (u32 page = 0; page < PAGES_EACH; page++)
+		if (user_write(own + page * 4096, mine) != FAULT_OK)
+			MMSIM_BUG("write failed");
+	for (u32 page = 0; page < PAGES_EACH; page++)
+		if (user_read(own + page * 4096, &value) != FAULT_OK || value != mine)
+			MMSIM_BUG("zapper %u, page %u: found %#llx, wrote %#llx", index, page,
+				  (unsigned long long)value, (unsigned long long)mine);
+}
+
+static void zapper(struct shootdown *s, u32 index, u64 *rng)
 {
 	struct mm *mm = s->w->mm;
 	const u32 all = TOUCHERS * PAGES_EACH;
 
-	while (READ_ONCE(s->done) < TOUCHERS) {
+	for (u64 round = 1; round <= s->rounds; round++) {
 		u32 first = test_random(rng) % all;
-		u32 n = 1 + test_random(rng) % min(all - first, 40u);
+		u32 n = 1 + test_random(rng) % min(all - first, 150u);
 		u64 start = s->at + first * 4096ull, len = n * 4096ull;
+		u64 own = s->at + (u64)index * PAGES_EACH * 4096;
 		s64 r = 0;
 
+		/* Before the others': the frames that are freed last are taken first. */
+		if (mm_madvise(mm, own, PAGES_EACH * 4096, MADV_DONTNEED))
+			MMSIM_BUG("madvise failed");
 		if (s->how == BY_DONTNEED) {
 			r = mm_madvise(mm, start, len, MADV_DONTNEED);
 		} else if (s->how == BY_REMAP) {
@@ -269,7 +294,9 @@ static void zapper(struct shootdown *s, u64 *rng)
 		}
 		if (r)
 			MMSIM_BUG("zapper: %lld", (long long)r);
+		reuse_frames(s, index, round);
 	}
+	(void)fetch_add(&s->done, 1u);
 }
 
 static void shootdown_task(void *arg, u32 index)
@@ -281,28 +308,24 @@ static void shootdown_task(void *arg, u32 index)
 	if (index < TOUCHERS)
 		toucher(s, index, &rng);
 	else
-		zapper(s, &rng);
+		zapper(s, index, &rng);
 	mmu_switch(NULL);
 }
 
 static void shootdown_by(u32 how, const struct mm_locking *scheme)
 {
-	struct world w = world_create(&arch_x86_64, 1024, TOUCHERS + ZAPPERS);
+	struct world w = world_create(&arch_x86_64, 2048, TOUCHERS + ZAPPERS);
 	struct shootdown s = {
 		.w = &w,
 		.seed = test_seed("shootdown"),
-#ifdef MMSIM_SANITIZED
-		.rounds = 4000,
-#else
-		.rounds = 40000,
-#endif
+		.rounds = ROUNDS,
 		.how = how,
 	};
 
 	mm_put(w.mm);
 	w.mm = mm_create(w.m, w.a, scheme);
 	assert_non_null(w.mm);
-	s.at = map_region(&w, TOUCHERS * PAGES_EACH * 4096ull);
+	s.at = map_region(&w, REGION_PAGES * 4096ull);
 	machine_leave();
 	assert_int_equal(engine_run(w.m, TOUCHERS + ZAPPERS, shootdown_task, &s, NULL), 0);
 	machine_enter(w.m);
@@ -330,16 +353,18 @@ static void switcher_task(void *arg, u32 index)
 	u64 rng = s->seed + index;
 
 	if (index >= TOUCHERS) {
-		zapper(s, &rng);
+		mmu_switch(s->w->mm);
+		zapper(s, index, &rng);
+		mmu_switch(NULL);
 		return;
 	}
-	for (u32 i = 0; i < 300; i++) {
+	for (u64 i = 1; READ_ONCE(s->done) < ZAPPERS; i++) {
 		u64 own = s->at + (u64)index * PAGES_EACH * 4096;
 		u64 value;
 
 		mmu_switch(s->w->mm);
 		for (u32 page = 0; page < PAGES_EACH; page++) {
-			u64 mine = (u64)(index + 1) << 56 | i * 100 | page;
+			u64 mine = (u64)(index + 1) << 56 | i << 8 | page;
 
 			if (user_write(own + page * 4096, mine) != FAULT_OK)
 				MMSIM_BUG("write failed");
@@ -350,15 +375,19 @@ static void switcher_task(void *arg, u32 index)
 		}
 		mmu_switch(NULL);
 	}
-	(void)fetch_add(&s->done, 1u);
 }
 
 static void switching_against_flushes(void **state)
 {
-	struct world w = world_create(&arch_x86_64, 1024, TOUCHERS + ZAPPERS);
-	struct shootdown s = { .w = &w, .seed = test_seed("switching"), .how = BY_DONTNEED };
+	struct world w = world_create(&arch_x86_64, 2048, TOUCHERS + ZAPPERS);
+	struct shootdown s = {
+		.w = &w,
+		.seed = test_seed("switching"),
+		.rounds = ROUNDS,
+		.how = BY_DONTNEED,
+	};
 
-	s.at = map_region(&w, TOUCHERS * PAGES_EACH * 4096ull);
+	s.at = map_region(&w, REGION_PAGES * 4096ull);
 	machine_leave();
 	assert_int_equal(engine_run(w.m, TOUCHERS + ZAPPERS, switcher_task, &s, NULL), 0);
 	machine_enter(w.m);

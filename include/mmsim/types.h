@@ -34,18 +34,25 @@ typedef int64_t s64;
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
+/* Each operand is evaluated once; the operands' copies have a name per use, so that calls nest. */
+#define MMSIM_PASTE_(a, b) a##b
+#define MMSIM_PASTE(a, b) MMSIM_PASTE_(a, b)
+#define MMSIM_SMALLER(a, b, x, y)                                                                  \
+	({                                                                                         \
+		__typeof__(a) x = (a);                                                             \
+		__typeof__(b) y = (b);                                                             \
+		x < y ? x : y;                                                                     \
+	})
+#define MMSIM_LARGER(a, b, x, y)                                                                   \
+	({                                                                                         \
+		__typeof__(a) x = (a);                                                             \
+		__typeof__(b) y = (b);                                                             \
+		x > y ? x : y;                                                                     \
+	})
 #define min(a, b)                                                                                  \
-	({                                                                                         \
-		__typeof__(a) min_a_ = (a);                                                        \
-		__typeof__(b) min_b_ = (b);                                                        \
-		min_a_ < min_b_ ? min_a_ : min_b_;                                                 \
-	})
+	MMSIM_SMALLER(a, b, MMSIM_PASTE(min_a_, __COUNTER__), MMSIM_PASTE(min_b_, __COUNTER__))
 #define max(a, b)                                                                                  \
-	({                                                                                         \
-		__typeof__(a) max_a_ = (a);                                                        \
-		__typeof__(b) max_b_ = (b);                                                        \
-		max_a_ > max_b_ ? max_a_ : max_b_;                                                 \
-	})
+	MMSIM_LARGER(a, b, MMSIM_PASTE(max_a_, __COUNTER__), MMSIM_PASTE(max_b_, __COUNTER__))
 
 /* to: a power of two. */
 #define ALIGN_DOWN(x, to) ((x) & ~((__typeof__(x))(to)-1))

@@ -41,6 +41,18 @@ static u32 list_pus(int cores, u32 total)
 	return found;
 }
 
+/* hwloc lists what the machine has: leave what this process may use. */
+static void restrict_to_allowed(void)
+{
+	hwloc_bitmap_t allowed = hwloc_bitmap_alloc();
+
+	if (!allowed)
+		return;
+	if (hwloc_get_cpubind(topology, allowed, HWLOC_CPUBIND_PROCESS) == 0)
+		(void)hwloc_topology_restrict(topology, allowed, 0);
+	hwloc_bitmap_free(allowed);
+}
+
 static void read_topology(void)
 {
 	int cores, total;
@@ -51,6 +63,7 @@ static void read_topology(void)
 	}
 	if (hwloc_topology_load(topology) < 0)
 		goto fail;
+	restrict_to_allowed();
 	total = hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_PU);
 	if (total <= 0)
 		goto fail;

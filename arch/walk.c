@@ -64,7 +64,7 @@ bool arch_walk_tree(const struct arch_desc *a, const struct memory *mem, u64 roo
 		    enum access_kind kind, bool user, struct mmu_walk *w)
 {
 	pte_t all = a->table_and, any = 0;
-	u64 pfn = root_pfn;
+	char *table = phys_to_virt(mem, root_pfn);
 	u32 level = a->levels;
 	pte_t *p, e;
 
@@ -73,7 +73,7 @@ bool arch_walk_tree(const struct arch_desc *a, const struct memory *mem, u64 roo
 		return walk_fails(w, MMU_ABSENT);
 	for (;;) {
 		w->level = (u8)--level;
-		p = (pte_t *)phys_to_virt(mem, pfn) + level_index(a, va, level);
+		p = (pte_t *)table + level_index(a, va, level);
 		/* Pairs with the release that linked the table (pgtable.c): its entries and the
 		 * contents of a page are seen as they were at that point, or newer. Hardware gets
 		 * this from the address dependency. */
@@ -88,7 +88,7 @@ bool arch_walk_tree(const struct arch_desc *a, const struct memory *mem, u64 roo
 			(void)fetch_or_relaxed(p, a->table_accessed);
 		all &= e;
 		any |= e & a->table_or;
-		pfn = table_pfn(a, e);
+		table = mem->direct_map + table_pa(a, e);
 	}
 	if (!walk_leaf(a, p, e, all, any, kind, user, w))
 		return false;

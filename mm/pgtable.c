@@ -113,23 +113,23 @@ pte_t *pgtable_entry(struct mm *mm, u64 va, u32 level, bool alloc, spinlock_t **
 {
 	const struct arch_desc *a = mm->arch;
 	const struct memory *mem = mm->memory;
-	u64 pfn = mm->pgd_pfn;
+	u64 pa = mm->pgd_pfn << a->page_shift;
 
 	for (u32 at = a->levels - 1u; at > level; at--) {
-		pte_t *p = (pte_t *)phys_to_virt(mem, pfn) + level_index(a, va, at);
+		pte_t *p = (pte_t *)(mem->direct_map + pa) + level_index(a, va, at);
 		pte_t e = smp_load_acquire(p);
 
 		if (unlikely(!pte_present(a, e))) {
 			if (!alloc)
 				return NULL;
-			e = table_link(mm, p, at, pfn_to_page(mem, pfn));
+			e = table_link(mm, p, at, pfn_to_page(mem, pa >> a->page_shift));
 			if (!e)
 				return NULL;
 		}
-		pfn = table_pfn(a, e);
+		pa = table_pa(a, e);
 	}
-	*ptl = &pfn_to_page(mem, pfn)->ptl;
-	return (pte_t *)phys_to_virt(mem, pfn) + level_index(a, va, level);
+	*ptl = &pfn_to_page(mem, pa >> a->page_shift)->ptl;
+	return (pte_t *)(mem->direct_map + pa) + level_index(a, va, level);
 }
 
 pte_t *pgtable_lookup(struct mm *mm, u64 va, spinlock_t **ptl)
@@ -146,21 +146,21 @@ u64 pgtable_span(struct mm *mm, u64 va, u64 end, pte_t **pte, spinlock_t **ptl)
 {
 	const struct arch_desc *a = mm->arch;
 	const struct memory *mem = mm->memory;
-	u64 pfn = mm->pgd_pfn;
+	u64 pa = mm->pgd_pfn << a->page_shift;
 	u32 level;
 
 	*pte = NULL;
 	for (level = a->levels - 1u; level > 0; level--) {
-		pte_t *p = (pte_t *)phys_to_virt(mem, pfn) + level_index(a, va, level);
+		pte_t *p = (pte_t *)(mem->direct_map + pa) + level_index(a, va, level);
 		pte_t e = smp_load_acquire(p);
 
 		if (!pte_present(a, e))
 			break;
-		pfn = table_pfn(a, e);
+		pa = table_pa(a, e);
 	}
 	if (level == 0) {
-		*ptl = &pfn_to_page(mem, pfn)->ptl;
-		*pte = (pte_t *)phys_to_virt(mem, pfn) + level_index(a, va, 0);
+		*ptl = &pfn_to_page(mem, pa >> a->page_shift)->ptl;
+		*pte = (pte_t *)(mem->direct_map + pa) + level_index(a, va, 0);
 		level = 1; /* what one level-1 entry covers */
 	}
 	va |= level_bytes(a, level) - 1;

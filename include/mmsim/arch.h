@@ -180,27 +180,40 @@ static inline u64 pte_swap(const struct arch_desc *a, u64 e)
 	return unlikely(a->big_endian) ? __builtin_bswap64(e) : e;
 }
 
+/* The physical address in an entry: what most architectures do not have costs one branch. */
+static inline u64 entry_pa(const struct arch_desc *a, pte_t e, pte_t mask)
+{
+	u64 pa = pte_swap(a, e & mask);
+
+	if (unlikely(a->pfn_hi_mask))
+		pa |= pte_swap(a, e & a->pfn_hi_mask) << a->pfn_hi_shift;
+	return pa;
+}
+
 static inline u64 pte_pfn(const struct arch_desc *a, pte_t e)
 {
-	u64 low = pte_swap(a, e & a->pfn_mask);
-	u64 high = pte_swap(a, e & a->pfn_hi_mask);
+	return entry_pa(a, e, a->pfn_mask) >> a->page_shift;
+}
 
-	return (low | high << a->pfn_hi_shift) >> a->page_shift;
+/* Where the table is that a table entry points to. */
+static inline u64 table_pa(const struct arch_desc *a, pte_t e)
+{
+	return entry_pa(a, e, a->table_pfn_mask);
 }
 
 static inline u64 table_pfn(const struct arch_desc *a, pte_t e)
 {
-	u64 low = pte_swap(a, e & a->table_pfn_mask);
-	u64 high = pte_swap(a, e & a->pfn_hi_mask);
-
-	return (low | high << a->pfn_hi_shift) >> a->page_shift;
+	return table_pa(a, e) >> a->page_shift;
 }
 
 static inline pte_t pfn_bits(const struct arch_desc *a, u64 pfn)
 {
 	u64 pa = pfn << a->page_shift;
+	pte_t bits = pte_swap(a, pa) & a->pfn_mask;
 
-	return (pte_swap(a, pa) & a->pfn_mask) | (pte_swap(a, pa >> a->pfn_hi_shift) & a->pfn_hi_mask);
+	if (unlikely(a->pfn_hi_mask))
+		bits |= pte_swap(a, pa >> a->pfn_hi_shift) & a->pfn_hi_mask;
+	return bits;
 }
 
 /* True iff every attribute in attrs is on. */

@@ -385,6 +385,8 @@ static void orphan(struct planner *pl, u32 task, u32 space, const struct trace_e
 		return;
 	a->call = call;
 	a->flags = rec->flags;
+	if (file != PLAN_NONE)
+		pl->p->files[file].writable = true;
 	pl->p->calls[call].arg[0] = rec->arg[0];
 	pl->p->calls[call].arg[1] = rec->arg[1];
 	pl->p->calls[call].arg[5] = trace_map_field(pl->t, rec, MAP_PGOFF);

@@ -33,7 +33,8 @@ void sim_rcu_barrier(void);
 
 /*
  * SRCU: readers may sleep; each domain has grace periods of its own.
- * srcu_read_lock() returns the index that srcu_read_unlock() takes.
+ * srcu_read_lock() returns the index that srcu_read_unlock() takes; a section may end on another task.
+ * A domain is used by the tasks of one machine. create: NULL when the host has no memory.
  */
 struct srcu_domain;
 struct srcu_domain *srcu_domain_create(const char *name);

@@ -338,15 +338,16 @@ static void free_begin(struct bench_task *t)
 static void free_step(struct bench_task *t, u64 now_ns)
 {
 	struct bench *b = t->bench;
-	u64 from_ns = b->start_ns + b->cfg.warmup_ns;
 
 	switch (t->phase) {
 	case BENCH_WARMUP:
-		if (now_ns >= from_ns)
+		if (now_ns >= b->start_ns + b->cfg.warmup_ns)
 			free_begin(t);
 		break;
 	case BENCH_MEASURE:
-		if (b->cfg.ops ? t->w.ops >= t->budget : now_ns >= from_ns + b->cfg.duration_ns)
+		/* From its own beginning: a task that got its CPU late has a whole window, too. */
+		if (b->cfg.ops ? t->w.ops >= t->budget
+			       : now_ns >= t->w.start_ns + b->cfg.duration_ns)
 			free_finish(t, now_ns);
 		break;
 	default:

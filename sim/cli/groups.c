@@ -38,6 +38,8 @@ static const char *cell_of(const struct groups *gs, u32 row, const char *name)
 static void describe(const struct groups *gs, struct group *g)
 {
 	static const char *const names[] = { "engine", "machine", "arch", "tree", "kernel" };
+	static const char *const before[] = { "", "machine ", "", "", "Linux " };
+	static const char *const after[] = { " engine", "", "", " tree", "" };
 	const char *params = cell_of(gs, g->first_row, "params");
 	const char *scheme = cell_of(gs, g->first_row, "scheme"); /* "" when compared */
 	const char *workload = cell_of(gs, g->first_row, "workload");
@@ -50,9 +52,7 @@ static void describe(const struct groups *gs, struct group *g)
 
 		if (*value && at < sizeof(g->config))
 			at += (size_t)snprintf(g->config + at, sizeof(g->config) - at, "%s%s%s%s",
-					       at ? ", " : "",
-					       strcmp(names[i], "kernel") == 0 ? "Linux " : "", value,
-					       strcmp(names[i], "tree") == 0 ? " tree" : "");
+					       at ? ", " : "", before[i], value, after[i]);
 	}
 }
 

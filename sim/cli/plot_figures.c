@@ -11,6 +11,7 @@
 #include "sim/cli/plot_figures.h"
 
 #define XTICS_MAX 14
+#define LOG_VALUES_RATIO 40
 #define LOG_RATIO 16 /* a wider range of CPU counts gets a logarithmic axis */
 
 static const char *const colours[] = { "#0072B2", "#D55E00", "#009E73", "#CC79A7",
@@ -97,11 +98,10 @@ static void put_head(const struct figure *fig, const char *title, const char *yl
 	fputs("set encoding utf8\n"
 	      "set border 3 linecolor '#606060'\n"
 	      "set tics nomirror\n"
-	      "set grid ytics linecolor '#d8d8d8' linewidth 1 dashtype solid\n"
-	      "set key top left reverse Left spacing 1.2 samplen 2\n"
+	      "set grid ytics linecolor '#c8c8c8' linewidth 1 dashtype solid\n"
+	      "set key outside right top reverse Left spacing 1.3 samplen 2\n"
 	      "set lmargin 12\n"
-	      "set tmargin 4.5\n"
-	      "set rmargin 3\n", fig->gp);
+	      "set tmargin 4.5\n", fig->gp);
 	for (u32 i = 0; i < ARRAY_SIZE(colours); i++)
 		fprintf(fig->gp, "set linetype %u linecolor '%s' linewidth 2 pointtype %u pointsize 1.2\n",
 			i + 1, colours[i], point_types[i]);
@@ -119,23 +119,23 @@ static void put_head(const struct figure *fig, const char *title, const char *yl
 	fputc('\n', fig->gp);
 }
 
-/* Run the plot command `plot` on both terminals. */
-static void put_tail(const struct figure *fig)
+/* The plot command follows. */
+static void put_plot(const struct figure *fig)
 {
 	fprintf(fig->gp,
 		"set terminal pngcairo noenhanced size 1000,620 font 'DejaVu Sans,11'\n"
 		"set output '%s.png'\n"
-		"replot\n"
+		"plot \\\n", fig->name);
+}
+
+/* And once more as SVG. */
+static void put_tail(const struct figure *fig)
+{
+	fprintf(fig->gp,
 		"set terminal svg noenhanced size 1000,620 font 'DejaVu Sans,13' background 'white'\n"
 		"set output '%s.svg'\n"
 		"replot\n"
-		"set output\n", fig->name, fig->name);
-}
-
-/* `plot` on a terminal that shows nothing; put_tail() replots for real. */
-static void put_plot(const struct figure *fig)
-{
-	fputs("set terminal unknown\nplot \\\n", fig->gp);
+		"set output\n", fig->name);
 }
 
 /* The x axis of CPU counts: linear or by powers of two, a tic at each point while they are few. */
@@ -227,6 +227,54 @@ static bool has_values(const struct groups *gs, const struct group *g, u32 metri
 	return false;
 }
 
+/* Do the medians span so much that small ones would lie on the axis? */
+static bool spans_much(const struct groups *gs, const struct group *g, u32 metric)
+{
+	double lo = 0, hi = 0;
+	struct stats s;
+
+	for (u32 p = 0; p < g->point_count; p++)
+		for (u32 c = 0; c < gs->column_count; c++)
+			if (groups_stats(gs, g, &g->points[p], c, metric, &s) && s.min > 0) {
+				lo = lo == 0 || s.min < lo ? s.min : lo;
+				hi = s.max > hi ? s.max : hi;
+			}
+	return hi > lo * LOG_VALUES_RATIO;
+}
+
+/* One CPU count: a bar per column instead of a line. */
+static void put_bars(struct figure *fig, u32 metric)
+{
+	const struct groups *gs = fig->gs;
+	u32 bars = 0;
+
+	fprintf(fig->gp, "set xrange [-0.7:%g]\nset xtics scale 0 (''  0)\nunset key\n"
+			 "set style fill solid 1 noborder\nset boxwidth 0.6\n", gs->column_count - 0.3);
+	fprintf(fig->gp, "set xlabel '%u CPU%s'\n", fig->g->points[0].cpus,
+		fig->g->points[0].cpus == 1 ? "" : "s");
+	for (u32 c = 0; c < gs->column_count; c++) {
+		fputs("set xtics add (", fig->gp);
+		put_string(fig->gp, gs->columns[c]);
+		fprintf(fig->gp, " %u)\n", c);
+	}
+	put_plot(fig);
+	for (u32 c = 0; c < gs->column_count; c++) {
+		struct stats s;
+
+		fprintf(fig->dat, "# %s\n# index median min max\n", gs->columns[c]);
+		if (!groups_stats(gs, fig->g, &fig->g->points[0], c, metric, &s)) {
+			fputs("0 NaN NaN NaN\n\n\n", fig->dat);
+			continue;
+		}
+		fprintf(fig->dat, "%u %.10g %.10g %.10g\n\n\n", c, s.median, s.min, s.max);
+		fprintf(fig->gp, "%s\t'%s.dat' index %u using 1:2 with boxes linetype %u, \\\n"
+				 "\t'' index %u using 1:2:3:4 with yerrorbars linecolor '#303030' "
+				 "linewidth 1.5 pointsize 0",
+			bars++ ? ", \\\n" : "", fig->name, c, c % (u32)ARRAY_SIZE(colours) + 1, c);
+	}
+	fputc('\n', fig->gp);
+}
+
 static bool throughput(struct figures *f, const struct groups *gs, const struct group *g,
 		       const char *slug, struct cli_error *err)
 {
@@ -238,10 +286,17 @@ static bool throughput(struct figures *f, const struct groups *gs, const struct 
 	if (!figure_open(&fig, f, gs, g, slug, "throughput", err))
 		return false;
 	put_head(&fig, "throughput (median, bars from min to max)", "operations per second");
-	fputs("set yrange [0:*<10]\nset offsets 0, 0, graph 0.16, 0\nset yrange [0:*]\n"
-	      "set format y '%.1s%c'\n", fig.gp);
-	put_cpu_axis(&fig);
-	put_cpu_lines(&fig, metric, false);
+	fputs("set format y '%.1s%c'\n", fig.gp);
+	if (g->point_count > 1 && spans_much(gs, g, metric))
+		fputs("set logscale y 10\nset mytics 10\n", fig.gp);
+	else
+		fputs("set offsets 0, 0, graph 0.05, 0\nset yrange [0:*]\n", fig.gp);
+	if (g->point_count == 1) {
+		put_bars(&fig, metric);
+	} else {
+		put_cpu_axis(&fig);
+		put_cpu_lines(&fig, metric, false);
+	}
 	put_tail(&fig);
 	return figure_close(&fig, f, err);
 }
@@ -353,13 +408,25 @@ static bool latency(struct figures *f, const struct groups *gs, const struct gro
 	return figure_close(&fig, f, err);
 }
 
+/* Those that occur at all, into used[]. */
+static u32 used_counters(const struct groups *gs, const struct group *g, u32 *used)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < ARRAY_SIZE(lock_counters); i++)
+		if (has_values(gs, g, csv_column(gs->csv, lock_counters[i])))
+			used[n++] = i;
+	return n;
+}
+
 /* One line of data: counter, then its value per operation for each column. */
-static void put_counter(const struct figure *fig, u32 index, const struct group_point *at, u32 ops)
+static void put_counter(const struct figure *fig, u32 index, const char *name,
+			const struct group_point *at, u32 ops)
 {
 	const struct groups *gs = fig->gs;
-	u32 metric = csv_column(gs->csv, lock_counters[index]);
+	u32 metric = csv_column(gs->csv, name);
 
-	fprintf(fig->dat, "%u %s", index, lock_counters[index]);
+	fprintf(fig->dat, "%u %s", index, name);
 	for (u32 c = 0; c < gs->column_count; c++) {
 		struct stats n = { 0 }, per = { 0 };
 
@@ -372,24 +439,49 @@ static void put_counter(const struct figure *fig, u32 index, const struct group_
 	fputc('\n', fig->dat);
 }
 
-static bool any_counter(const struct groups *gs, const struct group *g)
+/* Names under the bars, in two lines: "MMAP_LOCK" over the rest. */
+static void put_counter_axis(const struct figure *fig, const u32 *used, u32 used_count)
 {
-	for (u32 i = 0; i < ARRAY_SIZE(lock_counters); i++)
-		if (has_values(gs, g, csv_column(gs->csv, lock_counters[i])))
-			return true;
-	return false;
+	fputs("set xtics scale 0 (", fig->gp);
+	for (u32 i = 0; i < used_count; i++) {
+		const char *name = lock_counters[used[i]], *rest = strstr(name, "LOCK_") + 5;
+
+		fprintf(fig->gp, "%s\"%.*s\\n%s\" %u", i ? ", " : "", (int)(rest - 1 - name), name,
+			rest, i);
+	}
+	fputs(")\nset xtics font ',9'\n", fig->gp);
+}
+
+static void put_counter_bars(const struct figure *fig, double width)
+{
+	u32 n = fig->gs->column_count;
+
+	put_plot(fig);
+	for (u32 c = 0; c < n; c++) {
+		double shift = (c - (n - 1) / 2.0) * width;
+
+		fprintf(fig->gp, "%s\t'%s.dat' using ($1+%g):%u with boxes linetype %u title ",
+			c ? ", \\\n" : "", fig->name, shift, c + 3, c % (u32)ARRAY_SIZE(colours) + 1);
+		put_string(fig->gp, fig->gs->columns[c]);
+		if (n <= 3)
+			fprintf(fig->gp, ", \\\n\t'' using ($1+%g):%u:(short(column(%u))) with labels "
+					"offset 0,0.6 font ',8' textcolor '#606060' notitle",
+				shift, c + 3, c + 3);
+	}
+	fputc('\n', fig->gp);
 }
 
 static bool counters(struct figures *f, const struct groups *gs, const struct group *g,
 		     const char *slug, struct cli_error *err)
 {
-	u32 ops = csv_column(gs->csv, "ops"), n = gs->column_count;
+	u32 ops = csv_column(gs->csv, "ops"), used[ARRAY_SIZE(lock_counters)];
+	u32 used_count = used_counters(gs, g, used);
+	double width = 0.8 / gs->column_count;
 	const struct group_point *at;
 	struct figure fig;
 	char title[128];
-	double width = 0.8 / n;
 
-	if (!has_values(gs, g, ops) || !any_counter(gs, g))
+	if (!has_values(gs, g, ops) || !used_count)
 		return true;
 	at = last_point(gs, g, ops);
 	if (!figure_open(&fig, f, gs, g, slug, "counters", err))
@@ -397,34 +489,14 @@ static bool counters(struct figures *f, const struct groups *gs, const struct gr
 	at_point(title, sizeof(title), "locks taken per operation", at);
 	put_head(&fig, title, "events per operation");
 	fputs("# index counter one-column-per-scheme (mean of the repeats, per operation)\n", fig.dat);
-	for (u32 i = 0; i < ARRAY_SIZE(lock_counters); i++)
-		put_counter(&fig, i, at, ops);
-	fprintf(fig.gp, "set style fill solid 1 noborder\nset boxwidth %g\n"
-			"set bmargin 6.5\nset offsets 0, 0, graph 0.2, 0\nset yrange [0:*]\n"
-			"set xrange [-0.6:%g]\nset xtics scale 0 (", width * 0.92,
-		ARRAY_SIZE(lock_counters) - 0.4);
-	for (u32 i = 0; i < ARRAY_SIZE(lock_counters); i++) {
-		/* Two lines: "MMAP_LOCK" over the rest. */
-		const char *rest = strstr(lock_counters[i], "LOCK_") + 5;
-
-		fprintf(fig.gp, "%s\"%.*s\\n%s\" %u", i ? ", " : "",
-			(int)(rest - 1 - lock_counters[i]), lock_counters[i], rest, i);
-	}
-	fputs(")\nset xtics font ',9'\n"
-	      "short(v) = v == 0 ? '0' : v < 0.01 ? sprintf('%.0e', v) : sprintf('%.2f', v)\n", fig.gp);
-	put_plot(&fig);
-	for (u32 c = 0; c < n; c++) {
-		double shift = (c - (n - 1) / 2.0) * width;
-
-		fprintf(fig.gp, "%s\t'%s.dat' using ($1+%g):%u with boxes linetype %u title ",
-			c ? ", \\\n" : "", fig.name, shift, c + 3, c % (u32)ARRAY_SIZE(colours) + 1);
-		put_string(fig.gp, gs->columns[c]);
-		if (n <= 3)
-			fprintf(fig.gp, ", \\\n\t'' using ($1+%g):%u:(short(column(%u))) with labels "
-					"offset 0,0.6 font ',8' textcolor '#606060' notitle",
-				shift, c + 3, c + 3);
-	}
-	fputc('\n', fig.gp);
+	for (u32 i = 0; i < used_count; i++)
+		put_counter(&fig, i, lock_counters[used[i]], at, ops);
+	fprintf(fig.gp, "set style fill solid 1 noborder\nset boxwidth %g\nset bmargin 4.5\n"
+			"set offsets 0, 0, graph 0.08, 0\nset yrange [0:*]\nset xrange [-0.6:%g]\n"
+			"short(v) = v == 0 ? '0' : v < 0.01 ? sprintf('%%.0e', v) : sprintf('%%.2f', v)\n",
+		width * 0.92, used_count - 0.4);
+	put_counter_axis(&fig, used, used_count);
+	put_counter_bars(&fig, width);
 	put_tail(&fig);
 	return figure_close(&fig, f, err);
 }

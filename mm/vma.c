@@ -218,17 +218,20 @@ void vm_stat_account(struct mm *mm, u64 flags, s64 npages)
 
 /* ---- stack growth -------------------------------------------------------------------------- */
 
+/* Is a guard gap left to what lies below? Another stack's own gap, or what nobody can access, will do. */
+static bool guard_gap_kept(const struct vma *vma, u64 va)
+{
+	u64 gap = (u64)STACK_GUARD_GAP_PAGES << vma->mm->arch->page_shift;
+	const struct vma *prev = vma_prev(vma->mm, vma);
+
+	return !prev || (prev->flags & VM_GROWSDOWN) || !(prev->flags & VM_ACCESS_FLAGS) ||
+	       va - prev->end >= gap;
+}
+
 static int stack_growth_allowed(const struct vma *vma, u64 va, u64 grow_pages)
 {
 	const struct mm *mm = vma->mm;
-	u64 gap = (u64)STACK_GUARD_GAP_PAGES << mm->arch->page_shift;
-	const struct vma *prev = vma_prev(mm, vma);
 
-	if (va < MMAP_MIN_ADDR)
-		return -EPERM;
-	if (prev && !(prev->flags & VM_GROWSDOWN) && (prev->flags & VM_ACCESS_FLAGS) &&
-	    va - prev->end < gap)
-		return -ENOMEM;
 	if (grow_pages > vma->pgoff || !may_expand_vm(mm, vma->flags, grow_pages))
 		return -ENOMEM;
 	if (vma->end - va > mm->limits.stack_bytes)
@@ -252,11 +255,16 @@ int expand_downwards(struct vma *vma, u64 va)
 	if (prev && prev->end > va)
 		return -ENOMEM;
 	grow_pages = (vma->start - va) >> mm->arch->page_shift;
+	if (va < MMAP_MIN_ADDR)
+		return -EPERM;
+	/* A growth that fails at the limits below has given the stack its anon_vma all the same. */
+	if (!guard_gap_kept(vma, va) || anon_vma_prepare(vma))
+		return -ENOMEM;
 	err = stack_growth_allowed(vma, va, grow_pages);
+	if (!err)
+		err = vma_tree_prealloc(&mm->vmas);
 	if (err)
 		return err;
-	if (vma_tree_prealloc(&mm->vmas) || anon_vma_prepare(vma))
-		return -ENOMEM;
 
 	vma_write_begin(vma);
 	vma_boundary_lock(vma);

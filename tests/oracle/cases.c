@@ -7,10 +7,12 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <mmsim/locking.h>
+
 #include "cases.h"
 
-/* Which world the cases run in: set before each group. */
-static bool in_live_world;
+/* Which world the cases run in, set before each group: the model under this scheme, or (NULL) live. */
+static const struct mm_locking *scheme;
 
 static void apply_limits(struct image *image, const struct start_config *cfg)
 {
@@ -30,12 +32,12 @@ static struct world *start(const struct oracle_case *c, struct image *image)
 	cfg.dir = ".";
 	if (!cfg.stack_bytes)
 		cfg.stack_bytes = 8ull << 20; /* it decides mmap_base, and so the addresses in the cases */
-	if (in_live_world)
+	if (!scheme)
 		return live_start(&cfg, image);
 	if (image_default(image))
 		return NULL;
 	apply_limits(image, &cfg);
-	return model_start(image);
+	return model_start(image, scheme);
 }
 
 static void run_case(void **state)
@@ -94,13 +96,16 @@ int cases_main(const char *group, const struct oracle_case *cases, size_t count,
 		if (argc < 2 || strstr(cases[i].name, argv[1]))
 			chosen[n++] = cases[i];
 	if (!why) {
-		in_live_world = true;
+		scheme = NULL;
 		failed += run_group(group, "live", chosen, n);
 	} else {
 		printf("the cases are not run on the live kernel: %s\n", why);
 	}
-	in_live_world = false;
-	failed += run_group(group, "model", chosen, n);
+	for (size_t i = 0; mm_locking_all[i]; i++) {
+		scheme = mm_locking_all[i];
+		if (scheme->caps & LK_CAP_CORRECT)
+			failed += run_group(group, scheme->name, chosen, n);
+	}
 	free(chosen);
 	return failed;
 }

@@ -21,7 +21,7 @@ struct session {
 	struct layout layouts[ORACLE_PROCS_MAX], other;
 	struct ino_pairs pairs;
 	u64 steps;
-	bool lazy_free; /* MADV_FREE was called: contents are no longer compared */
+	bool lazy_free; /* MADV_FREE may be called (and PAGEOUT after it): contents are not compared */
 };
 
 /* The next call: interesting for the layouts as they are. */

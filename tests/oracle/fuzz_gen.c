@@ -5,7 +5,7 @@
  *              VMAs or lie in a small arena just below the vdso, so that neighbours meet all the
  *              time; some are unaligned, absurd, or 2 MiB aligned.
  * Leaves out   Ranges that hold the live process's own code, data and control page (image.keep);
- *              lengths that would really use much memory; MADV_PAGEOUT and MADV_REMOVE.
+ *              lengths that would really use much memory.
  */
 #include <string.h>
 
@@ -291,12 +291,16 @@ static void gen_madvise(struct rng *r, struct session *s, struct op *op)
 		MADV_DONTNEED, MADV_FREE, MADV_DONTFORK, MADV_DOFORK, MADV_HUGEPAGE, MADV_NOHUGEPAGE,
 		MADV_DONTDUMP, MADV_DODUMP, MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_SEQUENTIAL,
 		MADV_RANDOM, MADV_NORMAL, MADV_WILLNEED, MADV_COLD, MADV_POPULATE_READ,
-		MADV_POPULATE_WRITE, MADV_DONTNEED_LOCKED, 7,
+		MADV_POPULATE_WRITE, MADV_DONTNEED_LOCKED, MADV_PAGEOUT, MADV_REMOVE, MADV_MERGEABLE,
+		MADV_UNMERGEABLE, 7,
 	};
-	static const u32 weights[] = { 8, 2, 8, 10, 7, 5, 7, 9, 7, 9, 6, 6, 9, 2, 2, 4, 4, 2, 1, 0 };
+	static const u32 weights[] = { 16, 2, 16, 20, 14, 10, 14, 18, 14, 18, 12, 12, 18, 4, 4, 8, 8, 4, 2,
+				       8, 4, 6, 2, 0 };
 
 	gen_range(r, s, op);
 	op->a[2] = advices[pick(r, weights)];
+	if (op->a[2] == MADV_FREE && !s->lazy_free)
+		op->a[2] = MADV_DONTNEED;
 }
 
 static void gen_mremap(struct rng *r, struct session *s, struct op *op)

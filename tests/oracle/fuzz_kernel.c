@@ -4,8 +4,10 @@
  * Models       The same sequence of calls is made by a small tree of real processes and by the
  *              model. After every call the result and the whole layout of the process (addresses,
  *              permissions, offsets, inodes, names, VmFlags) must be equal; every 64 calls also
- *              total, locked, data and stack pages of all processes; what a read returns, always.
- * Leaves out   Concurrency; contents after MADV_FREE (the kernel may keep or drop them).
+ *              total, locked, data and stack pages of all processes; what a read returns, always; at
+ *              the end of a round whatever can be read is.
+ * Leaves out   Concurrency; contents in the rounds that use MADV_FREE (the kernel may keep or drop
+ *              what it freed): every fourth.
  * Repeatable   A round (a fresh process, at most ROUND_OPS calls) is a function of its seed. On a
  *              mismatch the sequence is shrunk and printed.
  * Exit status  0: no mismatch; 1: a mismatch; 2: usage; 77: this machine cannot be the oracle.
@@ -17,11 +19,15 @@
 #include <string.h>
 #include <time.h>
 
+#include <mmsim/locking.h>
+
 #include "fuzz.h"
 
 #define ROUND_OPS 3000
 #define SHRINK_SECONDS 90
 #define COUNTS_EVERY 64
+#define AUDIT_PAGES 32 /* per VMA */
+#define AUDIT_OPS 1500
 #define SKIPPED 77
 
 struct options {
@@ -30,6 +36,11 @@ struct options {
 	bool verbose, self;
 };
 static struct options opt = { .calls = 100000, .seed = 1, .dir = "." };
+
+/* Does this round use MADV_FREE? */
+static bool lazy_free_round;
+/* The model's locking scheme in this round. */
+static const struct mm_locking *round_scheme;
 
 /* What was called how often, and how often with success: a fuzzer that only meets errors is blind. */
 static struct { u64 calls, ok; } stats[OP_KIND_COUNT];
@@ -81,9 +92,10 @@ static struct session *session_start(const struct start_config *cfg)
 
 	if (!s)
 		return NULL;
+	s->lazy_free = lazy_free_round;
 	s->a = live_start(cfg, &s->image);
 	if (s->a)
-		s->b = opt.self ? live_start(cfg, &ignored) : model_start(&s->image);
+		s->b = opt.self ? live_start(cfg, &ignored) : model_start(&s->image, round_scheme);
 	if (opt.self)
 		image_free(&ignored);
 	if (!s->a || !s->b || !fill_files(s)) {
@@ -134,8 +146,6 @@ static bool session_step(struct session *s, const struct op *op, FILE *out)
 		return true;
 	stats[op->kind].calls++;
 	stats[op->kind].ok += x.ret >= 0;
-	if (op->kind == OP_MADVISE && op->a[2] == MADV_FREE)
-		s->lazy_free = true;
 	if (!results_equal(s, op, &x, &y)) {
 		equal = false;
 		if (out) {
@@ -254,6 +264,7 @@ static int report(u64 seed, const struct start_config *cfg, struct op *ops, u32 
 {
 	printf("mismatch (- %s, + %s) at call %u of the round --seed %" PRIu64 " --calls %u:\n",
 	       "live", opt.self ? "live" : "model", count - 1, seed, count);
+	printf("scheme %s, ", round_scheme->name);
 	print_config(cfg);
 	op_print(&ops[count - 1], stdout);
 	printf("\n");
@@ -270,19 +281,56 @@ static int report(u64 seed, const struct start_config *cfg, struct op *ops, u32 
 	return 1;
 }
 
+/* Reads of what there is to read, in every process: contents must agree. Returns how many. */
+static u32 plan_audit(const struct session *s, struct op *ops)
+{
+	u32 n = 0;
+
+	for (u8 proc = 0; proc < ORACLE_PROCS_MAX; proc++) {
+		const struct layout *l = &s->layouts[proc];
+
+		for (u32 i = 0; s->a->ops->alive(s->a, proc) && i < l->count; i++) {
+			const struct lvma *v = &l->vmas[i];
+			u64 start = max(v->start, s->image.keep[0].end);
+			u64 end = min(v->end, start + AUDIT_PAGES * ORACLE_PAGE);
+
+			if (v->start == s->image.keep[1].start)
+				continue;
+			for (u64 at = start; at < end && n < AUDIT_OPS; at += ORACLE_PAGE)
+				ops[n++] = (struct op){ .kind = OP_READ, .proc = proc, .file = -1,
+							.a = { at } };
+		}
+	}
+	return n;
+}
+
+/* Any that claims to be correct: the results may not depend on it. */
+static const struct mm_locking *pick_scheme(u64 seed)
+{
+	const struct mm_locking *correct[64];
+	u32 n = 0;
+
+	for (u32 i = 0; mm_locking_all[i] && n < ARRAY_SIZE(correct); i++)
+		if (mm_locking_all[i]->caps & LK_CAP_CORRECT)
+			correct[n++] = mm_locking_all[i];
+	return correct[seed % n];
+}
+
 /* One fresh process tree. 0, or 1 on a mismatch. */
 static int run_round(u64 seed, u32 count)
 {
 	/* Seeds differ in few bits: spread them, and never start from 0. */
 	struct rng rng = { (seed + 1) * 0x9E3779B97F4A7C15ull | 1 };
 	struct start_config cfg = { .dir = opt.dir };
-	struct op *ops = calloc(count, sizeof(*ops));
+	struct op *ops = calloc(count + AUDIT_OPS, sizeof(*ops));
 	struct session *s;
-	u32 i;
+	u32 i, audit = 0;
 
 	for (i = 0; i < 4; i++)
 		rng_next(&rng);
 	gen_config(&rng, &cfg);
+	lazy_free_round = seed % 4 == 0;
+	round_scheme = pick_scheme(seed);
 	s = session_start(&cfg);
 	if (!s || !ops) {
 		fprintf(stderr, "oracle: cannot start a round\n");
@@ -292,8 +340,9 @@ static int run_round(u64 seed, u32 count)
 		printf("mismatch before the first call\n");
 		return 1;
 	}
-	for (i = 0; i < count; i++) {
-		gen_op(&rng, s, &ops[i]);
+	for (i = 0; i < count + audit; i++) {
+		if (i < count)
+			gen_op(&rng, s, &ops[i]);
 		if (opt.verbose) {
 			op_print(&ops[i], stdout);
 			printf("\n");
@@ -301,9 +350,11 @@ static int run_round(u64 seed, u32 count)
 		}
 		if (!session_step(s, &ops[i], NULL))
 			break;
+		if (i + 1 == count)
+			audit = plan_audit(s, ops + count);
 	}
 	session_stop(s);
-	i = i < count ? (u32)report(seed, &cfg, ops, i + 1) : 0;
+	i = i < count + audit ? (u32)report(seed, &cfg, ops, i + 1) : 0;
 	free(ops);
 	return (int)i;
 }

@@ -335,7 +335,7 @@ static void create_files(struct model_world *m, const struct image *image)
 	}
 }
 
-struct world *model_start(const struct image *image)
+struct world *model_start(const struct image *image, const struct mm_locking *scheme)
 {
 	struct machine_config cfg = { .tasks = 1, .cpus = 1, .memory_bytes = MODEL_MEMORY_BYTES,
 				      .content_words = 1, .seed = 1 };
@@ -348,7 +348,7 @@ struct world *model_start(const struct image *image)
 	machine_enter(m->machine);
 	must(!mm_machine_init(m->machine, &arch_x86_64), "start the mm subsystem");
 	create_files(m, image);
-	m->mms[0] = mm_create(m->machine, &arch_x86_64, &mm_locking_mmap_lock);
+	m->mms[0] = mm_create(m->machine, &arch_x86_64, scheme);
 	must(m->mms[0] != NULL, "make an address space");
 	mm_set_mmap_base(m->mms[0], image->mmap_base);
 	mm_set_brk(m->mms[0], image->start_brk);

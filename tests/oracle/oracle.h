@@ -176,8 +176,9 @@ struct world {
 const char *live_unusable(const char *dir);
 /* Slot 0 runs. image is filled; image_free() it. NULL: a line went to stderr. */
 struct world *MUST_CHECK live_start(const struct start_config *cfg, struct image *image);
-/* The caller must not be inside a machine: the world enters its own. One at a time per thread. */
-struct world *MUST_CHECK model_start(const struct image *image);
+/* The caller must not be inside a machine: the world enters its own. One at a time per thread. What
+ * the calls do must not depend on the locking scheme. */
+struct world *MUST_CHECK model_start(const struct image *image, const struct mm_locking *scheme);
 /* The pages of the stack hold what exec put there: zero them, so that contents compare. */
 void world_settle(struct world *w, const struct image *image);
 

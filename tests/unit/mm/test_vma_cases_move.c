@@ -95,6 +95,10 @@ static const struct oracle_case cases[] = {
 	CASE("stack: growth gives an anon_vma", "mmap [260,262) rw growsdown", "read 259", "mmap [262,264) rw growsdown",
 	     "write 263", "munmap [0,256)", "window arena", "|......|"),
 	CASE("stack: RLIMIT_STACK", "window stack 3000", "read 2990", "read 100 = maperr"),
+	CASE("stack: a growth that fails at RLIMIT_STACK gives the anon_vma", "mmap [4,6) rw growsdown",
+	     "read 0x1fffff000000 = maperr", "fork", "in 1", "mmap [6,8) rw growsdown", "|....GGgg|"),
+	CASE("stack: without that it joins", "mmap [4,6) rw growsdown", "fork", "in 1",
+	     "mmap [6,8) rw growsdown", "|....GGGG|"),
 	CASE("stack: mprotect with PROT_GROWSDOWN reaches the start", "mmap [260,264) rw growsdown",
 	     "mprotect [262,263) r growsdown", "unit 2", "mprotect [0,1) r growsdown = ENOMEM"),
 

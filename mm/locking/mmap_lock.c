@@ -11,7 +11,7 @@
  *              one, so nothing has to be validated under the page-table lock.
  * Lock order   MMAP is the outermost of all.
  * Progress     That of the rwsem: FIFO, handed off to a waiter after a while.
- * Tests        tests/scheme/conformance.c, tests/unit/mm/locking/test_mmap_lock.c
+ * Tests        tests/scheme/conformance.c, tests/unit/mm/locking/test_schemes.c
  */
 #include <mmsim/mmap_lock.h>
 

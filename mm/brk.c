@@ -81,7 +81,7 @@ u64 mm_brk(struct mm *mm, u64 brk)
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	bool populate = false, ok;
 
-	count_event(COUNTER_SYSCALL_BRK);
+	syscall_enter(COUNTER_SYSCALL_BRK);
 	if (mmap_write_lock_killable(mm, hold, MM_RANGE_ALL))
 		return (u64)-EINTR;
 	new_end = ALIGN_UP(brk, page_bytes);

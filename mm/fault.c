@@ -49,6 +49,8 @@ enum fault_result fault_handle(struct mm *mm, u64 va, enum access_kind access, b
 	enum fault_step step;
 
 	count_event(COUNTER_FAULT_TOTAL);
+	engine_charge(COST_FAULT_WORK);
+	line_read(mm, pgd_pfn);
 	/* Linux tries VMA locks for faults from user mode only. */
 	if (user && (mm->locking->caps & LK_CAP_TRY) && fault_attempt(&f, LK_TRY, &step))
 		return fault_report(step);
@@ -75,6 +77,8 @@ static bool fault_attempt(struct fault *f, enum lk_mode mode, enum fault_step *s
 		break;
 	}
 	*step = STEP_CONTINUE;
+	if (likely(f->vma))
+		line_read(f->vma, start);
 	if (unlikely(!f->vma || f->va < f->vma->start))
 		*step = fault_grow_stack(f);
 	if (likely(*step == STEP_CONTINUE))

@@ -113,7 +113,7 @@ struct mm *mm_fork(struct mm *mm, int *error)
 	*error = -ENOMEM;
 	if (!child)
 		return NULL;
-	count_event(COUNTER_SYSCALL_FORK);
+	syscall_enter(COUNTER_SYSCALL_FORK);
 	if (mmap_write_lock_killable(mm, hold, MM_RANGE_ALL)) {
 		mm_put(child);
 		*error = -EINTR;

@@ -5,6 +5,7 @@
 #define MMSIM_MM_INTERNAL_H
 
 #include <mmsim/anon_vma.h>
+#include <mmsim/charge.h>
 #include <mmsim/file.h>
 #include <mmsim/mm.h>
 #include <mmsim/mmap_lock.h>
@@ -38,6 +39,14 @@ _Static_assert(sizeof(struct mm_task) <= TASK_SCRATCH_BYTES, "task scratch too s
 static inline struct mm_task *mm_task(void)
 {
 	return (struct mm_task *)current_task()->scratch;
+}
+
+/* A modelled system call begins. */
+static inline void syscall_enter(enum counter c)
+{
+	count_event(c);
+	engine_charge(COST_SYSCALL);
+	engine_charge(COST_SYSCALL_WORK);
 }
 
 /* A protection's VM_ bits; and mm->def_flags etc. are added by the callers. */

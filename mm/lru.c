@@ -55,10 +55,12 @@ static void batch_drain(const struct memory *mem, struct lru_batch *batch)
 	u32 n = batch->count;
 
 	spin_lock(&lruvec->lock);
+	line_write(lruvec, lists);
 	for (u32 i = 0; i < n; i++) {
 		struct page *page = batch->pages[i];
 		u32 flags = fetch_or_relaxed(&page->flags, (u32)PAGE_LRU);
 
+		line_write_ptr(lruvec->lists[page_lru(flags)].next);
 		list_add(&page->lru, &lruvec->lists[page_lru(flags)]);
 	}
 	lruvec->pages += n;
@@ -77,6 +79,7 @@ void lru_add(const struct memory *mem, struct page *page)
 	atomic_set(&page->refcount, 2);
 	preempt_disable();
 	batch = this_cpu_ptr(mem->lru_batch, struct lru_batch);
+	line_write_ptr(&batch->pages[batch->count]);
 	batch->pages[batch->count++] = page;
 	if (unlikely(batch->count == LRU_BATCH_PAGES))
 		batch_drain(mem, batch);
@@ -87,6 +90,8 @@ void lru_del_locked(const struct memory *mem, struct page *page)
 {
 	u32 flags = READ_ONCE(page->flags);
 
+	line_write_ptr(page->lru.prev);
+	line_write_ptr(page->lru.next);
 	list_del_init(&page->lru);
 	mem->lruvec->pages--;
 	WRITE_ONCE(page->flags, flags & ~(u32)PAGE_LRU);

@@ -236,7 +236,7 @@ int mm_madvise(struct mm *mm, u64 start, u64 len, int behavior)
 	u64 end = start + len_aligned;
 	int err;
 
-	count_event(COUNTER_SYSCALL_MADVISE);
+	syscall_enter(COUNTER_SYSCALL_MADVISE);
 	if (class == ADVICE_UNKNOWN || (start & (page_bytes - 1)))
 		return -EINVAL;
 	if ((len && !len_aligned) || end < start)

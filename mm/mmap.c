@@ -339,7 +339,7 @@ s64 mm_mmap(struct mm *mm, u64 addr, u64 len, u32 prot, u32 flags, struct file *
 	struct mmap_request r = { .prot = prot, .flags = flags, .file = file };
 	int err;
 
-	count_event(COUNTER_SYSCALL_MMAP);
+	syscall_enter(COUNTER_SYSCALL_MMAP);
 	if (offset & (page_bytes - 1))
 		return -EINVAL;
 	if (flags & MAP_ANONYMOUS)

@@ -103,7 +103,7 @@ int mm_mprotect(struct mm *mm, u64 start, u64 len, u32 prot)
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	int err;
 
-	count_event(COUNTER_SYSCALL_MPROTECT);
+	syscall_enter(COUNTER_SYSCALL_MPROTECT);
 	prot &= ~(u32)(PROT_GROWSDOWN | PROT_GROWSUP);
 	if (grows == (PROT_GROWSDOWN | PROT_GROWSUP))
 		return -EINVAL;

@@ -359,7 +359,7 @@ s64 mm_mremap(struct mm *mm, u64 addr, u64 old_len, u64 new_len, u32 flags, u64 
 	u64 asked_old_len = r.old_len;
 	s64 result;
 
-	count_event(COUNTER_SYSCALL_MREMAP);
+	syscall_enter(COUNTER_SYSCALL_MREMAP);
 	result = check_arguments(&r);
 	if (result)
 		return result;

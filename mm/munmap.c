@@ -123,7 +123,7 @@ int mm_munmap(struct mm *mm, u64 addr, u64 len)
 	u64 end;
 	int err;
 
-	count_event(COUNTER_SYSCALL_MUNMAP);
+	syscall_enter(COUNTER_SYSCALL_MUNMAP);
 	err = check_range(mm, addr, len, &end);
 	if (err)
 		return err;

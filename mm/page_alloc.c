@@ -44,6 +44,7 @@ void page_clear_content(const struct memory *mem, struct page *page)
 {
 	u64 *word = page_content(mem, page_to_pfn(mem, page));
 
+	engine_charge(COST_PAGE_ZERO);
 	for (u32 i = 0; i < mem->content_words; i++)
 		WRITE_ONCE(word[i], 0ull);
 }
@@ -53,6 +54,7 @@ void page_copy_content(const struct memory *mem, struct page *to, struct page *f
 	u64 *dst = page_content(mem, page_to_pfn(mem, to));
 	const u64 *src = page_content(mem, page_to_pfn(mem, from));
 
+	engine_charge(COST_PAGE_COPY);
 	for (u32 i = 0; i < mem->content_words; i++) {
 		u64 word = READ_ONCE(src[i]);
 
@@ -64,6 +66,8 @@ void page_copy_content(const struct memory *mem, struct page *to, struct page *f
 
 static void buddy_insert(struct zone *zone, struct page *page, u32 order)
 {
+	line_write(page, order);
+	line_write_ptr(zone->free[order].next);
 	page->order = (u8)order;
 	WRITE_ONCE(page->flags, (u32)PAGE_BUDDY);
 	list_add(&page->lru, &zone->free[order]);
@@ -72,6 +76,8 @@ static void buddy_insert(struct zone *zone, struct page *page, u32 order)
 
 static void buddy_remove(struct zone *zone, struct page *page, u32 order)
 {
+	line_write_ptr(page->lru.prev);
+	line_write_ptr(page->lru.next);
 	list_del_init(&page->lru);
 	WRITE_ONCE(page->flags, 0u);
 	if (list_empty(&zone->free[order]))
@@ -180,6 +186,7 @@ static void pcp_free(const struct memory *mem, struct page **pages, u32 n)
 	preempt_disable();
 	pcp = this_cpu_ptr(mem->pcp, struct per_cpu_pages);
 	spin_lock(&pcp->lock);
+	line_write_ptr(&pcp->list[pcp->count]);
 	for (u32 i = 0; i < n; i++)
 		pcp->list[pcp->count++] = pages[i];
 	if (unlikely(pcp->count >= PCP_HIGH))
@@ -200,6 +207,7 @@ static struct page *pcp_take(const struct memory *mem)
 	spin_lock(&pcp->lock);
 	if (unlikely(!pcp->count))
 		pcp_refill(mem, pcp);
+	line_read_ptr(&pcp->list[pcp->count - (pcp->count != 0)]);
 	if (likely(pcp->count))
 		page = pcp->list[--pcp->count];
 	if (likely(pcp->count))
@@ -241,6 +249,7 @@ struct page *page_alloc(const struct memory *mem, u32 alloc_flags)
 		MMSIM_BUG("frame %llu was free but has references",
 			  (unsigned long long)page_to_pfn(mem, page));
 	count_event(COUNTER_PGALLOC_PCP);
+	engine_charge(COST_PAGE_SERIAL);
 	if (alloc_flags & ALLOC_ZERO)
 		page_clear_content(mem, page);
 	/* Release: who finds it by a stale page-cache pointer and gets a reference sees it empty. */

@@ -28,6 +28,7 @@ static struct page *table_page_alloc(struct mm *mm)
 		if (!page)
 			return NULL;
 	}
+	engine_charge(COST_PAGE_ZERO);
 	memset(phys_to_virt(mem, page_to_pfn(mem, page)), 0, 1u << mem->page_shift);
 	spin_lock_init(&page->ptl, LOCK_RANK_PTE);
 	WRITE_ONCE(page->flags, PAGE_TABLE);

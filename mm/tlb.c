@@ -4,8 +4,8 @@
  * Models       one data-and-instruction TLB of TLB_ENTRIES pages per CPU, direct-mapped; no PCID: loading
  *              another page table empties it. Entries above level 0 are broken into pages. An access
  *              that an entry forbids faults without a walk, and the fault drops the entry (Intel SDM
- *              vol. 3A 4.10.4.1), so that an upgrade of permissions needs no flush: it costs one
- *              spurious fault. A write by an entry whose Dirty was not set walks, to set it.
+ *              vol. 3A 4.10.4.1), so that an upgrade of permissions needs no flush: it costs at most one
+ *              spurious fault per CPU. A write by an entry whose Dirty was not set walks, to set it.
  * Leaves out   lazy TLB mode, PCID, paging-structure caches.
  *
  * Why a frame is never used after it was freed
@@ -292,6 +292,7 @@ static enum fault_result take_fault(struct mm *mm, u64 va, enum access_kind kind
 	enum mmu_cause cause;
 	bool user;
 
+	engine_charge(COST_EXCEPTION);
 	a->ops->decode(a, s, &decoded, &user, &cause);
 	if (unlikely(cause == MMU_RESERVED))
 		MMSIM_BUG("corrupt page table at %#llx: syndrome %#llx", (unsigned long long)va,

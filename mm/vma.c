@@ -24,6 +24,8 @@ struct vma *vma_alloc(struct mm *mm)
 
 	if (!vma)
 		return NULL;
+	line_write(vma, start);
+	line_write(vma, anon_vma);
 	/* The memory may have been a VMA a moment ago: an RCU reader that still looks at it must see
 	 * either owner, never half a pointer. */
 	WRITE_ONCE(vma->mm, mm);
@@ -57,6 +59,7 @@ struct vma *vma_dup(struct vma *src)
 
 void vma_destroy(struct vma *vma)
 {
+	engine_charge(COST_VMA_WORK);
 	if (vma->file)
 		file_put(vma->file);
 	MMSIM_BUG_ON(vma->attached);
@@ -112,6 +115,7 @@ void vma_link(struct vma *vma)
 {
 	struct mm *mm = vma->mm;
 
+	engine_charge(COST_VMA_WORK);
 	/* Write-begun until its creator drops the write lock: visible is not yet usable. */
 	vma_write_begin(vma);
 	vma_link_file(vma);

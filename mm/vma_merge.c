@@ -110,6 +110,8 @@ static void carry_out(struct mm *mm, const struct merge_plan *plan)
 {
 	struct vma *target = plan->target, *shrunk = plan->shrunk;
 
+	engine_charge(COST_VMA_WORK);
+	line_write(target, start);
 	vma_write_begin(target);
 	if (shrunk)
 		vma_write_begin(shrunk);

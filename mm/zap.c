@@ -39,7 +39,7 @@ static void transfer_bits(const struct arch_desc *a, struct page *page, pte_t e)
 	if (attrs & PTE_ACCESSED)
 		add |= PAGE_REFERENCED;
 	if ((flags & add) != add)
-		(void)fetch_or_relaxed(&page->flags, add);
+		page_set_flags(page, add);
 }
 
 /* Clear the entries of [va, end) from *pte on; ptl held. Stops early when the gather is full.
@@ -70,6 +70,7 @@ static u64 zap_entries(struct mmu_gather *tlb, pte_t *pte, u64 va, u64 end, s64 
 		if (unlikely(pte_has(a, e, PTE_SPECIAL)))
 			continue;
 		page = pfn_to_page(mem, pte_pfn(a, e));
+		engine_charge(COST_ZAP_PAGE);
 		kind = page_rss_kind(page);
 		if (kind != RSS_ANON)
 			transfer_bits(a, page, e);
@@ -151,7 +152,9 @@ static void free_below(const struct free_range *f, u64 pfn, u32 level, u64 start
 					check_table_empty(mm, child, level - 1, base);
 				WRITE_ONCE(*p, 0);
 				gather_table(f->tlb, child);
-				gather_range(f->tlb, va, min(top, last) + 1);
+				/* Any address of the table will do, as in Linux: it is the
+				 * flush as such that counts, not its length. */
+				gather_range(f->tlb, va, va + arch_page_bytes(a));
 			}
 		}
 		if (top >= last)

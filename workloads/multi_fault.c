@@ -19,7 +19,7 @@ enum { VMAS_ONE, VMAS_OWN };
 static const struct param params[] = {
 	{ .key = "slot", .type = PARAM_BYTES, .def = "8M", .min = 4096, .max = 1ull << 32,
 	  .meaning = "bytes between the beginnings of two tasks' parts" },
-	{ .key = "touch", .type = PARAM_BYTES, .def = "2M", .min = 4096, .max = 1ull << 32,
+	{ .key = "part", .type = PARAM_BYTES, .def = "2M", .min = 4096, .max = 1ull << 32,
 	  .meaning = "bytes that each task touches at the beginning of its slot" },
 	{ .key = "drop", .type = PARAM_CHOICE, .def = "first", .choices = drop_choices,
 	  .meaning = "who does MADV_DONTNEED: first, task 0 for all; own, each for itself" },
@@ -36,16 +36,16 @@ struct multi_fault {
 
 static int check(struct bench *b)
 {
-	if (bench_param(b, "touch") <= bench_param(b, "slot"))
+	if (bench_param(b, "part") <= bench_param(b, "slot"))
 		return 0;
-	return bench_fail(b, "touch=%llu does not fit into slot=%llu",
-			  (unsigned long long)bench_param(b, "touch"),
+	return bench_fail(b, "part=%llu does not fit into slot=%llu",
+			  (unsigned long long)bench_param(b, "part"),
 			  (unsigned long long)bench_param(b, "slot"));
 }
 
 static u64 memory(const struct bench *b)
 {
-	return bench_memory_for(b, bench_param(b, "touch"));
+	return bench_memory_for(b, bench_param(b, "part"));
 }
 
 static void teardown(struct bench *b)
@@ -95,7 +95,7 @@ static int setup(struct bench *b)
 		return -ENOMEM;
 	b->priv = mf;
 	mf->slot = ALIGN_UP(bench_param(b, "slot"), page);
-	mf->touch = ALIGN_UP(bench_param(b, "touch"), page);
+	mf->touch = ALIGN_UP(bench_param(b, "part"), page);
 	mf->base = calloc(b->tasks, sizeof(u64));
 	return mf->base ? map_slots(b, mf) : -ENOMEM;
 }

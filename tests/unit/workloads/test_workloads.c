@@ -208,10 +208,10 @@ static void pft_counts_pages(void **state)
 static void multi_fault_counts_pages(void **state)
 {
 	static const char *const variants[][6] = {
-		{ "slot=256K", "touch=128K", NULL },
-		{ "slot=256K", "touch=128K", "drop=own", NULL },
-		{ "slot=256K", "touch=128K", "vmas=own", NULL },
-		{ "slot=256K", "touch=256K", "processes=1", NULL },
+		{ "slot=256K", "part=128K", NULL },
+		{ "slot=256K", "part=128K", "drop=own", NULL },
+		{ "slot=256K", "part=128K", "vmas=own", NULL },
+		{ "slot=256K", "part=256K", "processes=1", NULL },
 	};
 
 	for (u32 v = 0; v < ARRAY_SIZE(variants); v++)

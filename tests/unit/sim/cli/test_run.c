@@ -106,7 +106,7 @@ static void params(void **state)
 	assert_non_null(strstr(CHECK("-w", "ebizzy", "-p", "touch=2"), "allowed: 0 or 1"));
 	assert_non_null(strstr(CHECK("-w", "ebizzy", "-p", "rng=fixed", "-p", "rng=published"),
 			       "rng is given twice"));
-	assert_non_null(strstr(CHECK("-w", "multi_fault", "-p", "touch=16M"), "does not fit"));
+	assert_non_null(strstr(CHECK("-w", "multi_fault", "-p", "part=16M"), "does not fit"));
 	assert_non_null(strstr(CHECK("-w", "pft", "-p", "size=4K", "-c", "2"), "less than a page"));
 }
 

@@ -1,0 +1,104 @@
+#!/bin/sh
+# tests/cli/wrong_input.sh BIN_DIR - what a new user types wrong: one line, lower case, exit 2, and
+# nothing is written.
+set -u
+bin=$1
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+failures=0
+
+# wrong PATTERN PROGRAM ARGS...: exit 2, one line on stderr that has PATTERN, nothing on stdout.
+wrong() {
+	pattern=$1
+	program=$2
+	shift 2
+	"$bin/$program" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+	status=$?
+	if [ $status -ne 2 ] || [ "$(wc -l <"$tmp/err")" -ne 1 ] || [ -s "$tmp/out" ] ||
+		! grep -qF -e "$pattern" "$tmp/err" || ! grep -q "^$program: " "$tmp/err" ||
+		[ -e "$tmp/x.csv" ]; then
+		echo "FAILED: $program $*: status $status, wanted 2 and one line with: $pattern"
+		cat "$tmp/err" "$tmp/out"
+		failures=$((failures + 1))
+		rm -f "$tmp/x.csv"
+	fi
+}
+
+printf 'not,a,result\n1,2,3\n' >"$tmp/other.csv"
+printf 'workload,scheme,cpus\na,b,c\n' >"$tmp/nocpus.csv"
+printf 'workload,scheme,cpus\na,b\n' >"$tmp/short.csv"
+: >"$tmp/empty.csv"
+head -c 4096 /dev/urandom | tr '\n' '\0' >"$tmp/binary.csv"
+printf 'workload,scheme,cpus,ops_per_sec\nw,s,1,5\n' >"$tmp/good.csv"
+printf '[a]\ncpus = none\n' >"$tmp/bad.ini"
+mkdir "$tmp/folder"
+
+wrong 'unknown command; did you mean replay?' mmsim repaly
+wrong 'unknown command; did you mean run?' mmsim rnu
+wrong 'unknown command (allowed: run, replay' mmsim explore
+wrong 'unknown command' mmsim --wrong
+wrong 'unknown command' mmsim help nothing
+wrong '--workload: is needed' mmsim run
+wrong '--workload=page_fault9: unknown workload; did you mean page_fault' mmsim run -w page_fault9
+wrong 'empty name' mmsim run -w ''
+wrong 'empty name' mmsim run -w mmap1,,pft
+wrong 'named twice' mmsim run -w mmap1,mmap1
+wrong '--scheme=vma_refcn: unknown scheme; did you mean vma_refcnt?' mmsim run -w mmap1 -s vma_refcn
+wrong '--engine=virtual: unknown engine (allowed: native)' mmsim run -w mmap1 -e virtual
+wrong '--arch=arm64-4k: unknown architecture' mmsim run -w mmap1 -a arm64-4k
+wrong '--tree=rb: unknown tree (allowed: maple)' mmsim run -w mmap1 --tree rb
+wrong '--kernel=4.12: unknown kernel era (allowed: 6.18)' mmsim run -w mmap1 --kernel 4.12
+wrong '--machine: unknown option' mmsim run -w mmap1 --machine laptop8
+wrong '--jobs: unknown option' mmsim run -w mmap1 --jobs 4
+wrong '-j: unknown option' mmsim run -w mmap1 -j 4
+wrong '--cpsu: unknown option; did you mean --cpus?' mmsim run -w mmap1 --cpsu 4
+wrong '--cpus=3000: at most 2048 (MMSIM_CPUS_MAX)' mmsim run -w mmap1 --cpus=3000
+wrong '--cpus=0: at least 1' mmsim run -w mmap1 -c 0
+wrong '--cpus=-1: numbers, ranges and steps' mmsim run -w mmap1 -c -1
+wrong '--cpus=: numbers' mmsim run -w mmap1 -c ''
+wrong '--cpus: needs a value' mmsim run -w mmap1 -c
+wrong '--threads=0x: a number from 1' mmsim run -w mmap1 -t 0x
+wrong 'would have 4096 tasks, at most' mmsim run -w ebizzy -c 2048
+wrong '--duration=2: the unit must be' mmsim run -w mmap1 -d 2
+wrong '--duration=-2s: a time with its unit' mmsim run -w mmap1 -d -2s
+wrong '--ops=5: instead of --duration, not both' mmsim run -w mmap1 -n 5 -d 1s
+wrong '--repeats=0: a whole number from 1' mmsim run -w mmap1 -r 0
+wrong '--seed=x: a whole number' mmsim run -w mmap1 --seed x
+wrong 'did you mean size?' mmsim run -w page_fault1 -p sizes=1M
+wrong 'allowed: from 64K to 64G' mmsim run -w page_fault1 -p size=1
+wrong 'key=value is needed' mmsim run -w page_fault1 -p size
+wrong 'size is given twice' mmsim run -w page_fault1 -p size=1M -p size=2M
+wrong 'is for one task' mmsim run -w mmap1 -s lock_null -c 2
+wrong "unexpected argument 'mmap1'" mmsim run mmap1
+wrong '--quiet=yes: takes no value' mmsim run -w mmap1 --quiet=yes
+wrong 'cannot be written: No such file or directory' mmsim run -w mmap1 -o /no/such/dir/x.csv
+wrong 'is a directory' mmsim run -w mmap1 -o "$tmp/folder"
+wrong 'is the same file as --output' mmsim run -w mmap1 -o "$tmp/x.csv" --json "$tmp/x.csv"
+wrong '--job=/no/such.ini: No such file' mmsim run --job /no/such.ini
+wrong 'bad.ini:2: --cpus=none' mmsim run --job "$tmp/bad.ini" -o "$tmp/x.csv"
+wrong '-w: unknown option' mmap1 -w pft
+wrong '--cpus=0: at least 1' page_fault1 -c 0
+wrong 'did you mean rng?' ebizzy -p rgn=fixed
+wrong 'list schemas: unknown; did you mean schemes?' mmsim list schemas
+wrong "unexpected argument 'trees'" mmsim list schemes trees
+wrong 'at least one FILE.csv' mmsim compare
+wrong 'No such file or directory' mmsim compare /no/such.csv
+wrong 'is empty' mmsim compare "$tmp/empty.csv"
+wrong 'it is binary' mmsim compare "$tmp/binary.csv"
+wrong 'has no column workload: not a file of results' mmsim compare "$tmp/other.csv"
+wrong 'a row without a number of cpus' mmsim compare "$tmp/nocpus.csv"
+wrong 'short.csv:2: 2 cells where the header has 3' mmsim compare "$tmp/short.csv"
+wrong 'did you mean ops_per_sec?' mmsim compare "$tmp/good.csv" --metric ops_per_second
+wrong '--baseline=t: unknown column' mmsim compare "$tmp/good.csv" --baseline t
+wrong '--by=nothing: no such column' mmsim compare "$tmp/good.csv" --by nothing
+wrong '--better=more: unknown direction' mmsim compare "$tmp/good.csv" --better more
+wrong '--output DIR is needed' mmsim plot "$tmp/good.csv"
+wrong 'is not a folder' mmsim plot "$tmp/good.csv" -o "$tmp/good.csv"
+wrong '--output=/proc/x: cannot be made' mmsim plot "$tmp/good.csv" -o /proc/x
+wrong 'has no column workload' mmsim plot "$tmp/other.csv" -o "$tmp/figures"
+
+[ -e "$tmp/figures" ] && echo 'FAILED: wrong input made a folder' && failures=$((failures + 1))
+[ -n "$(find "$tmp" -name '*.tmp.*')" ] && echo 'FAILED: a temporary file is left' &&
+	failures=$((failures + 1))
+[ $failures -eq 0 ] && echo ok
+exit $((failures != 0))

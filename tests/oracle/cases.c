@@ -52,7 +52,7 @@ static void run_case(void **state)
 
 	assert_non_null(w);
 	assert_non_null(out);
-	ok = script_run(w, &image, c->lines, out);
+	ok = (!c->prepare || c->prepare(w, &image)) && script_run(w, &image, c->lines, out);
 	fclose(out);
 	w->ops->stop(w);
 	image_free(&image);

@@ -13,6 +13,32 @@
 /* Longer than any address space. */
 #define HUGE_LEN "+0x800000000000"
 
+/*
+ * Pages 0..7 are one VMA; behind page 1024 there are single-page VMAs, as many as there may be: Linux
+ * lets the count pass vm.max_map_count by one.
+ */
+static bool fill_map_count(struct world *w, const struct image *image)
+{
+	const u64 arena = 0x200000000000;
+	struct op op = { .kind = OP_MMAP, .file = -1,
+			 .a = { arena, 8 * ORACLE_PAGE, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED } };
+	u32 have = image->layout.count + 1;
+	struct result res;
+
+	if (!w->ops->run(w, &op, &res) || res.ret < 0)
+		return false;
+	op.a[1] = ORACLE_PAGE;
+	for (u64 i = 0;; i++) {
+		op.a[0] = arena + (1024 + i) * ORACLE_PAGE;
+		op.a[2] = i & 1 ? PROT_READ : PROT_NONE;
+		if (!w->ops->run(w, &op, &res))
+			return false;
+		if (res.ret < 0)
+			return res.ret == -ENOMEM && have + i == image->limits.max_map_count + 1;
+	}
+}
+
 static const struct oracle_case cases[] = {
 	/* ---- mmap ------------------------------------------------------------------------------------- */
 	CASE("mmap: length 0", "mmap [0,0) rw = EINVAL"),
@@ -137,6 +163,14 @@ static const struct oracle_case cases[] = {
 	LIMITED_CASE("limit: RLIMIT_DATA: private writable memory", LIMIT(.data_bytes = 4 << 20), "unit 256",
 		     "mmap [0,3) rw", "mmap [3,4) rw = ENOMEM", "mmap [3,4) r", "mprotect [3,4) rw = ENOMEM",
 		     "mmap [4,5) rw shared", "window heap", "brk 1 = 0"),
+
+	PREPARED_CASE("limit: vm.max_map_count", fill_map_count, "mmap [20,21) rw = ENOMEM", "|WWWWWWWW............|",
+		      "munmap [2,4) = ENOMEM", "munmap [0,1)", "|.WWWWWWW|", "mprotect [2,4) r = ENOMEM",
+		      "mprotect [1,2) r = ENOMEM", "mprotect [1,8) r", "|.RRRRRRR|", "mprotect [1,8) rw",
+		      "mlock [2,4) = ENOMEM", "madvise [2,4) dontfork = EAGAIN", "mremap [1,8) 7 to 30 = ENOMEM",
+		      "mremap [1,8) 9 = 1", "mmap [10,11) rw = ENOMEM", "mmap [3,4) r = ENOMEM",
+		      "munmap [1024,1025)", "mmap [3,4) r = ENOMEM", "munmap [1025,1026)", "mmap [10,11) rw",
+		      "|.WWWWWWWWWW..|", "mmap [3,4) r", "|.WWRWWWWWWW..|", "munmap [5,6) = ENOMEM"),
 
 	/* ---- touches ------------------------------------------------------------------------------------------------- */
 	CASE("touch: nothing there", "read 0 = maperr", "write 0 = maperr"),

@@ -46,10 +46,23 @@ struct mm *MUST_CHECK replay_new_mm(struct replay_world *w);
  */
 s64 replay_call(struct replay_world *w, struct mm *mm, const struct plan_call *c, const u64 *arg,
 		u64 place);
-/* One PLAN_IMAGE_* or PLAN_ORPHAN action. 0 or -errno. */
+/* A PLAN_ORPHAN, at its place if that is free: the address or -errno. */
+s64 replay_orphan(struct replay_world *w, struct mm *mm, const struct plan_action *a);
+/* One PLAN_IMAGE_* action. 0 or -errno. */
 int MUST_CHECK replay_image(struct replay_world *w, struct mm *mm, const struct plan_action *a);
 /* The access of a page-fault error code. */
 enum access_kind replay_access(u64 error_code);
+
+/* ---- program order: replay_program.c ---------------------------------------------------------- */
+
+struct replay_program;
+
+/* What bench_config.arg is for workload_replay. */
+struct replay_job {
+	const struct replay_program *program;
+	double think; /* share of the recorded time between events that is spent: 0 none */
+};
+extern const struct workload workload_replay; /* not in workload_all[]: it needs a job */
 
 /* ---- trace order: replay_check.c -------------------------------------------------------------- */
 

@@ -359,12 +359,12 @@ static void do_orphan(struct check *c, const struct plan_action *a)
 	const struct trace_event *rec = &c->p->t->events[a->event];
 	struct mm *mm = c->spaces[a->space];
 	const struct vma *vma = vma_tree_load(&mm->vmas, rec->arg[0]);
-	int err = 0;
+	s64 at = 0;
 
 	if (!vma)
-		err = replay_image(&c->world, mm, a);
-	if (err)
-		differ(c, a, "a mapping that no call explains does not fit: %s", strerror(-err));
+		at = replay_orphan(&c->world, mm, a);
+	if (at < 0)
+		differ(c, a, "a mapping that no call explains does not fit: %s", strerror((int)-at));
 	check_record(c, a);
 }
 

@@ -208,17 +208,23 @@ static u32 prot_of(u8 flags)
 	       (flags & TRACE_MAP_EXEC ? PROT_EXEC : 0);
 }
 
-static int map_at(struct replay_world *w, struct mm *mm, const struct plan_action *a, u32 fixed)
+static s64 map_at(struct replay_world *w, struct mm *mm, const struct plan_action *a, u32 fixed)
 {
 	const struct plan_call *c = &w->plan->calls[a->call];
 	struct file *file = c->file == PLAN_NONE ? NULL : w->files[c->file];
 	u32 flags = fixed | (a->flags & TRACE_MAP_SHARED ? MAP_SHARED : MAP_PRIVATE);
-	s64 ret;
 
 	if (!file)
 		flags |= MAP_ANONYMOUS;
-	ret = mm_mmap(mm, c->arg[0], c->arg[1], prot_of(a->flags), flags, file, file ? c->arg[5] : 0);
-	return ret < 0 ? (int)ret : 0;
+	return mm_mmap(mm, c->arg[0], c->arg[1], prot_of(a->flags), flags, file,
+		       file ? c->arg[5] : 0);
+}
+
+s64 replay_orphan(struct replay_world *w, struct mm *mm, const struct plan_action *a)
+{
+	s64 at = map_at(w, mm, a, MAP_FIXED_NOREPLACE);
+
+	return at == -EEXIST ? map_at(w, mm, a, 0) : at;
 }
 
 static int map_special(struct replay_world *w, struct mm *mm, const struct plan_action *a)
@@ -238,12 +244,12 @@ static int map_special(struct replay_world *w, struct mm *mm, const struct plan_
 int replay_image(struct replay_world *w, struct mm *mm, const struct plan_action *a)
 {
 	const struct plan_call *c = a->call == PLAN_NONE ? NULL : &w->plan->calls[a->call];
+	s64 at;
 
 	switch (a->kind) {
 	case PLAN_IMAGE_FILE:
-		return map_at(w, mm, a, MAP_FIXED);
-	case PLAN_ORPHAN:
-		return map_at(w, mm, a, MAP_FIXED_NOREPLACE);
+		at = map_at(w, mm, a, MAP_FIXED);
+		return at < 0 ? (int)at : 0;
 	case PLAN_IMAGE_TRIM:
 		return a->b ? mm_munmap(mm, a->a, a->b) : 0;
 	case PLAN_IMAGE_ANON:

@@ -100,6 +100,8 @@ struct workload {
 	void (*run_task)(struct bench_task *t);
 	/* One task is entered. Undo setup(); what is still mapped is unmapped by the framework. */
 	void (*teardown)(struct bench *b);
+	/* Optional: after the run, before teardown(): why the row is not to be trusted; "" when it is. */
+	void (*note)(const struct bench *b, char *text, size_t bytes);
 };
 
 extern const struct workload *const workload_all[]; /* NULL-terminated; those that need no input file */

@@ -106,7 +106,12 @@ static u64 wall_ns(void)
 static void notes(struct result *r, const struct combination *c, const struct bench *b)
 {
 	u64 samples = r->latency ? hist_count(r->latency) : 0;
+	char text[RESULT_TEXT_BYTES] = "";
 
+	if (c->w->note)
+		c->w->note(b, text, sizeof(text));
+	if (text[0])
+		result_note(r, "%s", text);
 	if (c->cpus > host_cpus())
 		result_note(r, "oversubscribed: %u cpus on %u host cpus", c->cpus, host_cpus());
 	else if (b->tasks <= c->cpus && !b->pinned)

@@ -491,6 +491,7 @@ static void child_process(struct planner *pl, u32 parent, u64 child)
 	struct plan *p = pl->p;
 	u32 space = space_of(pl, parent), proc = new_proc(pl, trace_pid(child)), task, copy;
 	struct plan_action *a;
+	bool shares;
 
 	if (space == PLAN_NONE || proc == PLAN_NONE)
 		return;
@@ -500,7 +501,8 @@ static void child_process(struct planner *pl, u32 parent, u64 child)
 	task = renew_task(pl, trace_pid(child), trace_tid(child), proc, parent);
 	if (task == PLAN_NONE)
 		return;
-	if (shares_space(pl, parent, child)) {
+	shares = shares_space(pl, parent, child);
+	if (shares) {
 		p->spaces[space].users++;
 		p->procs[proc].space = space;
 	} else {
@@ -514,8 +516,10 @@ static void child_process(struct planner *pl, u32 parent, u64 child)
 		p->procs[proc].space = copy;
 	}
 	a = plan_emit(pl, PLAN_TASK_START, parent, space);
-	if (a)
-		a->a = task;
+	if (!a)
+		return;
+	a->a = task;
+	a->flags = shares ? PLAN_START_SHARES : 0;
 }
 
 static void on_fork(struct planner *pl, const struct trace_event *e)

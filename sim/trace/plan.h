@@ -30,10 +30,11 @@ enum plan_kind {
 	PLAN_RECORD,	    /* event: an MMAP2 record to compare with what there is now */
 	PLAN_ORPHAN,	    /* call: a mapping that no recorded call explains, at its place */
 	PLAN_FAULT,	    /* a: address, b: x86 error code; flags: PLAN_FAULT_* */
-	PLAN_TASK_START,    /* a: task that may run from here on */
+	PLAN_TASK_START,    /* a: task that may run from here on; flags: PLAN_START_* */
 	PLAN_TASK_EXIT,	    /* the task's last action */
 	PLAN_KINDS,
 };
+enum { PLAN_START_SHARES = 1 }; /* a process of its own in its parent's space (vfork) */
 enum { PLAN_FAULT_KERNEL = 1, PLAN_FAULT_SIGNAL = 2 /* the recorded kernel sent SIGSEGV */ };
 
 struct plan_action {

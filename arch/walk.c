@@ -1,8 +1,9 @@
 /*
  * arch/walk.c - the hardware page-table walker, for every MMU that descends the tree itself
  *
- * Models       one walk from the root: presence, reserved bits, permissions taken together over the
- *              levels, huge leaves, Accessed in table entries, Accessed and Dirty in the leaf.
+ * Models       one walk from the root: presence, reserved bits, permissions taken together over
+ *              the levels, huge leaves, Accessed in table entries, Accessed and Dirty in the
+ *              leaf.
  * Leaves out   paging-structure caches: every walk starts at the root.
  * Guarantee    Accessed and Dirty are set by a compare-and-exchange against the very entry whose
  *              permissions were checked, so that a bit never lands in an entry that software has

@@ -1,13 +1,15 @@
 /*
  * mm/mmu_gather.c - unmapped pages and page tables on their way to the allocator
  *
- * Models       Linux's mm/mmu_gather.c with RCU-freed tables: batches of pages, one TLB flush for all
- *              that were gathered, then the frees; more batches until there are about 10 000 pages.
- * Guarantee    Nothing is freed before the flush of the range that mapped it has returned. A table
- *              is, besides, freed only after a grace period: software may be walking it under RCU.
- * Tables       The call-back of a grace period runs on the RCU worker's CPU. Frames that it freed would
- *              pile up in that CPU's lists, so it only hands them to mmu_machine.freed; tasks free
- *              them from there, on CPUs that allocate (tables_reap()).
+ * Models       Linux's mm/mmu_gather.c with RCU-freed tables: batches of pages, one TLB flush for
+ *              all that were gathered, then the frees; more batches until there are about 10 000
+ *              pages.
+ * Guarantee    Nothing is freed before the flush of the range that mapped it has returned. A
+ *              table is, besides, freed only after a grace period: software may be walking it
+ *              under RCU.
+ * Tables       The call-back of a grace period runs on the RCU worker's CPU. Frames that it freed
+ *              would pile up in that CPU's lists, so it only hands them to mmu_machine.freed;
+ *              tasks free them from there, on CPUs that allocate (tables_reap()).
  * Context      a task; gather_flush() without a ptl.
  * Tests        tests/unit/mm/test_zap.c
  */

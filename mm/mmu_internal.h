@@ -11,8 +11,8 @@ struct mmu_machine {
 	struct machine *machine;
 	const struct arch_desc *arch;
 	const struct memory *memory;
-	struct objcache *tlb_cache;	/* struct tlb */
-	struct objcache *gather_cache;	/* struct mmu_gather_batch with its pages */
+	struct objcache *tlb_cache;    /* struct tlb */
+	struct objcache *gather_cache; /* struct mmu_gather_batch with its pages */
 	struct page *freed; /* (atomic) table pages by pt_next: their grace period is over */
 };
 

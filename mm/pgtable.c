@@ -1,14 +1,14 @@
 /*
  * mm/pgtable.c - the page-table tree: create, descend, grow, visit; entry attributes of a VMA
  *
- * Models       pgd_alloc(), pte_alloc() and their like. A table is one frame; its lock (ptl) is in its
- *              struct page.
- * Guarantee    A table is linked with release after it was zeroed and its ptl initialised: whoever
- *              follows the link (with acquire) sees an empty, lockable table.
- * Lock order   page_table_lock, or the ptl of a level-1 table, alone: pgtable_alloc() must be called
- *              with neither held, nor a level-0 ptl.
- * Fails        no frame: ~0 or NULL. A table that a dead process left to its grace period is taken
- *              back first.
+ * Models       pgd_alloc(), pte_alloc() and their like. A table is one frame; its lock (ptl) is
+ *              in its struct page.
+ * Guarantee    A table is linked with release after it was zeroed and its ptl initialised:
+ *              whoever follows the link (with acquire) sees an empty, lockable table.
+ * Lock order   page_table_lock, or the ptl of a level-1 table, alone: pgtable_alloc() must be
+ *              called with neither held, nor a level-0 ptl.
+ * Fails        no frame: ~0 or NULL. A table that a dead process left to its grace period is
+ *              taken back first.
  * Tests        tests/unit/mm/test_pgtable.c
  */
 #include <string.h>
@@ -69,8 +69,8 @@ void pgtable_destroy(struct mm *mm)
 		mmu_switch(NULL);
 	for (u32 i = 0; i < ARRAY_SIZE(mm->cpus.bits); i++)
 		if (smp_load_acquire(&mm->cpus.bits[i]))
-			MMSIM_BUG("a CPU in [%u, %u) has the page table of a dead mm loaded", i * 64,
-				  i * 64 + 64);
+			MMSIM_BUG("a CPU in [%u, %u) has the page table of a dead mm loaded",
+				  i * 64, i * 64 + 64);
 	for (u32 i = 0; i < 1u << a->idx_bits[a->levels - 1]; i++)
 		if (unlikely(READ_ONCE(table[i])))
 			MMSIM_BUG("page table of a dead mm not empty: top-level entry %u", i);
@@ -228,7 +228,7 @@ static void visit_table(const struct visit *v, u64 pfn, u32 level, u64 start, u6
 void pgtable_visit(struct mm *mm, u64 start, u64 end,
 		   void (*fn)(void *arg, u64 va, pte_t e, u32 level), void *arg)
 {
-	struct visit v = { .arch = mm->arch, .mem = mm->memory, .fn = fn, .arg = arg };
+	struct visit v = {.arch = mm->arch, .mem = mm->memory, .fn = fn, .arg = arg};
 
 	end = min(end, mm->arch->task_size);
 	if (start < end)

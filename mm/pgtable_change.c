@@ -2,9 +2,9 @@
  * mm/pgtable_change.c - entries that stay where they are and change: mprotect, MADV_FREE
  *
  * Models       change_protection() and madvise_free_pte_range() of Linux.
- * Locks        each level-0 table's ptl in turn. Callers: mprotect holds the address-space lock for
- *              write and has write-begun the VMA; MADV_FREE holds it for read at least.
- * Guarantee    On return no CPU translates by an older entry that allowed more than the new one.
+ * Locks        each level-0 table's ptl in turn. Callers: mprotect holds the address-space lock
+ *              for write and has write-begun the VMA; MADV_FREE holds it for read at least.
+ * Guarantee    On return no CPU translates by an older entry.
  * Tests        tests/unit/mm/test_pgtable_change.c
  */
 #include "mm/mmu_internal.h"
@@ -22,7 +22,9 @@ static bool write_needs_no_fault(const struct vma *vma, const struct page *page,
 	return page && (READ_ONCE(page->flags) & PAGE_ANON_EXCLUSIVE);
 }
 
-/* ptl held. True: an older translation allows what the new entry forbids. */
+/* ptl held. True: a flush is due. As Linux does on x86 (pte_needs_flush()): for any change of
+ * rights of an entry that can be cached; one that only gives rights would cost a spurious fault
+ * on each CPU otherwise. */
 static bool protect_entry(struct vma *vma, pte_t *pte, u64 va, u32 prot)
 {
 	struct mm *mm = vma->mm;
@@ -44,7 +46,7 @@ static bool protect_entry(struct vma *vma, pte_t *pte, u64 va, u32 prot)
 	new_e = pte_set_attrs(a, pte_clear_attrs(a, e, PROT_ATTRS & ~prot), prot);
 	pte_set(mm, pte, va, new_e);
 	now = pte_attrs(a, new_e);
-	return (old & ~now & PROT_ATTRS) != 0;
+	return (old & PTE_USER) && ((old ^ now) & PROT_ATTRS);
 }
 
 void pgtable_protect(struct vma *vma, u64 start, u64 end)
@@ -86,12 +88,14 @@ static bool free_entry(struct mm *mm, pte_t *pte, u64 va)
 	if (!pte_present(a, e) || pte_has(a, e, PTE_SPECIAL))
 		return false;
 	page = pfn_to_page(mm->memory, pte_pfn(a, e));
+	if (!page_has(page, PAGE_ANON))
+		return false;
 	/* Somebody else's memory too: not ours to drop. */
-	if (!(READ_ONCE(page->flags) & PAGE_ANON) || atomic_read(&page->mapcount) != 1)
+	if (atomic_read(&page->mapcount) != 1)
 		return false;
 	/* Lazily freeable: a clean anonymous page that is not backed by swap. A write before
 	 * reclaim finds it sets Dirty in the entry, and it stays. */
-	(void)fetch_and_relaxed(&page->flags, ~(u32)(PAGE_SWAPBACKED | PAGE_DIRTY | PAGE_REFERENCED));
+	page_clear_flags(page, PAGE_SWAPBACKED | PAGE_DIRTY | PAGE_REFERENCED);
 	if (!(pte_attrs(a, e) & (PTE_ACCESSED | PTE_DIRTY)))
 		return false;
 	do {

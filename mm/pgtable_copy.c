@@ -2,9 +2,9 @@
  * mm/pgtable_copy.c - page tables at fork and mremap: copy entries, move entries
  *
  * Models       copy_page_range() and move_page_tables() of Linux.
- * Locks        fork: both mms' address-space locks for write, src write-begun. Per table: dst's ptl,
- *              then src's, nested. mremap: the lock for write, both VMAs write-begun. Per table: the
- *              old ptl, then the new one, nested (lock_rank.h: LOCK_RANK_PTE).
+ * Locks        fork: both mms' address-space locks for write, src write-begun. Per table: dst's
+ *              ptl, then src's, nested. mremap: the lock for write, both VMAs write-begun. Per
+ *              table: the old ptl, then the new one, nested (lock_rank.h: LOCK_RANK_PTE).
  * Guarantee    The MMU may set Accessed and Dirty in the old entries at any moment: they are only
  *              changed by read-modify-writes, so that nothing it sets is lost.
  * Leaves out   pages pinned by a driver, which Linux copies at fork.
@@ -36,8 +36,8 @@ static void page_dup_map(struct page *page)
 {
 	page_get(page);
 	atomic_inc(&page->mapcount);
-	if (READ_ONCE(page->flags) & PAGE_ANON_EXCLUSIVE)
-		(void)fetch_and_relaxed(&page->flags, ~(u32)PAGE_ANON_EXCLUSIVE);
+	if (page_has(page, PAGE_ANON_EXCLUSIVE))
+		page_clear_flags(page, PAGE_ANON_EXCLUSIVE);
 }
 
 struct copy {
@@ -191,7 +191,8 @@ u64 pgtable_move(struct vma *old_vma, u64 old, struct vma *new_vma, u64 new, u64
 			done += n;
 			continue;
 		}
-		if (n == table_bytes && !(target & (table_bytes - 1)) && move_table(mm, va, target)) {
+		if (n == table_bytes && !(target & (table_bytes - 1)) &&
+		    move_table(mm, va, target)) {
 			done += n;
 			continue;
 		}

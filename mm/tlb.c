@@ -1,16 +1,18 @@
 /*
  * mm/tlb.c - per-CPU TLBs, the user's memory accesses, and TLB invalidation
  *
- * Models       one data-and-instruction TLB of TLB_ENTRIES pages per CPU, direct-mapped; no PCID: loading
- *              another page table empties it. Entries above level 0 are broken into pages. An access
- *              that an entry forbids faults without a walk, and the fault drops the entry (Intel SDM
- *              vol. 3A 4.10.4.1), so that an upgrade of permissions needs no flush: it costs at most one
- *              spurious fault per CPU. A write by an entry whose Dirty was not set walks, to set it.
+ * Models       one data-and-instruction TLB of TLB_ENTRIES pages per CPU, direct-mapped; no PCID:
+ *              loading another page table empties it. Entries above level 0 are broken into
+ *              pages. An access that an entry forbids faults without a walk, and the fault drops
+ *              the entry (Intel SDM vol. 3A 4.10.4.1), so that an upgrade of permissions needs no
+ *              flush: it costs at most one spurious fault per CPU. A write by an entry whose
+ *              Dirty was not set walks, to set it.
  * Leaves out   lazy TLB mode, PCID, paging-structure caches.
  *
  * Why a frame is never used after it was freed
- *   Unmapping is: clear the entry; smp_mb(); read mm->cpus; invalidate here and, by IPI, on the other
- *   CPUs in it; free. A user access is one instruction window (cpu.h): TLB, walk, load or store.
+ *   Unmapping is: clear the entry; smp_mb(); read mm->cpus; invalidate here and, by IPI, on the
+ *   other CPUs in it; free. A user access is one instruction window (cpu.h): TLB, walk, load or
+ *   store.
  *   - A CPU that is in mm->cpus: its handler runs between two windows. The window before is over,
  *     so its access came before the free. The one after finds no TLB entry, walks, and finds the
  *     entry cleared: the clear came before the IPI.
@@ -21,7 +23,8 @@
  *     not see the bit sees everything that the CPU did before.
  *   Tables are freed in the same order, so a walk never reads a table that became something else.
  *
- * Locks        none; a struct tlb belongs to its CPU, and to who runs an IPI handler in its stead.
+ * Locks        none; a struct tlb belongs to its CPU, and to who runs an IPI handler in its
+ *              stead.
  * Tests        tests/unit/mm/test_tlb.c
  */
 #include <stdlib.h>
@@ -54,9 +57,9 @@ struct tlb_flush {
 
 /* Written inside instruction windows of its CPU, or by an IPI handler for it. */
 struct tlb {
-	u64 gen;	   /* current generation, shifted */
-	u64 limit;	   /* addresses at or above it never hit; 0: no page table loaded */
-	u64 *content;	   /* memory->content */
+	u64 gen;      /* current generation, shifted */
+	u64 limit;    /* addresses at or above it never hit; 0: no page table loaded */
+	u64 *content; /* memory->content */
 	u32 content_mask;
 	u8 content_shift;
 	u8 page_shift;
@@ -140,8 +143,8 @@ int tlb_machine_init(struct machine *m, const struct arch_desc *arch)
 	mmm->tlbs = mmu;
 	if (outside)
 		machine_enter(m);
-	mmu->tlb_cache = objcache_create(m, "tlb", sizeof(struct tlb), MMSIM_CACHE_LINE_BYTES, 0,
-					 NULL);
+	mmu->tlb_cache =
+		objcache_create(m, "tlb", sizeof(struct tlb), MMSIM_CACHE_LINE_BYTES, 0, NULL);
 	mmu->gather_cache = objcache_create(m, "mmu_gather_batch", MMU_GATHER_BATCH_BYTES,
 					    MMSIM_CACHE_LINE_BYTES, 0, NULL);
 	if (mmu->tlb_cache && mmu->gather_cache)
@@ -307,7 +310,7 @@ static NOINLINE enum fault_result access_slow(u64 va, enum access_kind kind, u64
 		struct cpu *cpu = this_cpu();
 		struct tlb *tlb = cpu->tlb;
 		struct mm *mm = cpu->active_mm;
-		struct mmu_walk w = { .cause = MMU_DENIED };
+		struct mmu_walk w = {.cause = MMU_DENIED};
 		enum fault_result result;
 
 		MMSIM_BUG_ON(!mm);
@@ -338,8 +341,7 @@ enum fault_result user_access(u64 va, enum access_kind kind, u64 *value)
 	u32 need = hit_needs[kind];
 
 	cpu_insn_begin(cpu);
-	if (likely(ent->tag == (tlb->gen | vpn) && (ent->data & need) == need &&
-		   va < tlb->limit)) {
+	if (likely(ent->tag == (tlb->gen | vpn) && (ent->data & need) == need && va < tlb->limit)) {
 		cpu->counters[COUNTER_TLB_HIT]++;
 		access_content(tlb, ent->data >> TLB_ATTR_BITS, va, kind, value);
 		cpu_insn_end(cpu);
@@ -419,7 +421,7 @@ static void tlb_flush(struct mm *mm, u64 start, u64 end, bool full)
 	preempt_disable();
 	tlb = cpu->tlb;
 	f = &tlb->flush;
-	*f = (struct tlb_flush){ .mm = mm, .start = start, .end = end, .full = full };
+	*f = (struct tlb_flush){.mm = mm, .start = start, .end = end, .full = full};
 	/* The change of the entries before the look at who uses them; pairs with the fetch_or in
 	 * mmu_switch(). */
 	smp_mb();

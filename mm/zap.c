@@ -2,13 +2,14 @@
  * mm/zap.c - remove mappings: zap a range's entries, free the tables that it alone used
  *
  * Models       zap_pte_range() and free_pgd_range() of Linux's mm/memory.c.
- * Locks        pgtable_zap() takes each level-0 table's ptl in turn. Callers hold what keeps the tables:
- *              the address-space lock over the range, for read at least (MADV_DONTNEED; a munmap that
- *              has downgraded and whose VMAs are out of the tree).
- *              pgtable_free_range() takes none: nobody can reach the tables any more, because no VMA
- *              is left in [floor, ceiling) and those who looked one up have been waited for.
- * Guarantee    An entry is cleared under the ptl; its page goes to the gather, which frees it after
- *              the flush. So a CPU either walks before the clear (and is flushed), or finds nothing.
+ * Locks        pgtable_zap() takes each level-0 table's ptl in turn. Callers hold what keeps the
+ *              tables: the address-space lock over the range, for read at least (MADV_DONTNEED; a
+ *              munmap that has downgraded and whose VMAs are out of the tree).
+ *              pgtable_free_range() takes none: nobody can reach the tables any more, because no
+ *              VMA is left in [floor, ceiling) and those who looked one up have been waited for.
+ * Guarantee    An entry is cleared under the ptl; its page goes to the gather, which frees it
+ *              after the flush. So a CPU either walks before the clear (and is flushed), or finds
+ *              nothing.
  * Tests        tests/unit/mm/test_zap.c
  */
 #include "mm/mmu_internal.h"
@@ -85,7 +86,7 @@ static u64 zap_entries(struct mmu_gather *tlb, pte_t *pte, u64 va, u64 end, s64 
 void pgtable_zap(struct mmu_gather *tlb, struct vma *vma, u64 start, u64 end)
 {
 	struct mm *mm = tlb->mm;
-	s64 rss[RSS_KINDS] = { 0 };
+	s64 rss[RSS_KINDS] = {0};
 	u64 va = start;
 
 	(void)vma;
@@ -125,8 +126,8 @@ static void check_table_empty(const struct mm *mm, u64 pfn, u32 level, u64 va)
 
 	for (u32 i = 0; i < 1u << mm->arch->idx_bits[level]; i++)
 		if (READ_ONCE(table[i]))
-			MMSIM_BUG("freeing a level-%u table with entry %u in use (of va %#llx)", level, i,
-				  (unsigned long long)va);
+			MMSIM_BUG("freeing a level-%u table with entry %u in use (of va %#llx)",
+				  level, i, (unsigned long long)va);
 }
 
 /* The entries of `level` in the table at pfn that [start, last] touches: free what hangs below. */
@@ -164,7 +165,7 @@ static void free_below(const struct free_range *f, u64 pfn, u32 level, u64 start
 
 void pgtable_free_range(struct mmu_gather *tlb, u64 start, u64 end, u64 floor, u64 ceiling)
 {
-	struct free_range f = { .tlb = tlb, .floor = floor, .ceiling_last = ceiling - 1 };
+	struct free_range f = {.tlb = tlb, .floor = floor, .ceiling_last = ceiling - 1};
 
 	if (start < end)
 		free_below(&f, tlb->mm->pgd_pfn, tlb->mm->arch->levels - 1u, start, end - 1);

@@ -86,7 +86,7 @@ struct arch_desc {
 	u64 task_size;			/* user addresses are below this */
 	bool hw_sets_accessed;		/* false: first touch costs another fault */
 	bool hw_sets_dirty;
-	bool big_endian;		/* entries are byte-swapped, and so are the constants below */
+	bool big_endian;		/* entries are byte-swapped, as are the constants below */
 	enum tlb_invalidation tlb_invalidation;
 	u32 tlb_full_flush_pages;	/* more pages than this are one full flush */
 
@@ -94,8 +94,8 @@ struct arch_desc {
 	 * clean_ro too unless both WRITE and DIRTY are on. */
 	pte_t leaf_base;
 	pte_t huge_base;		/* in place of leaf_base at levels above 0 */
-	pte_t huge_mask, huge_value;	/* a present entry above 0 is a leaf iff (e & mask) == value */
-	pte_t present;			/* any of these bits: the entry means something to the MMU */
+	pte_t huge_mask, huge_value;	/* present entry above 0 is a leaf: (e & mask) == value */
+	pte_t present;			/* any of these bits: the entry means something to it */
 	pte_t set[PTE_ATTR_COUNT];	/* index: bit number of the attribute */
 	pte_t clear[PTE_ATTR_COUNT];
 	pte_t clean_ro;
@@ -109,7 +109,7 @@ struct arch_desc {
 	pte_t table_base[ARCH_LEVELS_MAX];
 	pte_t table_pfn_mask;
 	pte_t table_accessed;		/* the MMU sets this in entries that it walks through */
-	pte_t table_and, table_or;	/* bits that upper levels take away from, or force on, a leaf */
+	pte_t table_and, table_or;	/* bits that upper levels take from, or force on, a leaf */
 
 	/* Bits that must be zero in a present entry of each level. */
 	pte_t reserved_leaf[ARCH_LEVELS_MAX];
@@ -126,8 +126,8 @@ struct arch_ops {
 	bool (*walk)(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
 		     enum access_kind kind, bool user, struct mmu_walk *w);
 	/* The syndrome that the MMU raises for this access; level: where the walk ended. */
-	struct syndrome (*raise)(const struct arch_desc *a, u64 va, enum access_kind kind, bool user,
-				 enum mmu_cause cause, u32 level);
+	struct syndrome (*raise)(const struct arch_desc *a, u64 va, enum access_kind kind,
+				 bool user, enum mmu_cause cause, u32 level);
 	/* The arch's fault entry: the syndrome and nothing else becomes what happened. */
 	void (*decode)(const struct arch_desc *a, struct syndrome s, enum access_kind *kind,
 		       bool *user, enum mmu_cause *cause);
@@ -146,7 +146,7 @@ static inline u64 arch_page_bytes(const struct arch_desc *a)
 	return 1ull << a->page_shift;
 }
 
-/* First address bit that level's index covers; level_shift(a, levels) is the width of an address. */
+/* First address bit that level's index covers; level_shift(a, levels): the width of an address. */
 static inline u32 level_shift(const struct arch_desc *a, u32 level)
 {
 	return a->shift[level];

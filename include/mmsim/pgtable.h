@@ -34,9 +34,9 @@ pte_t *pgtable_lookup(struct mm *mm, u64 va, spinlock_t **ptl);
 pte_t *pgtable_alloc(struct mm *mm, u64 va, spinlock_t **ptl);
 
 /*
- * The attributes of a fresh, accessed, clean entry of this VMA: Linux's vm_page_prot. WRITE is in it
- * only where a write needs no notice (shared memory, device mappings). Who adds it elsewhere: the
- * fault handler, when it installs or upgrades the entry for a write to a VM_WRITE vma and the page
+ * The attributes of a fresh, accessed, clean entry of this VMA: Linux's vm_page_prot. WRITE is in
+ * it only where a write needs no notice (shared memory, device mappings). Who adds it elsewhere:
+ * the fault handler, when it installs or upgrades the entry for a write to a VM_WRITE vma and the page
  * is the mm's own (private) or has been told that it is going to be dirty (shared file); and
  * pgtable_protect() where that has already happened. No READ, WRITE, EXEC: no USER either, so
  * that the MMU refuses the access (PROT_NONE).
@@ -82,7 +82,8 @@ int MUST_CHECK pgtable_copy(struct vma *dst, struct vma *src, bool *flush);
  * Flushes. Returns the bytes moved (less than len: no memory for a table). */
 u64 pgtable_move(struct vma *old_vma, u64 old, struct vma *new_vma, u64 new, u64 len);
 /* mprotect: give the entries of [start, end) the VMA's (new) protection. The VMA's flags are
- * already changed. Flushes before it returns. */
+ * already changed. WRITE only where a write fault would have nothing to do: an exclusive anonymous
+ * page, a dirty shared one. Flushes before it returns. */
 void pgtable_protect(struct vma *vma, u64 start, u64 end);
 
 /*
@@ -123,7 +124,8 @@ void pgtable_zap(struct mmu_gather *tlb, struct vma *vma, u64 start, u64 end);
  * (Linux: free_pgtables). The mappings are zapped and out of the tree. ceiling 0: no limit. */
 void pgtable_free_range(struct mmu_gather *tlb, u64 start, u64 end, u64 floor, u64 ceiling);
 
-/* MADV_FREE: mark the clean-able anonymous pages of the range lazily freeable. MADV_COLD etc. age. */
+/* MADV_FREE: mark the range's anonymous pages that no other mm maps as lazily freeable: clean, and
+ * not backed by swap. */
 void pgtable_madvise_free(struct vma *vma, u64 start, u64 end);
 
 /* Visit every present leaf entry in [start, end) in order (tests, mm_check). At rest only. */

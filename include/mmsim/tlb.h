@@ -7,11 +7,11 @@
 #include <mmsim/fault.h>
 #include <mmsim/mm.h>
 
-/* Per-CPU TLBs of a machine: part of mm_machine_init(), after memory_init(). 0, -ENOMEM, or -EINVAL:
- * content_words is not a power of two. */
+/* Per-CPU TLBs of a machine: part of mm_machine_init(), after memory_init(). 0, -ENOMEM, or
+ * -EINVAL: content_words is not a power of two. */
 int MUST_CHECK tlb_machine_init(struct machine *m, const struct arch_desc *arch);
-/* No mm may be left. Waits for all RCU call-backs of the machine, so that tables, VMAs and tree nodes
- * on their way out are back in their caches. Caller entered or not. */
+/* No mm may be left. Waits for all RCU call-backs of the machine, so that tables, VMAs and tree
+ * nodes on their way out are back in their caches. Caller entered or not. */
 void tlb_machine_destroy(struct machine *m);
 
 /* Load mm's page table into the calling task's CPU (CR3 write): accesses go to it from now on.

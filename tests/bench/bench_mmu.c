@@ -130,12 +130,13 @@ static void unmap_only(struct bench *b, double *touch_ns, double *unmap_ns)
 static void protect(struct bench *b)
 {
 	must(mm_mprotect(b->mm, BASE, PAGES * 4096, PROT_READ) == 0, "mprotect failed");
-	must(mm_mprotect(b->mm, BASE, PAGES * 4096, PROT_READ | PROT_WRITE) == 0, "mprotect failed");
+	must(mm_mprotect(b->mm, BASE, PAGES * 4096, PROT_READ | PROT_WRITE) == 0,
+	     "mprotect failed");
 }
 
 static void bench_scheme(struct machine *m, const struct mm_locking *scheme)
 {
-	struct bench b = { .m = m, .mm = mm_create(m, &arch_x86_64, scheme) };
+	struct bench b = {.m = m, .mm = mm_create(m, &arch_x86_64, scheme)};
 	double touch_ns, unmap_ns;
 
 	must(b.mm != NULL, "out of memory");
@@ -155,14 +156,19 @@ static void bench_scheme(struct machine *m, const struct mm_locking *scheme)
 	       best_ns(&b, streaming_walks, PAGES));
 	printf("  %-44s %7.1f ns\n", "flush of a page, alone", best_ns(&b, flush_page, 1e5));
 	printf("  %-44s %7.1f ns\n", "flush of everything, alone", best_ns(&b, flush_mm, 1e5));
-	printf("  %-44s %7.1f ns\n", "mprotect there and back, per page", best_ns(&b, protect, PAGES));
+	printf("  %-44s %7.1f ns\n", "mprotect there and back, per page",
+	       best_ns(&b, protect, PAGES));
 	mm_put(b.mm);
 }
 
 int main(void)
 {
 	const struct machine_config cfg = {
-		.tasks = 1, .cpus = 1, .memory_bytes = 512ull << 20, .content_words = 1, .seed = 1,
+		.tasks = 1,
+		.cpus = 1,
+		.memory_bytes = 512ull << 20,
+		.content_words = 1,
+		.seed = 1,
 	};
 	struct machine *m = machine_create(&cfg);
 

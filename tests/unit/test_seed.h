@@ -1,4 +1,5 @@
-/* tests/unit/test_seed.h - random numbers of tests: the seed is printed, and MMSIM_SEED gives it back */
+/* tests/unit/test_seed.h - random numbers of tests: the seed is printed; MMSIM_SEED gives it back
+ */
 #ifndef MMSIM_TEST_SEED_H
 #define MMSIM_TEST_SEED_H
 

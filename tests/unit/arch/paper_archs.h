@@ -10,8 +10,8 @@
 
 #include "arch/x86_64/x86_64.h"
 
-static struct syndrome paper_raise(const struct arch_desc *a, u64 va, enum access_kind kind, bool user,
-				   enum mmu_cause cause, u32 level)
+static struct syndrome paper_raise(const struct arch_desc *a, u64 va, enum access_kind kind,
+				   bool user, enum mmu_cause cause, u32 level)
 {
 	return (struct syndrome){ .code = (u64)cause | (u64)kind << 8 | (u64)user << 16 |
 					  (u64)level << 24,
@@ -60,8 +60,8 @@ static const struct arch_desc paper_la57 = {
 	.ops = &paper_ops,
 };
 
-/* As Linux lays entries out: DBM (51) is "writable", 55 "dirty", AP[2] (7) read-only, AP[1] (6) user
- * may load, UXN (54), AF (10), 56 special; nG (11), inner shareable (9:8). */
+/* As Linux lays entries out: DBM (51) is "writable", 55 "dirty", AP[2] (7) read-only, AP[1] (6)
+ * user may load, UXN (54), AF (10), 56 special; nG (11), inner shareable (9:8). */
 #define ARM_SET                                                                                    \
 	{ 1ull << 51, 0, 0, 1ull << 10, 1ull << 55, 1ull << 56, 1ull << 6 }
 #define ARM_CLEAR                                                                                  \

@@ -16,7 +16,8 @@
 static u64 some_pfn(const struct arch_desc *a, u32 n)
 {
 	u64 widest = pte_pfn(a, (a->pfn_mask | a->pfn_hi_mask) & ~a->reserved_leaf[0]);
-	const u64 pfns[] = { 0, 1, 2, 0x12345, widest, widest & ~1ull, widest & 0x5555555555555555ull };
+	const u64 pfns[] = {
+		0, 1, 2, 0x12345, widest, widest & ~1ull, widest & 0x5555555555555555ull};
 
 	return n < ARRAY_SIZE(pfns) ? pfns[n] & widest : ~0ull;
 }
@@ -34,7 +35,8 @@ static void geometry(void **state)
 {
 	const struct arch_desc *a;
 
-	for_each_arch(a) {
+	for_each_arch(a)
+	{
 		u32 shift = a->page_shift;
 
 		assert_in_range(a->levels, 1, ARCH_LEVELS_MAX);
@@ -64,20 +66,20 @@ static void leaf_round_trip(void **state)
 	const struct arch_desc *a;
 	u64 pfn;
 
-	for_each_arch(a)
-		for (u32 n = 0; (pfn = some_pfn(a, n)) != ~0ull; n++)
-			for (u32 attrs = 0; attrs <= PTE_ATTR_MASK; attrs++) {
-				pte_t e = pte_make(a, pfn, attrs);
+	for_each_arch(a) for (u32 n = 0; (pfn = some_pfn(a, n)) != ~0ull;
+			      n++) for (u32 attrs = 0; attrs <= PTE_ATTR_MASK; attrs++)
+	{
+		pte_t e = pte_make(a, pfn, attrs);
 
-				assert_true(pte_present(a, e));
-				assert_true(entry_is_leaf(a, e, 0));
-				assert_int_equal(pte_pfn(a, e), pfn);
-				assert_int_equal(pte_attrs(a, e), expected_attrs(a, attrs));
-				assert_int_equal(e & a->reserved_leaf[0], 0);
-				for (u32 ask = 0; ask <= PTE_ATTR_MASK; ask++)
-					assert_int_equal(pte_has(a, e, ask),
-							 (expected_attrs(a, attrs) & ask) == ask);
-			}
+		assert_true(pte_present(a, e));
+		assert_true(entry_is_leaf(a, e, 0));
+		assert_int_equal(pte_pfn(a, e), pfn);
+		assert_int_equal(pte_attrs(a, e), expected_attrs(a, attrs));
+		assert_int_equal(e & a->reserved_leaf[0], 0);
+		for (u32 ask = 0; ask <= PTE_ATTR_MASK; ask++)
+			assert_int_equal(pte_has(a, e, ask),
+					 (expected_attrs(a, attrs) & ask) == ask);
+	}
 }
 
 /* Changing attributes one set at a time ends in the very entry that making it at once gives. */
@@ -85,16 +87,14 @@ static void attribute_changes(void **state)
 {
 	const struct arch_desc *a;
 
-	for_each_arch(a)
-		for (u32 from = 0; from <= PTE_ATTR_MASK; from++)
-			for (u32 change = 0; change <= PTE_ATTR_MASK; change++) {
-				pte_t e = pte_make(a, 0x123, from);
+	for_each_arch(a) for (u32 from = 0; from <= PTE_ATTR_MASK;
+			      from++) for (u32 change = 0; change <= PTE_ATTR_MASK; change++)
+	{
+		pte_t e = pte_make(a, 0x123, from);
 
-				assert_int_equal(pte_set_attrs(a, e, change),
-						 pte_make(a, 0x123, from | change));
-				assert_int_equal(pte_clear_attrs(a, e, change),
-						 pte_make(a, 0x123, from & ~change));
-			}
+		assert_int_equal(pte_set_attrs(a, e, change), pte_make(a, 0x123, from | change));
+		assert_int_equal(pte_clear_attrs(a, e, change), pte_make(a, 0x123, from & ~change));
+	}
 }
 
 static void tables_and_huge_leaves(void **state)
@@ -102,29 +102,29 @@ static void tables_and_huge_leaves(void **state)
 	const struct arch_desc *a;
 	u64 pfn;
 
-	for_each_arch(a)
-		for (u32 level = 1; level < a->levels; level++) {
-			for (u32 n = 0; (pfn = some_pfn(a, n)) != ~0ull; n++) {
-				pte_t e = table_make(a, pfn, level);
+	for_each_arch(a) for (u32 level = 1; level < a->levels; level++)
+	{
+		for (u32 n = 0; (pfn = some_pfn(a, n)) != ~0ull; n++) {
+			pte_t e = table_make(a, pfn, level);
 
-				assert_true(pte_present(a, e));
-				assert_false(entry_is_leaf(a, e, level));
-				assert_int_equal(table_pfn(a, e), pfn);
-				assert_int_equal(e & a->reserved_table[level], 0);
-				assert_int_equal(e & a->table_accessed, a->table_accessed);
-			}
-			if (!(a->huge_levels >> level & 1))
-				continue;
-			for (u32 attrs = 0; attrs <= PTE_ATTR_MASK; attrs++) {
-				u64 aligned = 3ull << (level_shift(a, level) - a->page_shift);
-				pte_t e = huge_make(a, aligned, attrs);
-
-				assert_true(entry_is_leaf(a, e, level));
-				assert_int_equal(pte_pfn(a, e), aligned);
-				assert_int_equal(pte_attrs(a, e), expected_attrs(a, attrs));
-				assert_int_equal(e & a->reserved_leaf[level], 0);
-			}
+			assert_true(pte_present(a, e));
+			assert_false(entry_is_leaf(a, e, level));
+			assert_int_equal(table_pfn(a, e), pfn);
+			assert_int_equal(e & a->reserved_table[level], 0);
+			assert_int_equal(e & a->table_accessed, a->table_accessed);
 		}
+		if (!(a->huge_levels >> level & 1))
+			continue;
+		for (u32 attrs = 0; attrs <= PTE_ATTR_MASK; attrs++) {
+			u64 aligned = 3ull << (level_shift(a, level) - a->page_shift);
+			pte_t e = huge_make(a, aligned, attrs);
+
+			assert_true(entry_is_leaf(a, e, level));
+			assert_int_equal(pte_pfn(a, e), aligned);
+			assert_int_equal(pte_attrs(a, e), expected_attrs(a, attrs));
+			assert_int_equal(e & a->reserved_leaf[level], 0);
+		}
+	}
 }
 
 /* An empty entry and one that merely holds software data mean nothing to the MMU. */
@@ -132,7 +132,8 @@ static void absent_entries(void **state)
 {
 	const struct arch_desc *a;
 
-	for_each_arch(a) {
+	for_each_arch(a)
+	{
 		assert_false(pte_present(a, 0));
 		assert_false(pte_present(a, pte_make(a, 0x123, PTE_ATTR_MASK) & ~a->present));
 	}

@@ -2,9 +2,9 @@
  * tests/unit/arch/test_walk.c - the walker against a slow, obvious decode of the same tables
  *
  * Goal:   arch_walk_tree() translates, refuses, and sets Accessed and Dirty as the manual says.
- * Method: the reference below is x86-64 only and works on bit numbers from Intel SDM vol. 3A chapter 4,
- *         none of arch.h's data. It judges every product of the permission bits of all levels, and
- *         random tables. It predicts the entries after the access too.
+ * Method: the reference below is x86-64 only and works on bit numbers from Intel SDM vol. 3A
+ * chapter 4, none of arch.h's data. It judges every product of the permission bits of all levels,
+ * and random tables. It predicts the entries after the access too.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,8 +22,8 @@
 
 /* Physical memory: frame 0 is the root, then one table per level. */
 static u64 frames[FRAMES][8192] __attribute__((aligned(65536)));
-static const struct memory memory_4k = { .direct_map = (char *)frames, .frames = FRAMES,
-					 .page_shift = 12 };
+static const struct memory memory_4k = {
+	.direct_map = (char *)frames, .frames = FRAMES, .page_shift = 12};
 
 #define BIT(e, n) ((e) >> (n)&1)
 
@@ -42,7 +42,7 @@ static u64 *slow_entry(u64 table, u64 va, int level)
 /* SDM 4.5: walk, collect permissions, then judge (4.6, 4.7, 4.8). */
 static struct verdict slow_walk(u64 va, bool write, bool fetch, bool user)
 {
-	struct verdict v = { .ok = false };
+	struct verdict v = {.ok = false};
 	u64 table = 0, rw = 1, us = 1, nx = 0, e = 0, *p = NULL;
 	u64 code = (u64)write << 1 | (u64)user << 2 | (u64)fetch << 4;
 	int level;
@@ -93,8 +93,8 @@ static bool compare(u64 va, enum access_kind kind, bool user)
 {
 	const struct arch_desc *a = &arch_x86_64;
 	struct verdict want = slow_walk(va, kind == ACCESS_WRITE, kind == ACCESS_EXEC, user);
-	u64 path[4] = { 0 };
-	u64 *entry[4] = { NULL };
+	u64 path[4] = {0};
+	u64 *entry[4] = {NULL};
 	u64 table = 0;
 	struct mmu_walk w;
 	bool ok;
@@ -102,7 +102,8 @@ static bool compare(u64 va, enum access_kind kind, bool user)
 	for (int level = 4; level > 0; level--) {
 		entry[level - 1] = slow_entry(table, va, level);
 		path[level - 1] = *entry[level - 1];
-		if (!BIT(path[level - 1], 0) || level == 1 || (level < 4 && BIT(path[level - 1], 7)) ||
+		if (!BIT(path[level - 1], 0) || level == 1 ||
+		    (level < 4 && BIT(path[level - 1], 7)) ||
 		    (path[level - 1] & 0x000fffffffff8000ull) >> 12 >= FRAMES)
 			break;
 		table = path[level - 1] & 0x000ffffffffff000ull;
@@ -112,7 +113,8 @@ static bool compare(u64 va, enum access_kind kind, bool user)
 	if (ok)
 		assert_int_equal(w.pfn << 12 | (va & 0xfff), want.pa);
 	else
-		assert_int_equal(a->ops->raise(a, va, kind, user, w.cause, w.level).code, want.code);
+		assert_int_equal(a->ops->raise(a, va, kind, user, w.cause, w.level).code,
+				 want.code);
 	/* Random tables may point to themselves: an entry that is met twice is not predicted. */
 	for (u32 i = 0; i < 4; i++) {
 		bool twice = false;
@@ -128,7 +130,8 @@ static bool compare(u64 va, enum access_kind kind, bool user)
 	return ok;
 }
 
-/* P, RW, US, NX of each level of the path; A, D and one reserved bit of the leaf; leaf at each level. */
+/* P, RW, US, NX of each level of the path; A, D and a reserved bit of the leaf; leaf at each level.
+ */
 static void product_of_bits(void **state)
 {
 	const u64 va = 0x123456789abull;
@@ -155,7 +158,8 @@ static void product_of_bits(void **state)
 						e |= (u64)(ad & 1) << 5 | (u64)(ad >> 1 & 1) << 6 |
 						     (u64)(ad >> 2 & 1) << 50;
 					}
-					*slow_entry(level == 4 ? 0 : table - (level > leaf ? 4096 : 0),
+					*slow_entry(level == 4 ? 0
+							       : table - (level > leaf ? 4096 : 0),
 						    va, level) = e;
 				}
 				for (u32 kind = 0; kind < ACCESS_KINDS; kind++) {
@@ -169,9 +173,11 @@ static void product_of_bits(void **state)
 	 * 2^n + 4^n; fetches (NX nowhere) 2^n + 4^n; times 4 for A and D.
 	 */
 	for (u32 n = 2; n <= 4; n++)
-		expected += 4ull * ((1u << 2 * n) + (1u << 3 * n) + 2 * ((1u << n) + (1u << 2 * n)));
+		expected +=
+			4ull * ((1u << 2 * n) + (1u << 3 * n) + 2 * ((1u << n) + (1u << 2 * n)));
 	assert_int_equal(allowed, expected);
-	printf("%llu walks, %llu allowed\n", (unsigned long long)cases, (unsigned long long)allowed);
+	printf("%llu walks, %llu allowed\n", (unsigned long long)cases,
+	       (unsigned long long)allowed);
 }
 
 static void random_tables(void **state)
@@ -224,7 +230,8 @@ static void beyond_the_task_size(void **state)
 static void software_accessed_and_dirty(void **state)
 {
 	const struct arch_desc *a = &paper_ppc64_radix;
-	const struct memory mem = { .direct_map = (char *)frames, .frames = FRAMES, .page_shift = 16 };
+	const struct memory mem = {
+		.direct_map = (char *)frames, .frames = FRAMES, .page_shift = 16};
 	const u64 va = 0x123456789abcull;
 	struct mmu_walk w;
 	pte_t *pte = NULL;

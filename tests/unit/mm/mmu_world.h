@@ -23,7 +23,7 @@ struct world {
 	const struct arch_desc *a;
 	const struct memory *mem;
 	struct mm *mm;
-	u64 page;	 /* bytes */
+	u64 page;        /* bytes */
 	u64 frames_base; /* used by an empty mm */
 };
 
@@ -37,7 +37,7 @@ static inline struct world world_create(const struct arch_desc *a, u64 frames, u
 		.content_words = 8,
 		.seed = 1,
 	};
-	struct world w = { .a = a, .page = arch_page_bytes(a), .m = machine_create(&cfg) };
+	struct world w = {.a = a, .page = arch_page_bytes(a), .m = machine_create(&cfg)};
 
 	assert_non_null(w.m);
 	assert_int_equal(mm_machine_init(w.m, a), 0);
@@ -53,6 +53,8 @@ static inline struct world world_create(const struct arch_desc *a, u64 frames, u
 static inline void world_destroy(struct world *w)
 {
 	mm_put(w->mm);
+	assert_int_equal(machine_counter(w->m, COUNTER_PT_ALLOC),
+			 machine_counter(w->m, COUNTER_PT_FREE));
 	machine_leave();
 	mm_machine_destroy(w->m);
 	machine_destroy(w->m);
@@ -67,7 +69,7 @@ static inline u64 world_frames(struct world *w)
 
 static inline struct vma world_vma(struct world *w, u64 start, u64 end, u64 flags)
 {
-	return (struct vma){ .mm = w->mm, .start = start, .end = end, .flags = flags };
+	return (struct vma){.mm = w->mm, .start = start, .end = end, .flags = flags};
 }
 
 #define PRIVATE_RW (VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC)
@@ -104,7 +106,7 @@ static inline pte_t world_pte(struct mm *mm, u64 va)
 /* Zap [start, end) and free the tables that only it used, as munmap and exit do. */
 static inline void world_unmap(struct mm *mm, u64 start, u64 end, u64 floor, u64 ceiling)
 {
-	struct vma vma = { .mm = mm, .start = start, .end = end };
+	struct vma vma = {.mm = mm, .start = start, .end = end};
 	struct mmu_gather tlb;
 
 	tlb_gather_mmu(&tlb, mm, false);

@@ -99,7 +99,7 @@ static u64 seed;
 static void map_and_visit_on(struct world *w)
 {
 	u64 va[PAGES], rng = seed, at = 0, found = 0;
-	struct seen s = { .va = va, .w = w };
+	struct seen s = {.va = va, .w = w};
 
 	random_addresses(w, &rng, va, PAGES);
 	for (u32 i = 0; i < PAGES; i++)
@@ -152,7 +152,8 @@ static void translate_on(struct world *w)
 				    (kind == ACCESS_EXEC && (i & 2));
 
 			assert_int_equal(mmu_probe(w->mm, va[i] + 17, kind), want);
-			assert_int_equal(mmu_translate(w->mm, va[i] + 17, kind, true, &pfn, &s), want);
+			assert_int_equal(mmu_translate(w->mm, va[i] + 17, kind, true, &pfn, &s),
+					 want);
 			if (want)
 				assert_int_equal(*page_content(w->mem, pfn), va[i]);
 			else
@@ -168,7 +169,7 @@ static void translate(void **state)
 	for_each_arch(translate_on, 8192);
 }
 
-/* Out of memory in the middle of a descent: NULL, nothing lost, and what there is goes on working. */
+/* Out of memory in the middle of a descent: NULL, nothing lost, and what there is works on. */
 static void no_memory(void **state)
 {
 	struct world w = world_create(&arch_x86_64, 128, 1);
@@ -232,31 +233,31 @@ static void racing_allocations(void **state)
 
 static void attributes_of_vmas(void **state)
 {
-	struct inode regular = { .kind = INODE_REGULAR }, shmem = { .kind = INODE_SHMEM },
-		     device = { .kind = INODE_DEVICE };
-	struct file f_regular = { .inode = &regular }, f_shmem = { .inode = &shmem },
-		    f_device = { .inode = &device };
+	struct inode regular = {.kind = INODE_REGULAR}, shmem = {.kind = INODE_SHMEM},
+		     device = {.kind = INODE_DEVICE};
+	struct file f_regular = {.inode = &regular}, f_shmem = {.inode = &shmem},
+		    f_device = {.inode = &device};
 	const u32 base = PTE_ACCESSED, r = PTE_USER | PTE_READ;
 	struct {
 		u64 flags;
 		struct file *file;
 		u32 attrs;
 	} rows[] = {
-		{ 0, NULL, base },
-		{ VM_READ, NULL, base | r },
-		{ VM_WRITE, NULL, base | r },
-		{ VM_EXEC, NULL, base | PTE_USER | PTE_EXEC },
-		{ VM_READ | VM_WRITE | VM_EXEC, NULL, base | r | PTE_EXEC },
-		{ VM_READ | VM_WRITE, &f_regular, base | r },
-		{ VM_READ | VM_WRITE | VM_SHARED, &f_regular, base | r },
-		{ VM_READ | VM_WRITE | VM_SHARED, &f_shmem, base | r | PTE_WRITE },
-		{ VM_READ | VM_SHARED, &f_shmem, base | r },
-		{ VM_READ | VM_WRITE, &f_shmem, base | r },
-		{ VM_READ | VM_WRITE | VM_SHARED | VM_PFNMAP, &f_device, base | r | PTE_WRITE },
+		{0, NULL, base},
+		{VM_READ, NULL, base | r},
+		{VM_WRITE, NULL, base | r},
+		{VM_EXEC, NULL, base | PTE_USER | PTE_EXEC},
+		{VM_READ | VM_WRITE | VM_EXEC, NULL, base | r | PTE_EXEC},
+		{VM_READ | VM_WRITE, &f_regular, base | r},
+		{VM_READ | VM_WRITE | VM_SHARED, &f_regular, base | r},
+		{VM_READ | VM_WRITE | VM_SHARED, &f_shmem, base | r | PTE_WRITE},
+		{VM_READ | VM_SHARED, &f_shmem, base | r},
+		{VM_READ | VM_WRITE, &f_shmem, base | r},
+		{VM_READ | VM_WRITE | VM_SHARED | VM_PFNMAP, &f_device, base | r | PTE_WRITE},
 	};
 
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct vma vma = { .flags = rows[i].flags, .file = rows[i].file };
+		struct vma vma = {.flags = rows[i].flags, .file = rows[i].file};
 
 		assert_int_equal(vma_pte_attrs(&vma), rows[i].attrs);
 	}
@@ -265,12 +266,9 @@ static void attributes_of_vmas(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lookup_and_alloc),
-		cmocka_unit_test(map_and_visit),
-		cmocka_unit_test(translate),
-		cmocka_unit_test(no_memory),
-		cmocka_unit_test(racing_allocations),
-		cmocka_unit_test(attributes_of_vmas),
+		cmocka_unit_test(lookup_and_alloc),   cmocka_unit_test(map_and_visit),
+		cmocka_unit_test(translate),          cmocka_unit_test(no_memory),
+		cmocka_unit_test(racing_allocations), cmocka_unit_test(attributes_of_vmas),
 	};
 
 	return cmocka_run_group_tests_name("pgtable", tests, NULL, NULL);

@@ -28,7 +28,7 @@ static void copy_private_on(struct world *w)
 	struct vma src = world_vma(w, BASE, BASE + len, PRIVATE_RW), dst;
 	struct mm *child = mm_create(w->m, w->a, &mm_locking_mmap_lock);
 	struct page *pages[3];
-	const u64 at[3] = { 0, page, len - page };
+	const u64 at[3] = {0, page, len - page};
 	bool flush = false;
 	spinlock_t *ptl;
 	pte_t *pte;
@@ -92,11 +92,11 @@ static void copy_needed(void **state)
 		u64 flags;
 		bool anon_vma, copied, protects;
 	} rows[] = {
-		{ PRIVATE_RW, false, false, false }, /* never written: zero pages, file pages */
-		{ PRIVATE_RW, true, true, true },
-		{ PRIVATE_RW & ~(u64)VM_WRITE, true, true, true }, /* mprotected meanwhile */
-		{ VM_READ | VM_WRITE | VM_SHARED | VM_MAYWRITE, false, false, false },
-		{ VM_READ | VM_WRITE | VM_SHARED | VM_MAYWRITE | VM_PFNMAP, false, true, false },
+		{PRIVATE_RW, false, false, false}, /* never written: zero pages, file pages */
+		{PRIVATE_RW, true, true, true},
+		{PRIVATE_RW & ~(u64)VM_WRITE, true, true, true}, /* mprotected meanwhile */
+		{VM_READ | VM_WRITE | VM_SHARED | VM_MAYWRITE, false, false, false},
+		{VM_READ | VM_WRITE | VM_SHARED | VM_MAYWRITE | VM_PFNMAP, false, true, false},
 	};
 
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -187,9 +187,9 @@ static void move(void **state)
 		u64 table = level_bytes(a, 1), high = ALIGN_DOWN(a->task_size / 4 * 3, table);
 		u64 per_table = 1u << a->idx_bits[0], some = min(per_table * 2 + 3, (u64)8192);
 
-		move_on(&w, table, high, per_table, &rng);	/* a whole table */
-		move_on(&w, table, high, some, &rng);		/* and a bit */
-		move_on(&w, table, high + w.page, some, &rng);	/* out of step */
+		move_on(&w, table, high, per_table, &rng);     /* a whole table */
+		move_on(&w, table, high, some, &rng);          /* and a bit */
+		move_on(&w, table, high + w.page, some, &rng); /* out of step */
 		move_on(&w, table + 3 * w.page, high, some, &rng);
 		move_on(&w, table + 3 * w.page, high + 3 * w.page, some, &rng);
 		move_on(&w, table, table + (some + 1) * w.page, some, &rng);
@@ -234,8 +234,9 @@ static void move_without_memory(void **state)
 	assert_in_range(done, 1, len - 1);
 	assert_int_equal(pgtable_move(&to, new_va, &from, BASE, done), done);
 	for (u32 i = 0; i < 45; i++)
-		assert_int_equal(*page_content(w.mem, pte_pfn(w.a, world_pte(w.mm, BASE + i * step))),
-				 BASE + i * step);
+		assert_int_equal(
+			*page_content(w.mem, pte_pfn(w.a, world_pte(w.mm, BASE + i * step))),
+			BASE + i * step);
 	world_unmap(w.mm, new_va, new_va + len, 0, BASE);
 	world_unmap(w.mm, BASE, BASE + len, 0, 0);
 	assert_int_equal(world_frames(&w), 0);
@@ -245,12 +246,9 @@ static void move_without_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(copy_private),
-		cmocka_unit_test(copy_needed),
-		cmocka_unit_test(copy_without_memory),
-		cmocka_unit_test(move),
-		cmocka_unit_test(move_of_a_table),
-		cmocka_unit_test(move_without_memory),
+		cmocka_unit_test(copy_private),        cmocka_unit_test(copy_needed),
+		cmocka_unit_test(copy_without_memory), cmocka_unit_test(move),
+		cmocka_unit_test(move_of_a_table),     cmocka_unit_test(move_without_memory),
 	};
 
 	return cmocka_run_group_tests_name("pgtable_copy", tests, NULL, NULL);

@@ -110,7 +110,7 @@ static void flushes(void **state)
 		world_map(&w, BASE + i * 4096, FULL_ATTRS);
 	mmu_switch(w.mm);
 	for (u32 how = 0; how < 4; how++) {
-		const u64 dropped[] = { 1, 33, 100, 100 };
+		const u64 dropped[] = {1, 33, 100, 100};
 		u64 full = counter(&w, COUNTER_TLB_FLUSH_FULL);
 
 		for (u64 i = 0; i < pages; i++)
@@ -139,7 +139,8 @@ static void flushes(void **state)
 
 static u64 map_region(struct world *w, u64 len)
 {
-	s64 at = mm_mmap(w->mm, 0, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);
+	s64 at = mm_mmap(w->mm, 0, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, NULL,
+			 0);
 
 	assert_true(at > 0);
 	return (u64)at;
@@ -178,17 +179,24 @@ static void faults_through_the_syndrome(void **state)
 	world_destroy(&w);
 }
 
-/* An upgrade that is not flushed: the stale entry costs one fault, which finds nothing to do. */
+/* An upgrade that was not flushed, such as another CPU's write fault makes: the stale entry costs
+ * one fault, which finds nothing to do. */
 static void upgrade_is_spurious(void **state)
 {
 	struct world w = world_create(&arch_x86_64, 8192, 1);
 	u64 at = map_region(&w, 4096), before;
+	spinlock_t *ptl;
+	pte_t *pte, e;
 
 	mmu_switch(w.mm);
 	assert_int_equal(user_write(at, 1), FAULT_OK);
-	assert_int_equal(mm_mprotect(w.mm, at, 4096, PROT_READ), 0);
+	pte = pgtable_lookup(w.mm, at, &ptl);
+	assert_non_null(pte);
+	e = pte_get(pte);
+	pte_set(w.mm, pte, at, pte_clear_attrs(w.a, e, PTE_WRITE));
+	tlb_flush_page(w.mm, at);
 	assert_int_equal(user_read(at, NULL), FAULT_OK); /* cached, read-only */
-	assert_int_equal(mm_mprotect(w.mm, at, 4096, PROT_READ | PROT_WRITE), 0);
+	pte_set(w.mm, pte, at, e);
 	before = counter(&w, COUNTER_FAULT_SPURIOUS);
 	assert_int_equal(user_write(at, 2), FAULT_OK);
 	assert_int_equal(counter(&w, COUNTER_FAULT_SPURIOUS) - before, 1);
@@ -198,15 +206,34 @@ static void upgrade_is_spurious(void **state)
 	world_destroy(&w);
 }
 
-/* ---- shootdown -------------------------------------------------------------------------------- */
+/* MADV_FREE makes a page clean; a write after it makes it dirty again, TLB or no TLB. */
+static void dirty_again_after_madv_free(void **state)
+{
+	struct world w = world_create(&arch_x86_64, 8192, 1);
+	u64 at = map_region(&w, 4096);
+
+	mmu_switch(w.mm);
+	for (u32 i = 0; i < 3; i++) {
+		assert_int_equal(user_write(at, i), FAULT_OK);
+		assert_true(pte_has(w.a, world_pte(w.mm, at), PTE_DIRTY));
+		assert_int_equal(mm_madvise(w.mm, at, 4096, MADV_FREE), 0);
+		assert_false(pte_has(w.a, world_pte(w.mm, at), PTE_DIRTY));
+		if (i == 1)
+			assert_int_equal(user_read(at, NULL), FAULT_OK);
+	}
+	mmu_switch(NULL);
+	world_destroy(&w);
+}
+
+/* ---- shootdown ------------------------------------------------------------------------------ */
 
 /*
  * Goal:   a frame that was freed is never reached through a TLB.
  * Method: toucher tasks write tokens of their own into pages of their own and read them back, while
  *         other tasks throw the same pages away. A toucher may find its last token, or 0 in a new
  *         page; anything else was written through a translation that should have been gone, into
- *         a frame that now is somebody else's. Those who throw away fill pages of their own with the
- *         frames that have just come free, and check them too.
+ *         a frame that now is somebody else's. Those who throw away fill pages of their own with
+ *         the frames that have just come free, and check them too.
  *         (Debug and sanitizer builds also look at the frame on every access: mm/tlb.c.)
  */
 #define TOUCHERS 3
@@ -228,7 +255,7 @@ struct shootdown {
 
 static void toucher(struct shootdown *s, u32 index, u64 *rng)
 {
-	u64 token[PAGES_EACH] = { 0 }, own = s->at + (u64)index * PAGES_EACH * 4096;
+	u64 token[PAGES_EACH] = {0}, own = s->at + (u64)index * PAGES_EACH * 4096;
 
 	for (u64 i = 0; READ_ONCE(s->done) < ZAPPERS; i++) {
 		u32 page = test_random(rng) % PAGES_EACH;
@@ -244,8 +271,8 @@ static void toucher(struct shootdown *s, u32 index, u64 *rng)
 		if (r == FAULT_OK)
 			token[page] = value;
 		else if (s->how == BY_DONTNEED)
-			MMSIM_BUG("toucher %u: write at %#llx: result %d", index, (unsigned long long)va,
-				  (int)r);
+			MMSIM_BUG("toucher %u: write at %#llx: result %d", index,
+				  (unsigned long long)va, (int)r);
 	}
 }
 
@@ -396,6 +423,64 @@ static void switching_against_flushes(void **state)
 	world_destroy(&w);
 }
 
+/*
+ * Goal:   Dirty is never lost between the MMU that sets it and software that clears it.
+ * Method: one task writes ever new values; the other cleans the page with MADV_FREE, then reads the
+ *         value twice. If it changed, a write came after the cleaning, so the entry is dirty.
+ */
+static void dirty_task(void *arg, u32 index)
+{
+	struct shootdown *s = arg;
+	struct mm *mm = s->w->mm;
+	u64 v1, v2, changed = 0;
+
+	mmu_switch(mm);
+	for (u64 i = 1; index == 1 && !READ_ONCE(s->done); i++)
+		if (user_write(s->at, i) != FAULT_OK)
+			MMSIM_BUG("write failed");
+	for (u64 i = 0; index == 0 && (i < s->rounds || changed < 100); i++) {
+		if (i >= s->rounds)
+			engine_yield(); /* a busy host: let the writer run */
+		if (mm_madvise(mm, s->at, 4096, MADV_FREE))
+			MMSIM_BUG("madvise failed");
+		if (user_read(s->at, &v1) != FAULT_OK)
+			MMSIM_BUG("read failed");
+		for (u32 k = 0; k < 20; k++) {
+			pte_t e;
+
+			if (user_read(s->at, &v2) != FAULT_OK)
+				MMSIM_BUG("read failed");
+			e = world_pte(mm, s->at);
+			if (v1 == v2)
+				continue;
+			changed++;
+			if (!pte_has(mm->arch, e, PTE_DIRTY))
+				MMSIM_BUG("round %llu: %llu became %llu, and the entry %#llx is "
+					  "clean",
+					  (unsigned long long)i, (unsigned long long)v1,
+					  (unsigned long long)v2, (unsigned long long)e);
+		}
+	}
+	if (index == 0) {
+		(void)fetch_add(&s->done, 1u);
+		s->rounds = changed;
+	}
+	mmu_switch(NULL);
+}
+
+static void dirty_is_never_lost(void **state)
+{
+	struct world w = world_create(&arch_x86_64, 1024, 2);
+	struct shootdown s = {.w = &w, .rounds = ROUNDS * 5};
+
+	s.at = map_region(&w, 4096);
+	machine_leave();
+	assert_int_equal(engine_run(w.m, 2, dirty_task, &s, NULL), 0);
+	machine_enter(w.m);
+	printf("%llu changes seen\n", (unsigned long long)s.rounds);
+	world_destroy(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,8 +490,10 @@ int main(void)
 		cmocka_unit_test(flushes),
 		cmocka_unit_test(faults_through_the_syndrome),
 		cmocka_unit_test(upgrade_is_spurious),
+		cmocka_unit_test(dirty_again_after_madv_free),
 		cmocka_unit_test(shootdown),
 		cmocka_unit_test(switching_against_flushes),
+		cmocka_unit_test(dirty_is_never_lost),
 	};
 
 	return cmocka_run_group_tests_name("tlb", tests, NULL, NULL);

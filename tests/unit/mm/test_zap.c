@@ -7,11 +7,11 @@
 #define PAGES_PER_VMA 12
 #define TABLES_MAX 1200
 
-/* ---- the contract, on every architecture ------------------------------------------------------ */
+/* ---- the contract, on every architecture ---------------------------------------------------- */
 
 /*
- * Goal:   after any sequence of munmaps no frame is lost, and a table is freed exactly when no VMA is
- *         left under it.
+ * Goal:   after any sequence of munmaps no frame is lost, and a table is freed exactly when no VMA
+ *         is left under it.
  * Method: random VMAs with random pages; unmap them in random order with the floor and ceiling
  *         that their neighbours give. The model is a list of tables that must exist.
  */
@@ -43,7 +43,7 @@ static void model_touch(struct model *m, u64 va)
 		assert_true(i < TABLES_MAX);
 		if (i == m->table_count)
 			m->tables[m->table_count++] =
-				(struct model_table){ start, start + (span - 1), level };
+				(struct model_table){start, start + (span - 1), level};
 	}
 }
 
@@ -99,7 +99,7 @@ static void unmap_in_random_order_on(struct world *w, u64 *rng)
 	u64 pages = 0;
 	u32 order[VMAS];
 
-	*m = (struct model){ .w = w };
+	*m = (struct model){.w = w};
 	model_layout(m, rng);
 	for (u32 v = 0; v < VMAS; v++) {
 		for (u32 i = 0; i < PAGES_PER_VMA; i++) {
@@ -156,7 +156,8 @@ static void unmap_in_random_order(void **state)
 	}
 }
 
-/* ---- what a zap does to pages ------------------------------------------------------------------- */
+/* ---- what a zap does to pages -----------------------------------------------------------------
+ */
 
 /* MADV_DONTNEED: entries go, tables stay. */
 static void zap_keeps_tables(void **state)
@@ -197,7 +198,7 @@ static void zap_by_kind_of_page(void **state)
 	struct page *file = page_alloc(w.mem, 0), *shmem = page_alloc(w.mem, 0),
 		    *anon = page_alloc(w.mem, 0), *zero = w.mem->zero_page;
 	s32 zero_refs = atomic_read(&zero->refcount);
-	struct page *const pages[] = { file, shmem, anon };
+	struct page *const pages[] = {file, shmem, anon};
 
 	assert_non_null(file);
 	assert_non_null(shmem);

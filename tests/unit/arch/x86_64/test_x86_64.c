@@ -19,15 +19,15 @@ static void entries(void **state)
 		u32 attrs;
 		u64 entry;
 	} rows[] = {
-		{ 0, 0x8000000012345001ull },
-		{ PTE_WRITE, 0x8000000012345003ull },
-		{ PTE_USER, 0x8000000012345005ull },
-		{ PTE_EXEC, 0x0000000012345001ull },
-		{ PTE_ACCESSED, 0x8000000012345021ull },
-		{ PTE_DIRTY, 0x8000000012345041ull },
-		{ PTE_SPECIAL, 0x8000000012345201ull },
-		{ PTE_READ, 0x8000000012345001ull },
-		{ PTE_ATTR_MASK, 0x0000000012345267ull },
+		{0, 0x8000000012345001ull},
+		{PTE_WRITE, 0x8000000012345003ull},
+		{PTE_USER, 0x8000000012345005ull},
+		{PTE_EXEC, 0x0000000012345001ull},
+		{PTE_ACCESSED, 0x8000000012345021ull},
+		{PTE_DIRTY, 0x8000000012345041ull},
+		{PTE_SPECIAL, 0x8000000012345201ull},
+		{PTE_READ, 0x8000000012345001ull},
+		{PTE_ATTR_MASK, 0x0000000012345267ull},
 	};
 
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
@@ -42,12 +42,14 @@ static void error_codes(void **state)
 {
 	for (u32 kind = 0; kind < ACCESS_KINDS; kind++)
 		for (u32 user = 0; user < 2; user++) {
-			u64 base = (kind == ACCESS_WRITE ? 2 : kind == ACCESS_EXEC ? 16 : 0) |
+			u64 base = (kind == ACCESS_WRITE  ? 2
+				    : kind == ACCESS_EXEC ? 16
+							  : 0) |
 				   (user ? 4 : 0);
 			const struct {
 				enum mmu_cause cause;
 				u64 bits;
-			} rows[] = { { MMU_ABSENT, 0 }, { MMU_DENIED, 1 }, { MMU_RESERVED, 9 } };
+			} rows[] = {{MMU_ABSENT, 0}, {MMU_DENIED, 1}, {MMU_RESERVED, 9}};
 
 			for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
 				struct syndrome s = a->ops->raise(a, 0x7fff12345678ull, kind, user,

@@ -198,6 +198,68 @@ static void writer_waits_for_reader(void **state)
 	mm_world_destroy(&w);
 }
 
+/* The two checks of the sequence at work: between a reader's first one and its count a writer may come
+ * and mark the VMA; only the second check tells. */
+struct pair {
+	struct mm *mm;
+	u64 va, end_ns, reads;
+	u64 pair[2]; /* equal unless a writer is inside */
+};
+
+static void pair_write(struct pair *s)
+{
+	struct mm_hold *h = mm_hold(HOLD_SYSCALL);
+	u64 next;
+
+	mmap_write_lock(s->mm, h, MM_RANGE_ALL);
+	vma_write_begin(vma_tree_load(&s->mm->vmas, s->va));
+	next = READ_ONCE(s->pair[0]) + 1;
+	WRITE_ONCE(s->pair[0], next);
+	for (u32 i = 0; i < 10; i++)
+		cpu_relax();
+	WRITE_ONCE(s->pair[1], next);
+	mmap_write_unlock(h);
+}
+
+static void pair_read(struct pair *s)
+{
+	struct fault f = fault_at(s->mm, s->va);
+	u64 a, b;
+
+	if (SCHEME->fault_begin(&f, LK_TRY) != LK_OK)
+		return;
+	a = READ_ONCE(s->pair[0]);
+	b = READ_ONCE(s->pair[1]);
+	if (a != b)
+		MMSIM_BUG("a reader is inside together with a writer");
+	SCHEME->fault_end(&f, false);
+	(void)fetch_add(&s->reads, 1);
+}
+
+static void pair_task(void *arg, u32 index)
+{
+	struct pair *s = arg;
+
+	while (engine_now_ns() < s->end_ns)
+		for (u32 i = 0; i < 64; i++) {
+			if (index == 0)
+				pair_write(s);
+			else
+				pair_read(s);
+		}
+}
+
+static void readers_exclude_writers(void **state)
+{
+	struct mm_world w = mm_world_create(SCHEME, MEMORY, 3);
+	struct pair s = { .mm = w.mm, .va = map_anon(&w, 1, RW) };
+
+	s.end_ns = engine_now_ns() + 500000000;
+	mm_world_run(&w, 3, pair_task, &s);
+	assert_true(s.reads > 1000 && s.pair[0] > 1000);
+	mm_world_destroy(&w);
+}
+
 /* munmap detaches while readers come and go; VMA memory is recycled across two mms all the time. */
 struct churn {
 	struct mm *mm[2];
@@ -256,6 +318,7 @@ int main(void)
 		cmocka_unit_test(moved_boundary_is_noticed),
 		cmocka_unit_test(sequence_wraps),
 		cmocka_unit_test(writer_waits_for_reader),
+		cmocka_unit_test(readers_exclude_writers),
 		cmocka_unit_test(recycling_between_two_mms),
 	};
 

@@ -133,12 +133,8 @@ static bool check_options(const struct replay_options *r, const struct run_optio
 				o->output ? "output" : "json", o->output ? o->output : o->json, what);
 	if (one_by_one && r->think > 0)
 		return cli_fail(err, "--think=%s: %s takes no time", r->think_text, what);
-	if (!one_by_one && (o->duration_set || o->ops_set || o->warmup_set || o->threads))
-		return cli_fail(err, "--%s: a replay is as long as its recording, and has its tasks",
-				o->duration_set	 ? "duration"
-				: o->ops_set	 ? "ops"
-				: o->warmup_set ? "warmup"
-						: "threads");
+	if (!one_by_one && o->threads)
+		return cli_fail(err, "--threads: a replay has the tasks of its recording");
 	return true;
 }
 

@@ -106,12 +106,7 @@ static u64 wall_ns(void)
 static void notes(struct result *r, const struct combination *c, const struct bench *b)
 {
 	u64 samples = r->latency ? hist_count(r->latency) : 0;
-	char text[RESULT_TEXT_BYTES] = "";
 
-	if (c->w->note)
-		c->w->note(b, text, sizeof(text));
-	if (text[0])
-		result_note(r, "%s", text);
 	if (c->cpus > host_cpus())
 		result_note(r, "oversubscribed: %u cpus on %u host cpus", c->cpus, host_cpus());
 	else if (b->tasks <= c->cpus && !b->pinned)
@@ -176,20 +171,110 @@ static void say_absent(const struct run_options *o, const struct pmu *p, const c
 	cli_complain("hw_ columns are empty where the host has no such event: %s", reason);
 }
 
-/* 0 with *r filled (the caller frees latency), or -errno after a message. */
-static int run_one(const struct combination *c, struct result *r, struct hist **latency)
+/* What a combination has measured so far: one pass, or several of a workload that is run once. */
+struct tally {
+	struct bench_totals totals;
+	s64 hw[RESULT_HW_MAX];
+	u32 passes;
+	char note[RESULT_TEXT_BYTES]; /* the workload's, of the last pass */
+};
+
+static void tally_add(struct tally *t, const struct bench *b, const struct pmu *pmu)
+{
+	struct bench_totals more;
+	struct result hw;
+
+	bench_totals(b, &more);
+	hw_read(pmu, &hw);
+	if (b->workload->note)
+		b->workload->note(b, t->note, sizeof(t->note));
+	t->passes++;
+	if (t->passes == 1) {
+		t->totals = more;
+		memcpy(t->hw, hw.hw, sizeof(t->hw));
+		return;
+	}
+	t->totals.elapsed_ns += more.elapsed_ns;
+	t->totals.ops += more.ops;
+	t->totals.user_ns += more.user_ns;
+	t->totals.system_ns += more.system_ns;
+	for (u32 i = 0; i < COUNTER_COUNT; i++)
+		t->totals.counters[i] += more.counters[i];
+	for (u32 i = 0; i < result_hw_count(); i++)
+		t->hw[i] = t->hw[i] < 0 || hw.hw[i] < 0 ? -1 : t->hw[i] + hw.hw[i];
+	if (more.latency && t->totals.latency)
+		hist_merge(t->totals.latency, more.latency);
+	if (more.latency)
+		hist_destroy(more.latency);
+}
+
+/* A workload that is run once (a replay) is passed through again until the duration, or --ops, is
+ * reached: a replay of some milliseconds alone would say little. */
+static bool enough(const struct combination *c, const struct tally *t)
+{
+	if (c->w->kind != WORKLOAD_ONCE)
+		return true;
+	if (c->o->ops_set)
+		return t->totals.ops >= c->o->ops;
+	return t->totals.elapsed_ns >= c->o->duration_ns;
+}
+
+/* One pass, on a machine of its own, into the tally (NULL: a warm-up). */
+static int one_pass(const struct combination *c, const struct bench_config *cfg, struct bench *b,
+		    const struct pmu *pmu, struct tally *t)
+{
+	int err = bench_init(b, cfg);
+
+	if (err)
+		return err;
+	err = bench_run(b);
+	if (!err && t)
+		tally_add(t, b, pmu);
+	bench_fini(b);
+	return err;
+}
+
+/* Passes that are not measured: a workload that is run once has no other warm-up. */
+static int warm_up(const struct combination *c, const struct bench_config *cfg, struct bench *b,
+		   const struct pmu *pmu)
+{
+	u64 start_ns = wall_ns();
+	int err = 0;
+
+	if (c->w->kind != WORKLOAD_ONCE)
+		return 0;
+	while (!err && wall_ns() - start_ns < cfg->warmup_ns)
+		err = one_pass(c, cfg, b, pmu, NULL);
+	return err;
+}
+
+static int run_passes(const struct combination *c, struct bench *b, struct pmu *pmu,
+		      struct tally *t)
 {
 	struct bench_config cfg = {
 		.workload = c->w, .locking = c->scheme, .arch = c->o->arch, .cpus = c->cpus,
 		.tasks = c->tasks, .duration_ns = c->o->duration_ns, .ops = c->o->ops,
 		.warmup_ns = c->o->warmup_ns, .seed = c->seed, .params = c->params,
-		.arg = c->o->arg, .on_measure = hw_on_measure,
+		.arg = c->o->arg, .on_measure = pmu ? hw_on_measure : NULL, .on_measure_arg = pmu,
 	};
-	struct bench_totals totals;
+	int err = warm_up(c, &cfg, b, pmu);
+
+	while (!err) {
+		err = one_pass(c, &cfg, b, pmu, t);
+		if (!err && enough(c, t))
+			break;
+	}
+	return err;
+}
+
+/* 0 with *r filled (the caller frees latency), or -errno after a message. */
+static int run_one(const struct combination *c, struct result *r, struct hist **latency)
+{
 	struct bench *b = aligned_alloc(MMSIM_CACHE_LINE_BYTES,
 					ALIGN_UP(sizeof(*b), (size_t)MMSIM_CACHE_LINE_BYTES));
-	char why[256] = "";
+	struct tally t = { .passes = 0 };
 	u64 start_ns = wall_ns();
+	char why[256] = "";
 	struct pmu *pmu;
 	int err;
 
@@ -198,19 +283,13 @@ static int run_one(const struct combination *c, struct result *r, struct hist **
 		return -ENOMEM;
 	pmu = hw_open(why, sizeof(why));
 	say_absent(c->o, pmu, why);
-	cfg.on_measure_arg = pmu;
-	if (!pmu)
-		cfg.on_measure = NULL;
-	err = bench_init(b, &cfg);
+	err = run_passes(c, b, pmu, &t);
+	*latency = t.totals.latency;
 	if (!err) {
-		err = bench_run(b);
-		if (!err) {
-			bench_totals(b, &totals);
-			*latency = totals.latency;
-			fill_row(r, c, b, &totals);
-			hw_read(pmu, r);
-		}
-		bench_fini(b);
+		if (t.note[0])
+			result_note(r, "%s", t.note);
+		fill_row(r, c, b, &t.totals);
+		memcpy(r->hw, t.hw, sizeof(r->hw));
 	}
 	r->host_wall_ns = wall_ns() - start_ns;
 	pmu_close(pmu);

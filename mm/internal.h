@@ -33,7 +33,6 @@ static inline struct mm_machine *mm_machine(const struct machine *m)
 /* The per-task part of mm/, laid over task->scratch. */
 struct mm_task {
 	struct mm_hold holds[HOLD_COUNT];
-	struct page **gather_pages; /* mmu_gather's buffer of MMU_GATHER_BATCH, allocated at first use */
 };
 _Static_assert(sizeof(struct mm_task) <= TASK_SCRATCH_BYTES, "task scratch too small");
 static inline struct mm_task *mm_task(void)

@@ -174,6 +174,12 @@ static u64 pick_len(struct rng *r, const struct session *s, u32 proc, u64 addr)
 	}
 }
 
+static u32 prot_of(const struct lvma *v)
+{
+	return (u32)((v->perms[0] == 'r' ? PROT_READ : 0) | (v->perms[1] == 'w' ? PROT_WRITE : 0) |
+		     (v->perms[2] == 'x' ? PROT_EXEC : 0));
+}
+
 static u32 pick_prot(struct rng *r)
 {
 	static const u32 prots[] = { PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE,
@@ -275,8 +281,37 @@ static void gen_range(struct rng *r, struct session *s, struct op *op)
 	op->a[1] = pick_len(r, s, op->proc, op->a[0]);
 }
 
+/* Give a VMA (or a part of it) the permissions of a neighbour that it touches: they may become one. */
+static bool gen_heal(struct rng *r, struct session *s, struct op *op)
+{
+	const struct layout *l = &s->layouts[op->proc];
+	u32 first = (u32)rng_below(r, l->count);
+
+	for (u32 n = 0; n + 1 < l->count; n++) {
+		u32 i = (first + n) % (l->count - 1);
+		const struct lvma *v = &l->vmas[i], *w = v + 1;
+		bool lower = rng_percent(r, 50);
+
+		if (v->end != w->start || v->ino != w->ino || !memcmp(v->perms, w->perms, 4))
+			continue;
+		op->a[0] = lower ? v->start : w->start;
+		op->a[1] = lower ? v->end - v->start : w->end - w->start;
+		op->a[2] = (u64)prot_of(lower ? w : v);
+		if (rng_percent(r, 25) && op->a[1] > ORACLE_PAGE) {
+			u64 part = ORACLE_PAGE * (1 + rng_below(r, op->a[1] / ORACLE_PAGE));
+
+			op->a[0] += lower ? op->a[1] - part : 0;
+			op->a[1] = part;
+		}
+		return true;
+	}
+	return false;
+}
+
 static void gen_mprotect(struct rng *r, struct session *s, struct op *op)
 {
+	if (rng_percent(r, 35) && gen_heal(r, s, op))
+		return;
 	gen_range(r, s, op);
 	op->a[2] = pick_prot(r);
 	if (rng_percent(r, 3))
@@ -464,8 +499,10 @@ static bool gen_kind(struct rng *r, struct session *s, struct op *op)
 
 void gen_op(struct rng *r, struct session *s, struct op *op)
 {
-	/* In the order of enum op_kind. */
-	static const u32 weights[] = { 210, 80, 150, 140, 120, 20, 15, 25, 5, 12, 40, 60, 130, 12, 12, 0 };
+	/* In the order of enum op_kind; every third round has many short-lived processes. */
+	static const u32 calm[] = { 210, 80, 150, 140, 120, 20, 15, 25, 5, 12, 40, 60, 130, 12, 12, 0 };
+	static const u32 busy[] = { 150, 60, 180, 100, 120, 10, 10, 15, 2, 8, 40, 30, 150, 60, 55, 0 };
+	const u32 *weights = s->busy ? busy : calm;
 
 	for (;;) {
 		memset(op, 0, sizeof(*op));

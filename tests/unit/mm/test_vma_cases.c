@@ -133,6 +133,10 @@ static const struct oracle_case cases[] = {
 	     "write 0", "mprotect [2,4) rw", "|WWWWWW|"),
 	CASE("mprotect: an anon_vma is borrowed over other permissions", "mmap [0,2) rw", "write 0", "mmap [2,4) rx",
 	     "mprotect [2,4) rwx", "write 2", "mprotect [2,4) rw", "|WWWW|"),
+	CASE("mprotect: borrowed from the one above first", "mmap [0,2) rw", "write 0", "mmap [4,6) rw", "write 4",
+	     "mmap [2,4) rwx", "write 2", "mprotect [2,4) rw", "|WWwwww|"),
+	CASE("mprotect: borrowed from below when the one above has none", "mmap [0,2) rw", "write 0",
+	     "mmap [4,6) rw", "mmap [2,4) rwx", "write 2", "mprotect [2,4) rw", "|WWWWWW|"),
 	CASE("mprotect: but not without a common boundary", "mmap [0,2) rw", "write 0", "mmap [3,5) rwx", "write 3",
 	     "mmap [2,3) rw", "mprotect [3,5) rw", "|WWWww|"),
 

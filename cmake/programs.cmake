@@ -22,6 +22,9 @@ foreach(program mmsim ${MMSIM_WORKLOAD_PROGRAMS})
 endforeach()
 list(APPEND MMSIM_PROGRAM_TARGETS program-mmsim-native)
 install(TARGETS ${MMSIM_PROGRAM_TARGETS} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(FILES docs/mmsim.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES sim/cli/completion.bash RENAME mmsim
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 
 # Shell tests of the command line: tests/cli/NAME.sh BUILD_DIR/bin
 if(BUILD_TESTING)

@@ -259,9 +259,9 @@ static u32 unit_at(const struct builder *b, u32 space, u64 addr)
 	return e ? e->unit : UNIT_FIXED;
 }
 
-static void set_unit(struct builder *b, u32 space, u32 lane, u64 start, u64 end, u32 unit)
+static void set_unit(struct builder *b, u32 space, u32 lane, u64 start, u64 end, u32 unit, u32 prot)
 {
-	if (!unit_map_set(&b->spaces[space].map, start, end, unit, next_step(b, lane)))
+	if (!unit_map_set(&b->spaces[space].map, start, end, unit, prot, next_step(b, lane)))
 		b->no_memory = true;
 }
 
@@ -290,7 +290,7 @@ static void plan_mmap(struct builder *b, const struct plan_action *a, const stru
 	if (!(c->arg[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE))) {
 		s->new_unit = b->rp->unit_count++;
 		add_piece(b, s, start, end, s->new_unit);
-		set_unit(b, a->space, lane, start, end, s->new_unit);
+		set_unit(b, a->space, lane, start, end, s->new_unit, (u32)c->arg[2]);
 		return;
 	}
 	s->new_unit = b->rp->unit_count;
@@ -298,7 +298,7 @@ static void plan_mmap(struct builder *b, const struct plan_action *a, const stru
 	for (u32 i = 0; i < s->piece_count; i++) {
 		struct replay_piece *p = &b->rp->pieces[s->piece + i];
 
-		set_unit(b, a->space, lane, p->start, p->start + p->len, p->unit);
+		set_unit(b, a->space, lane, p->start, p->start + p->len, p->unit, (u32)c->arg[2]);
 	}
 }
 
@@ -308,6 +308,8 @@ static void plan_mremap(struct builder *b, const struct plan_action *a, const st
 	u64 old = c->arg[0], old_end = range_end(old, c->arg[1]), new = (u64)c->result;
 	u64 new_end = range_end(new, c->arg[2]);
 
+	const struct unit_entry *from = unit_map_find(&b->spaces[a->space].map, old);
+	u32 prot = from ? from->prot : 0;
 	struct replay_step source = { 0 }; /* its pieces are not used: s->unit tells where it is */
 
 	s->unit = unit_at(b, a->space, old);
@@ -323,7 +325,7 @@ static void plan_mremap(struct builder *b, const struct plan_action *a, const st
 	if (c->arg[3] & MREMAP_FIXED)
 		change_range(b, a->space, lane, new, new_end, s, false); /* what it replaces */
 	s->new_unit = b->rp->unit_count++;
-	set_unit(b, a->space, lane, new, new_end, s->new_unit);
+	set_unit(b, a->space, lane, new, new_end, s->new_unit, prot);
 }
 
 static void plan_brk(struct builder *b, const struct plan_action *a, const struct plan_call *c,
@@ -338,7 +340,8 @@ static void plan_brk(struct builder *b, const struct plan_action *a, const struc
 		return;
 	was = ALIGN_UP(was, PAGE_BYTES);
 	if (ALIGN_UP(now, PAGE_BYTES) > was && was)
-		set_unit(b, a->space, lane, was, ALIGN_UP(now, PAGE_BYTES), UNIT_FIXED);
+		set_unit(b, a->space, lane, was, ALIGN_UP(now, PAGE_BYTES), UNIT_FIXED,
+			 PROT_READ | PROT_WRITE);
 	else if (was) {
 		change_range(b, a->space, lane, ALIGN_UP(now, PAGE_BYTES), was, s, false);
 		forget_range(b, a->space, ALIGN_UP(now, PAGE_BYTES), was);
@@ -358,6 +361,13 @@ static void change_all(struct builder *b, u32 space, u32 lane)
 		m->entries[i].writer = next_step(b, lane);
 		m->entries[i].reader_count = 0;
 	}
+}
+
+/* The range was cut at its ends by change_range(). */
+static void protect_range(struct unit_map *m, u64 start, u64 end, u32 prot)
+{
+	for (u32 i = unit_map_lower(m, start); i < m->count && m->entries[i].start < end; i++)
+		m->entries[i].prot = prot;
 }
 
 static void plan_call_step(struct builder *b, const struct plan_action *a, u32 lane,
@@ -394,18 +404,31 @@ static void plan_call_step(struct builder *b, const struct plan_action *a, u32 l
 	default:
 		s->unit = unit_at(b, a->space, c->arg[0]);
 		change_range(b, a->space, lane, c->arg[0] & ~PAGE_MASK, end, s, false);
-		if (c->sys == SYS_TRACE_munmap && c->has_result && !c->result)
+		if (!c->has_result || c->result)
+			break;
+		if (c->sys == SYS_TRACE_munmap)
 			forget_range(b, a->space, c->arg[0], end);
+		if (c->sys == SYS_TRACE_mprotect || c->sys == SYS_TRACE_pkey_mprotect)
+			protect_range(&b->spaces[a->space].map, c->arg[0], end, (u32)c->arg[2]);
 		break;
 	}
 }
 
 /* ---- one action --------------------------------------------------------------------------------------- */
 
+/* Might the recorded program do what this x86 error code says? x86 reads whatever it may access. */
+static bool allows(u32 prot, u64 error_code)
+{
+	if (error_code & 1u << 4)
+		return prot & PROT_EXEC;
+	return error_code & 1u << 1 ? prot & PROT_WRITE : prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
+}
+
 static void plan_fault(struct builder *b, const struct plan_action *a, u32 lane, struct replay_step *s)
 {
 	struct unit_entry *e = unit_map_find(&b->spaces[a->space].map, a->a);
 
+	s->stray = !e || !allows(e->prot, a->b);
 	if (!e)
 		return;
 	s->unit = e->unit;
@@ -419,23 +442,27 @@ static void plan_image(struct builder *b, const struct plan_action *a, u32 lane,
 {
 	const struct plan_call *c = a->call == PLAN_NONE ? NULL : &b->p->calls[a->call];
 	u64 start = c ? c->arg[0] : a->a, end = start + (c ? c->arg[1] : a->b);
+	u32 prot = (a->flags & TRACE_MAP_READ ? PROT_READ : 0) |
+		   (a->flags & TRACE_MAP_WRITE ? PROT_WRITE : 0) |
+		   (a->flags & TRACE_MAP_EXEC ? PROT_EXEC : 0);
 
 	switch (a->kind) {
 	case PLAN_ORPHAN:
 		s->new_unit = b->rp->unit_count++;
-		set_unit(b, a->space, lane, start, end, s->new_unit);
+		set_unit(b, a->space, lane, start, end, s->new_unit, prot);
 		break;
 	case PLAN_IMAGE_TRIM:
 		forget_range(b, a->space, start, end);
 		break;
 	case PLAN_IMAGE_STACK:
-		set_unit(b, a->space, lane, start > STACK_ROOM ? start - STACK_ROOM : 0, end, UNIT_FIXED);
+		set_unit(b, a->space, lane, start > STACK_ROOM ? start - STACK_ROOM : 0, end, UNIT_FIXED,
+			 prot);
 		break;
 	case PLAN_IMAGE_DONE:
 		b->spaces[a->space].brk = a->b;
 		break;
 	default:
-		set_unit(b, a->space, lane, start, end, UNIT_FIXED);
+		set_unit(b, a->space, lane, start, end, UNIT_FIXED, prot);
 		break;
 	}
 }

@@ -33,6 +33,7 @@ struct replay_step {
 	u32 new_unit;	   /* that this step makes (mmap, mremap), or UNIT_NONE; of a MAP_FIXED, whose
 			    * pieces may be new in part: the first that would be */
 	bool awaited;	   /* somebody waits for it */
+	bool stray;	   /* a fault that the recorded mapping did not allow either */
 };
 
 struct replay_lane { /* what one task of the run does */

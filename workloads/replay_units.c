@@ -97,7 +97,8 @@ bool unit_map_remove(struct unit_map *m, u64 start, u64 end)
 	return true;
 }
 
-bool unit_map_set(struct unit_map *m, u64 start, u64 end, u32 unit, struct step_ref writer)
+bool unit_map_set(struct unit_map *m, u64 start, u64 end, u32 unit, u32 prot,
+		  struct step_ref writer)
 {
 	struct unit_entry *e;
 
@@ -108,7 +109,8 @@ bool unit_map_set(struct unit_map *m, u64 start, u64 end, u32 unit, struct step_
 	e = open_slot(m, unit_map_lower(m, start));
 	if (!e)
 		return false;
-	*e = (struct unit_entry){ .start = start, .end = end, .unit = unit, .writer = writer };
+	*e = (struct unit_entry){ .start = start, .end = end, .unit = unit, .prot = prot,
+				  .writer = writer };
 	return true;
 }
 

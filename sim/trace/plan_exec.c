@@ -70,6 +70,8 @@ static void image_file(struct planner *pl, u32 task, u32 space, const struct tra
 		if (inode->dev == trace_map_field(pl->t, rec, MAP_DEV) &&
 		    inode->ino == trace_map_field(pl->t, rec, MAP_INO))
 			file = s->image_file;
+		if (file != PLAN_NONE)
+			plan_file_grow(pl, file, rec);
 	}
 	if (file == PLAN_NONE) {
 		file = plan_file_of_record(pl, proc, rec, -1);

@@ -129,6 +129,15 @@ void plan_fd_copy(struct planner *pl, struct plan_proc *to, const struct plan_pr
 	to->fd_count = from->fd_count;
 }
 
+/* A mapping of a file that is known already: the file is at least as long. */
+void plan_file_grow(struct planner *pl, u32 file, const struct trace_event *rec)
+{
+	struct plan_inode *inode = &pl->p->inodes[pl->p->files[file].inode];
+
+	inode->size_bytes =
+		max(inode->size_bytes, trace_map_field(pl->t, rec, MAP_PGOFF) + rec->arg[1]);
+}
+
 /* fd < 0: of its own (exec, anonymous shared memory). */
 u32 plan_file_of_record(struct planner *pl, struct plan_proc *proc, const struct trace_event *rec,
 			s32 fd)
@@ -143,8 +152,10 @@ u32 plan_file_of_record(struct planner *pl, struct plan_proc *proc, const struct
 		const struct plan_inode *now = &p->inodes[inode];
 
 		/* Not by name: a file may be renamed or unlinked while it is open. */
-		if (was->dev == now->dev && was->ino == now->ino)
+		if (was->dev == now->dev && was->ino == now->ino) {
+			plan_file_grow(pl, file, rec);
 			return file;
+		}
 	}
 	file = new_file(pl, inode);
 	plan_fd_set(pl, proc, fd, file);

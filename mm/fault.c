@@ -44,7 +44,7 @@ enum fault_result fault_handle(struct mm *mm, u64 va, enum access_kind access, b
 		.va = va,
 		.access = access,
 		.user = user,
-		.hold = mm_hold(HOLD_FAULT),
+		.hold = &mm_task()->holds[HOLD_FAULT],
 	};
 	enum fault_step step;
 
@@ -59,8 +59,8 @@ enum fault_result fault_handle(struct mm *mm, u64 va, enum access_kind access, b
 	return fault_report(step);
 }
 
-/* Begin, resolve, end. True: *step is what became of the fault. False: it must run again in LK_WAIT.
- * Nothing is held on entry and on return. */
+/* Begin, resolve, end. True: *step is what became of the fault. False: it must run again in
+ * LK_WAIT. Nothing is held on entry and on return. */
 static bool fault_attempt(struct fault *f, enum lk_mode mode, enum fault_step *step)
 {
 	const struct mm_locking *scheme = f->mm->locking;
@@ -120,10 +120,10 @@ enum fault_result fault_handle_locked(struct mm_hold *h, struct vma *vma, u64 va
 	return fault_report(step);
 }
 
-/* ---- is there a VMA, and may it be accessed so? ------------------------------------------------- */
+/* ---- is there a VMA, and may it be accessed so? ---------------------------------------------- */
 
-/* In the order of Linux's lock_mm_and_find_vma(): upgrade if that needs no waiting; else drop the lock,
- * take it for write and look again, because anything may have happened. */
+/* In the order of Linux's lock_mm_and_find_vma(): upgrade if that needs no waiting; else drop the
+ * lock, take it for write and look again, because anything may have happened. */
 static enum fault_step fault_grow_stack(struct fault *f)
 {
 	struct mm *mm = f->mm;
@@ -161,17 +161,33 @@ static enum fault_step fault_check_access(const struct fault *f)
 	return f->vma->flags & any_of[f->access] ? STEP_CONTINUE : STEP_ACCERR;
 }
 
-/* ---- which kind of fault is it? ------------------------------------------------------------------ */
+/* ---- which kind of fault is it? -------------------------------------------------------------- */
+
+/* Where the tables are pinned all along, a walk needs nothing of its own. */
+static inline bool tables_pinned(const struct fault *f)
+{
+	return (f->mm->locking->caps & LK_CAP_TABLES_PINNED) != 0;
+}
+
+static inline void walk_begin(struct fault *f)
+{
+	if (!tables_pinned(f))
+		f->mm->locking->walk_begin(f);
+}
+
+static inline void walk_end(struct fault *f)
+{
+	if (!tables_pinned(f))
+		f->mm->locking->walk_end(f);
+}
 
 /* Look at the entry without a lock: a first guess, which fault_pte_lock() confirms. */
 static void fault_peek(struct fault *f)
 {
-	const struct mm_locking *scheme = f->mm->locking;
-
-	scheme->walk_begin(f);
+	walk_begin(f);
 	f->pte = pgtable_lookup(f->mm, f->va, &f->ptl);
 	f->orig = f->pte ? pte_get(f->pte) : 0;
-	scheme->walk_end(f);
+	walk_end(f);
 }
 
 static enum fault_step fault_missing(struct fault *f)
@@ -219,23 +235,21 @@ static enum fault_step fault_by_kind(struct fault *f)
 	return f->vma->flags & VM_SHARED ? fault_wp_shared(f) : fault_wp_private(f);
 }
 
-/* ---- the page-table lock --------------------------------------------------------------------------- */
+/* ---- the page-table lock --------------------------------------------------------------------- */
 
 enum fault_step fault_pte_lock(struct fault *f)
 {
-	const struct mm_locking *scheme = f->mm->locking;
-
-	scheme->walk_begin(f);
-	/* What the peek found is still a table if the scheme says so; else it must be found again. */
-	if (!f->pte || !(scheme->caps & LK_CAP_TABLES_PINNED)) {
+	walk_begin(f);
+	/* What the peek found is a table still only if the tables are pinned. */
+	if (!f->pte || !tables_pinned(f)) {
 		f->pte = pgtable_alloc(f->mm, f->va, &f->ptl);
 		if (unlikely(!f->pte)) {
-			scheme->walk_end(f);
+			walk_end(f);
 			return STEP_OOM;
 		}
 	}
-	if (unlikely(!scheme->pte_lock(f, f->ptl))) {
-		scheme->walk_end(f);
+	if (unlikely(!f->mm->locking->pte_lock(f, f->ptl))) {
+		walk_end(f);
 		return STEP_RETRY;
 	}
 	if (likely(pte_get(f->pte) == f->orig))
@@ -248,7 +262,7 @@ enum fault_step fault_pte_lock(struct fault *f)
 void fault_pte_unlock(struct fault *f)
 {
 	spin_unlock(f->ptl);
-	f->mm->locking->walk_end(f);
+	walk_end(f);
 }
 
 void fault_map_page(struct fault *f, struct page *page, u32 attrs)
@@ -270,7 +284,7 @@ void fault_make_writable(struct fault *f)
 	pte_set(f->mm, f->pte, fault_page_va(f), e);
 }
 
-/* ---- the way out -------------------------------------------------------------------------------- */
+/* ---- the way out ----------------------------------------------------------------------------- */
 
 /* Nothing is held. What this reads in, the next attempt finds. */
 static void fault_wait_for_io(struct fault *f)

@@ -21,9 +21,9 @@ static NOINLINE enum fault_step anon_prepare_slow(struct fault *f)
 	int err;
 
 	/* The neighbours are looked at too. */
-	if (f->speculative && !mmap_read_trylock(f->mm, f->hold,
-						 vma->start - min(vma->start, page_bytes),
-						 vma->end + page_bytes))
+	if (f->speculative &&
+	    !mmap_read_trylock(f->mm, f->hold, vma->start - min(vma->start, page_bytes),
+			       vma->end + page_bytes))
 		return STEP_RETRY;
 	err = anon_vma_prepare(vma);
 	if (f->speculative)

@@ -39,7 +39,9 @@ static bool can_reuse(const struct fault *f, struct page *page)
 		return false;
 	if (!page_has(page, PAGE_LRU))
 		lru_drain(mem); /* the second reference may be this CPU's LRU batch */
-	if (atomic_read(&page->refcount) > 1 || !page_trylock(page))
+	if (atomic_read(&page->refcount) > 1)
+		return false;
+	if (!page_trylock(page))
 		return false;
 	/* Acquire: whoever dropped the other reference has finished with the content. */
 	if (atomic_read_acquire(&page->refcount) > 1) {
@@ -92,8 +94,8 @@ static enum fault_step copy_page(struct fault *f, struct page *old)
 		else if (!old)
 			count_event(COUNTER_FAULT_SPECIAL);
 		else
-			count_event(page_has(old, PAGE_ANON) ? COUNTER_FAULT_WP_COPY :
-							       COUNTER_FAULT_FILE_COW);
+			count_event(page_has(old, PAGE_ANON) ? COUNTER_FAULT_WP_COPY
+							     : COUNTER_FAULT_FILE_COW);
 		replace_page(f, old, copy);
 		fault_pte_unlock(f);
 		if (old)

@@ -42,8 +42,8 @@ static enum fault_step file_page(struct fault *f, struct page **page)
 	return *page ? STEP_CONTINUE : STEP_OOM;
 }
 
-/* The window of fault-around, as page numbers of the address space: [*first, *end) is aligned, inside
- * the VMA, inside one page table. */
+/* The window of fault-around, as page numbers of the address space: [*first, *end) is aligned,
+ * inside the VMA, inside one page table. */
 static void around_window(const struct fault *f, u64 *first, u64 *end)
 {
 	const struct arch_desc *arch = f->mm->arch;
@@ -76,8 +76,7 @@ static enum fault_step fault_around(struct fault *f)
 	struct mm *mm = f->mm;
 	struct vma *vma = f->vma;
 	u8 shift = mm->arch->page_shift;
-	struct filemap_cursor cursor = { .mem = mm->memory,
-					 .mapping = &vma->file->inode->mapping };
+	struct filemap_cursor cursor = {.mem = mm->memory, .mapping = &vma->file->inode->mapping};
 	u32 attrs = vma_pte_attrs(vma), mapped = 0;
 	u64 wanted = f->va >> shift, first, end;
 	enum rss_kind kind = RSS_FILE;
@@ -93,8 +92,10 @@ static enum fault_step fault_around(struct fault *f)
 		pte_t *pte = f->pte + ((s64)n - (s64)wanted);
 		struct page *page;
 
-		if (pte_get(pte) || filemap_beyond_end(mm->memory, vma->file->inode, index))
+		if (pte_get(pte))
 			continue;
+		if (filemap_beyond_end(mm->memory, vma->file->inode, index))
+			break;
 		page = filemap_next_mappable(&cursor, index);
 		if (!page)
 			continue;
@@ -186,7 +187,7 @@ enum fault_step fault_file_shared(struct fault *f)
 	return STEP_DONE;
 }
 
-/* ---- special and device mappings ------------------------------------------------------------------ */
+/* ---- special and device mappings ------------------------------------------------------------- */
 
 static enum fault_step special_cow(struct fault *f)
 {

@@ -22,7 +22,7 @@ static inline u64 fault_pgoff(const struct fault *f)
 	return vma->pgoff + ((f->va - vma->start) >> f->mm->arch->page_shift);
 }
 
-/* ---- fault.c: what the handlers are made of --------------------------------------------------- */
+/* ---- fault.c: what the handlers are made of -------------------------------------------------- */
 
 /*
  * Lock the page table for the entry of f->va, making missing tables. CONTINUE: f->ptl is held and

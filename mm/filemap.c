@@ -176,8 +176,10 @@ struct page *filemap_next_mappable(struct filemap_cursor *c, u64 index)
 	if (!page)
 		return NULL;
 	/* Acquire: UPTODATE seen, then the content is. Pairs with filemap_fill(). */
-	if ((smp_load_acquire(&page->flags) & PAGE_UPTODATE) && page_trylock(page))
-		return page;
+	if (smp_load_acquire(&page->flags) & PAGE_UPTODATE) {
+		if (page_trylock(page))
+			return page;
+	}
 	page_put(c->mem, page);
 	return NULL;
 }
@@ -190,7 +192,7 @@ bool filemap_beyond_end(const struct memory *mem, const struct inode *inode, u64
 	return index >= pages;
 }
 
-/* ---- reading in -------------------------------------------------------------------------------- */
+/* ---- reading in ------------------------------------------------------------------------------ */
 
 /* The finaliser of splitmix64: near numbers become unrelated ones. */
 static u64 mix64(u64 x)
@@ -204,8 +206,8 @@ static u64 mix64(u64 x)
 
 u64 file_token(const struct inode *inode, u64 index, u32 word)
 {
-	u64 identity = mix64(inode->ino + ((u64)inode->dev_major << 52) +
-			     ((u64)inode->dev_minor << 40));
+	u64 identity =
+		mix64(inode->ino + ((u64)inode->dev_major << 52) + ((u64)inode->dev_minor << 40));
 
 	if (inode->kind == INODE_SHMEM)
 		return 0; /* a hole */
@@ -228,8 +230,8 @@ static void filemap_fill(const struct memory *mem, const struct inode *inode, st
 	page_unlock(mem, page);
 }
 
-/* Step 1. *page: the new page, in the tree and locked, with a reference for the caller; or NULL when
- * somebody else was faster. 0 or -ENOMEM. */
+/* Step 1. *page: the new page, in the tree and locked, with a reference for the caller; or NULL
+ * when somebody else was faster. 0 or -ENOMEM. */
 static int filemap_insert_new(const struct memory *mem, struct mapping *mapping, u64 index,
 			      struct page **page)
 {
@@ -300,7 +302,7 @@ int filemap_populate(const struct memory *mem, struct mapping *mapping)
 	return 0;
 }
 
-/* ---- set-up ------------------------------------------------------------------------------------ */
+/* ---- set-up ---------------------------------------------------------------------------------- */
 
 int filemap_machine_init(struct mm_machine *mmm)
 {
@@ -308,8 +310,8 @@ int filemap_machine_init(struct mm_machine *mmm)
 
 	if (!fm)
 		return -ENOMEM;
-	fm->nodes = objcache_create(mmm->machine, "radix_node", sizeof(struct radix_node), 0, 0,
-				    NULL);
+	fm->nodes =
+		objcache_create(mmm->machine, "radix_node", sizeof(struct radix_node), 0, 0, NULL);
 	if (!fm->nodes) {
 		free(fm);
 		return -ENOMEM;

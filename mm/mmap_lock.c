@@ -16,8 +16,8 @@ static NOINLINE int take_contended(struct mm_hold *h, enum mmap_lock_mode mode,
 	u64 since_ns = engine_now_ns();
 	int err = h->mm->locking->lock(h, mode, how);
 
-	count_event(mode == MMAP_READ ? COUNTER_MMAP_LOCK_READ_CONTENDED :
-					COUNTER_MMAP_LOCK_WRITE_CONTENDED);
+	count_event(mode == MMAP_READ ? COUNTER_MMAP_LOCK_READ_CONTENDED
+				      : COUNTER_MMAP_LOCK_WRITE_CONTENDED);
 	count_events(COUNTER_MMAP_LOCK_WAIT_NS, engine_now_ns() - since_ns);
 	return err;
 }

@@ -52,7 +52,8 @@ enum mm_locking_caps {
 	LK_CAP_ONE_CPU = 1 << 1,   /* refuses more than one task (lock_null) */
 	LK_CAP_TRY = 1 << 2,	   /* LK_TRY can succeed: worth calling */
 	LK_CAP_RCU_WALK = 1 << 3,  /* VMAs and tree nodes are read under RCU */
-	LK_CAP_TABLES_PINNED = 1 << 4, /* no table page under f->vma goes away before fault_end() */
+	LK_CAP_TABLES_PINNED = 1 << 4, /* no table page under f->vma goes away before fault_end():
+					* walk_begin and walk_end are not called */
 };
 
 struct mm_locking {

@@ -11,7 +11,7 @@ struct mm_hold *mm_hold(enum mm_hold_slot slot)
 	return &mm_task()->holds[slot];
 }
 
-/* ---- mm->mmap_lock -------------------------------------------------------------------------- */
+/* ---- mm->mmap_lock --------------------------------------------------------------------------- */
 
 static int rwsem_lock_read(struct rwsem *sem, enum mmap_lock_how how)
 {
@@ -72,7 +72,7 @@ bool mmap_rwsem_is_contended(const struct mm_hold *h)
 	return rwsem_is_contended(&h->mm->mmap_lock);
 }
 
-/* ---- the fault side ----------------------------------------------------------------------------- */
+/* ---- the fault side -------------------------------------------------------------------------- */
 
 enum lk_status mmap_lock_fault_wait(struct fault *f)
 {
@@ -106,7 +106,7 @@ void fault_walk_nop(struct fault *f)
 	(void)f;
 }
 
-/* ---- VMAs -------------------------------------------------------------------------------------- */
+/* ---- VMAs ------------------------------------------------------------------------------------ */
 
 void vma_hook_nop(struct vma *vma)
 {

@@ -1,9 +1,9 @@
 /*
  * mm/locking/lock_null.c - scheme "lock_null": no locking at all, for one task
  *
- * What a fault costs under it is what the harness costs: the difference to another scheme on one CPU
- * is that scheme's own price. With more than one task it is wrong, so it says LK_CAP_ONE_CPU and
- * the command line refuses.
+ * What a fault costs under it is what the harness costs: the difference to another scheme on one
+ * CPU is that scheme's own price. With more than one task it is wrong, so it says LK_CAP_ONE_CPU
+ * and the command line refuses.
  * Tests  tests/scheme/conformance.c (its single-task part)
  */
 #include "mm/internal.h"

@@ -7,8 +7,8 @@
  *              3. mmap, munmap, mprotect, ... take it for write, all of it, whatever the range.
  *              4. munmap downgrades to read once the VMAs are out of the tree, so that faults
  *                 elsewhere go on while it zaps.
- * Guarantee    Between fault_begin() and fault_end() no VMA changes and no page table is freed under
- *              one, so nothing has to be validated under the page-table lock.
+ * Guarantee    Between fault_begin() and fault_end() no VMA changes and no page table is freed
+ *              under one, so nothing has to be validated under the page-table lock.
  * Lock order   MMAP is the outermost of all.
  * Progress     That of the rwsem: FIFO, handed off to a waiter after a while.
  * Tests        tests/scheme/conformance.c, tests/unit/mm/locking/test_schemes.c

@@ -1,14 +1,14 @@
 /*
  * mm/locking/vma_refcnt.c - scheme "vma_refcnt": a read lock per VMA in one counter
  *
- * Models       Linux 6.15+ (CONFIG_PER_VMA_LOCK): a fault pins one VMA and does not touch mmap_lock.
+ * Models       Linux 6.15+ (CONFIG_PER_VMA_LOCK): a fault pins one VMA, not the address space.
  * States of    0                   detached: not in the tree, cannot be locked
  * vm_refcnt    1                   attached, unlocked
  *              1 + n               attached, n readers
  *              + VMA_LOCK_OFFSET   a writer waits for the readers, or is about to mark the VMA;
  *                                  no new reader gets in
- * A VMA is     write-locked iff vma->vm_lock_seq == mm->mm_lock_seq. Dropping or downgrading mmap_lock
- *              bumps mm_lock_seq, which unlocks all VMAs of the mm at once.
+ * A VMA is     write-locked iff vma->vm_lock_seq == mm->mm_lock_seq. Dropping or downgrading
+ *              mmap_lock bumps mm_lock_seq, which unlocks all VMAs of the mm at once.
  *
  * Reader       (fault_begin, LK_TRY; never waits, holds nothing on entry)
  *              1. RCU: walk the tree. No VMA there: ABORT.
@@ -33,8 +33,8 @@
  * Falls back   to mmap_lock for read: stack growth (no VMA there yet), kernel-mode faults, special
  *              mappings, a first write fault when mmap_lock cannot be tried for read.
  * Lock order   MMAP before VMA for writers. A reader holds VMA and may only *try* MMAP.
- * Counters     VMA_LOCK_SUCCESS + _ABORT + _RETRY = user-mode faults; VMA_LOCK_MISS, VMA_WRITE_LOCK,
- *              VMA_WRITE_LOCK_WAIT.
+ * Counters     VMA_LOCK_SUCCESS + _ABORT + _RETRY = user-mode faults; VMA_LOCK_MISS,
+ *              VMA_WRITE_LOCK, VMA_WRITE_LOCK_WAIT.
  * Tests        tests/scheme/conformance.c, tests/unit/mm/locking/test_vma_refcnt.c
  */
 #include "mm/internal.h"
@@ -46,7 +46,7 @@
 /* What a VMA that was never marked has in vm_lock_seq; mm_lock_seq never takes this value. */
 #define SEQ_NEVER (~0u)
 
-/* ---- the reader ------------------------------------------------------------------------------- */
+/* ---- the reader ------------------------------------------------------------------------------ */
 
 enum start_read { READ_LOCKED, READ_REFUSED, READ_MISSED };
 
@@ -91,8 +91,8 @@ static enum start_read vma_start_read(struct mm *mm, struct vma *vma)
 		vma_put_read(owner, vma);
 		return READ_REFUSED;
 	}
-	/* Acquire on the mm's sequence: unequal because it moved on means that its writer has let go,
-	 * and then its changes are visible. Pairs with vma_end_write_all(). */
+	/* Acquire on the mm's sequence: unequal because it moved on means that its writer has let
+	 * go, and then its changes are visible. Pairs with vma_end_write_all(). */
 	current = smp_load_acquire(&mm->mm_lock_seq);
 	marked = READ_ONCE(vma->vm_lock_seq);
 	if (unlikely(marked == current)) {
@@ -159,7 +159,7 @@ static void fault_end(struct fault *f, bool retry)
 	count_event(retry ? COUNTER_VMA_LOCK_RETRY : COUNTER_VMA_LOCK_SUCCESS);
 }
 
-/* ---- the writer: mmap_lock is held for write -------------------------------------------------- */
+/* ---- the writer: mmap_lock is held for write ------------------------------------------------- */
 
 /* Keep new readers out and wait until only `own` (the attachment: 1, or 0 when detaching) is left.
  * False: the count was 0, so that there is nobody to wait for and no bit was set. */
@@ -224,9 +224,10 @@ static void vma_attached_(struct vma *vma)
 
 static void vma_detached_(struct vma *vma)
 {
+	u32 current = READ_ONCE(vma->mm->mm_lock_seq);
 	s32 left;
 
-	MMSIM_BUG_ON(READ_ONCE(vma->vm_lock_seq) != READ_ONCE(vma->mm->mm_lock_seq));
+	MMSIM_BUG_ON(READ_ONCE(vma->vm_lock_seq) != current);
 	if (likely(atomic_dec_and_test(&vma->vm_refcnt)))
 		return;
 	/* A straggler has counted up and will see the mark. */
@@ -244,7 +245,7 @@ static void vma_end_write_all(struct mm *mm)
 	smp_store_release(&mm->mm_lock_seq, next == SEQ_NEVER ? 0 : next);
 }
 
-/* ---- the address space --------------------------------------------------------------------------- */
+/* ---- the address space ----------------------------------------------------------------------- */
 
 static void unlock(struct mm_hold *h)
 {

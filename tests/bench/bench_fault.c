@@ -97,8 +97,7 @@ static void bench_hit(struct machine *m)
 int main(void)
 {
 	struct machine_config cfg = {
-		.tasks = 1, .cpus = 1, .memory_bytes = 1ull << 30, .content_words = 1, .seed = 1
-	};
+		.tasks = 1, .cpus = 1, .memory_bytes = 1ull << 30, .content_words = 1, .seed = 1};
 	struct machine *m = machine_create(&cfg);
 
 	if (!m)

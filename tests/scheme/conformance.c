@@ -38,8 +38,8 @@ struct world {
 	struct mm *mm;
 	u64 part_ms, end_ns;
 	u32 stop;
-	u32 phase;	   /* hand-shake of two-task parts */
-	u64 pair[2];	   /* equal whenever no writer is inside */
+	u32 phase;   /* hand-shake of two-task parts */
+	u64 pair[2]; /* equal whenever no writer is inside */
 	u64 writes;
 	struct file *file;
 };
@@ -85,7 +85,7 @@ static void map_at(struct world *w, u64 va, u64 len, u32 prot)
 	MUST(mm_mmap(w->mm, va, len, prot, ANON | MAP_FIXED, NULL, 0) == (s64)va);
 }
 
-/* ---- single task: the results of calls and faults, with no concurrency -------------------------- */
+/* ---- single task: the results of calls and faults, with no concurrency ----------------------- */
 
 static void single_vmas(struct world *w)
 {
@@ -169,7 +169,7 @@ static void single(struct world *w, u32 task)
 	mmu_switch(NULL);
 }
 
-/* ---- exclusion: writers alone, readers together, downgrade without a gap ------------------------ */
+/* ---- exclusion: writers alone, readers together, downgrade without a gap --------------------- */
 
 static void change_pair(struct world *w)
 {
@@ -248,7 +248,7 @@ static void downgrade(struct world *w, u32 task)
 	mmu_switch(NULL);
 }
 
-/* ---- trylock, killable ----------------------------------------------------------------------------- */
+/* ---- trylock, killable ----------------------------------------------------------------------- */
 
 static void trylock(struct world *w, u32 task)
 {
@@ -306,7 +306,7 @@ static void killable(struct world *w, u32 task)
 	set_phase(w, 2);
 }
 
-/* ---- faults against munmap: nothing is mapped where nothing is ------------------------------------- */
+/* ---- faults against munmap: nothing is mapped where nothing is ------------------------------- */
 
 #define HOLE_PAGES 16
 
@@ -340,7 +340,7 @@ static void munmap_race(struct world *w, u32 task)
 	mmu_switch(NULL);
 }
 
-/* ---- faults against mprotect: no write lands after it has returned --------------------------------- */
+/* ---- faults against mprotect: no write lands after it has returned --------------------------- */
 
 static void touch_and_expect_accerr(struct world *w)
 {
@@ -348,7 +348,8 @@ static void touch_and_expect_accerr(struct world *w)
 		enum fault_result r = user_write(REGION + n % 4 * PAGE, n);
 
 		if (r != FAULT_OK && r != FAULT_SIGSEGV_ACCERR)
-			VIOLATION("a write to a mapping that is sometimes read-only gave %d", (int)r);
+			VIOLATION("a write to a mapping that is sometimes read-only gave %d",
+				  (int)r);
 	}
 }
 
@@ -385,7 +386,7 @@ static void mprotect_race(struct world *w, u32 task)
 	mmu_switch(NULL);
 }
 
-/* ---- no write is lost while VMAs split, merge and move around it ------------------------------------- */
+/* ---- no write is lost while VMAs split, merge and move around it ----------------------------- */
 
 /* Pages 0, 4, 8: one per writer. Task 0 changes the pages between them. */
 static void churn(struct world *w)
@@ -437,7 +438,7 @@ static void lost_writes(struct world *w, u32 task)
 	mmu_switch(NULL);
 }
 
-/* ---- fork under load: a child is a snapshot, and stays one ------------------------------------------- */
+/* ---- fork under load: a child is a snapshot, and stays one ----------------------------------- */
 
 static void fork_writer(struct world *w, u32 task)
 {
@@ -497,7 +498,7 @@ static void fork_load(struct world *w, u32 task)
 	mmu_switch(NULL);
 }
 
-/* ---- exit under load: the last user takes everything with it ------------------------------------------ */
+/* ---- exit under load: the last user takes everything with it --------------------------------- */
 
 static void exit_load(struct world *w, u32 task)
 {
@@ -526,7 +527,7 @@ static void exit_load_begin(struct world *w)
 	mmu_switch(NULL);
 }
 
-/* ---- files: slow reads drop the lock; shared writes meet private copies ------------------------------- */
+/* ---- files: slow reads drop the lock; shared writes meet private copies ---------------------- */
 
 #define FILE_PAGES 64
 
@@ -549,7 +550,8 @@ static void file_load(struct world *w, u32 task)
 
 	mmu_switch(w->mm);
 	for (u64 n = 0; time_left(w); n++) {
-		s64 va = mm_mmap(w->mm, 0, len, RW, task % 2 ? MAP_SHARED : MAP_PRIVATE, w->file, 0);
+		s64 va =
+			mm_mmap(w->mm, 0, len, RW, task % 2 ? MAP_SHARED : MAP_PRIVATE, w->file, 0);
 		u64 page = n * 7 % FILE_PAGES, at = (u64)va + page * PAGE;
 
 		MUST(va > 0);
@@ -571,7 +573,7 @@ static void file_end(struct world *w)
 	file_put(w->file);
 }
 
-/* ---- the parts, and what runs them --------------------------------------------------------------------- */
+/* ---- the parts, and what runs them ----------------------------------------------------------- */
 
 struct part {
 	const char *name;
@@ -583,17 +585,17 @@ struct part {
 };
 
 static const struct part parts[] = {
-	{ "single", NULL, single, NULL, 1, false },
-	{ "exclusion", NULL, exclusion, exclusion_end, TASKS, true },
-	{ "downgrade", NULL, downgrade, NULL, 2, true },
-	{ "trylock", NULL, trylock, NULL, 2, true },
-	{ "killable", NULL, killable, NULL, TASKS, true },
-	{ "munmap", NULL, munmap_race, NULL, TASKS, true },
-	{ "mprotect", NULL, mprotect_race, NULL, TASKS, true },
-	{ "lost_writes", NULL, lost_writes, NULL, TASKS, false },
-	{ "fork", NULL, fork_load, NULL, TASKS, false },
-	{ "exit", exit_load_begin, exit_load, NULL, TASKS, false },
-	{ "file", file_begin, file_load, file_end, TASKS, false },
+	{"single", NULL, single, NULL, 1, false},
+	{"exclusion", NULL, exclusion, exclusion_end, TASKS, true},
+	{"downgrade", NULL, downgrade, NULL, 2, true},
+	{"trylock", NULL, trylock, NULL, 2, true},
+	{"killable", NULL, killable, NULL, TASKS, true},
+	{"munmap", NULL, munmap_race, NULL, TASKS, true},
+	{"mprotect", NULL, mprotect_race, NULL, TASKS, true},
+	{"lost_writes", NULL, lost_writes, NULL, TASKS, false},
+	{"fork", NULL, fork_load, NULL, TASKS, false},
+	{"exit", exit_load_begin, exit_load, NULL, TASKS, false},
+	{"file", file_begin, file_load, file_end, TASKS, false},
 };
 
 struct run {
@@ -612,10 +614,9 @@ static void run_task(void *arg, u32 index)
 static void run_part(const struct part *part, u64 ms)
 {
 	const struct machine_config cfg = {
-		.tasks = TASKS, .memory_bytes = 64ull << 20, .content_words = 8, .seed = 1
-	};
-	struct world w = { .m = machine_create(&cfg), .part_ms = ms };
-	struct run run = { .w = &w, .part = part };
+		.tasks = TASKS, .memory_bytes = 64ull << 20, .content_words = 8, .seed = 1};
+	struct world w = {.m = machine_create(&cfg), .part_ms = ms};
+	struct run run = {.w = &w, .part = part};
 
 	MUST(w.m && mm_machine_init(w.m, &arch_x86_64) == 0);
 	machine_enter(w.m);
@@ -672,8 +673,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	for (u32 i = 0; i < ARRAY_SIZE(parts); i++)
-		tests[i] = (struct CMUnitTest){ .name = parts[i].name,
-						.test_func = part_test,
-						.initial_state = (void *)&parts[i] };
+		tests[i] = (struct CMUnitTest){.name = parts[i].name,
+					       .test_func = part_test,
+					       .initial_state = (void *)&parts[i]};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /*
- * tests/unit/mm/test_fault.c - anonymous memory, access checks, stacks, anon_vma: result, counter, RSS
+ * tests/unit/mm/test_fault.c - anonymous memory, access checks, stacks, who gets an anon_vma
  */
 #include "tests/unit/mm/mm_world.h"
 
@@ -48,7 +48,8 @@ static void expect(struct mm_world *w, u64 va, enum access_kind kind, enum fault
 {
 	u64 value = 1, bad = result == FAULT_SIGSEGV_ACCERR || result == FAULT_SIGSEGV_MAPERR;
 
-	EXPECT_COUNT(w, FAULT_SIGSEGV, bad, assert_int_equal(user_access(va, kind, &value), result));
+	EXPECT_COUNT(w, FAULT_SIGSEGV, bad,
+		     assert_int_equal(user_access(va, kind, &value), result));
 }
 
 static void access_checks(void **state)
@@ -85,7 +86,8 @@ static void stack(void **state)
 	assert_int_equal(vma_tree_load(&w.mm->vmas, top - PAGE)->start, top - 100 * PAGE);
 	EXPECT_COUNT(&w, FAULT_STACK_GROWN, 0, write_word(top - 50 * PAGE, 9));
 	/* Not into the guard gap of what lies below. */
-	below = mm_mmap(w.mm, top - 100 * PAGE - guard - 2 * PAGE, PAGE, RW, ANON | MAP_FIXED, NULL, 0);
+	below = mm_mmap(w.mm, top - 100 * PAGE - guard - 2 * PAGE, PAGE, RW, ANON | MAP_FIXED, NULL,
+			0);
 	assert_true(below > 0);
 	expect(&w, top - 101 * PAGE, ACCESS_WRITE, FAULT_OK);
 	expect(&w, top - 102 * PAGE, ACCESS_WRITE, FAULT_SIGSEGV_MAPERR);
@@ -167,10 +169,11 @@ static void special_mapping(void **state)
 	struct mm_world w = world(&mm_locking_vma_refcnt);
 	u64 va = 0x7ffff7fc0000ull;
 
-	assert_int_equal(mm_install_special(w.mm, va, 2 * PAGE,
-					    VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC,
-					    "[vdso]"),
-			 0);
+	assert_int_equal(
+		mm_install_special(w.mm, va, 2 * PAGE,
+				   VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC,
+				   "[vdso]"),
+		0);
 	/* No map_pages: redone under mmap_lock. */
 	EXPECT_COUNT(&w, VMA_LOCK_RETRY, 1, assert_int_equal(read_word(va), 0));
 	EXPECT_COUNT(&w, FAULT_SPECIAL, 1, expect(&w, va + PAGE, ACCESS_EXEC, FAULT_OK));
@@ -210,7 +213,7 @@ static void same_page_task(void *arg, u32 index)
 static void two_cpus_one_page(void **state)
 {
 	struct mm_world w = world(&mm_locking_vma_refcnt);
-	struct same_page s = { .mm = w.mm, .pages = 500 };
+	struct same_page s = {.mm = w.mm, .pages = 500};
 
 	s.va = map_anon(&w, s.pages, RW);
 	sim_barrier_init(&s.barrier, 2);

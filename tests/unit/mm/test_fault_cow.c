@@ -121,7 +121,7 @@ static void chain_of_forks(void **state)
 	mm_world_destroy(&w);
 }
 
-/* All tasks of a forked process write the same page at once: one copy survives, no write is lost. */
+/* All tasks of a forked process write the same page at once: one copy survives, with all writes. */
 struct storm {
 	struct mm *mm;
 	u64 va;
@@ -144,7 +144,7 @@ static void concurrent_copies(void **state)
 {
 	struct mm_world w = mm_world_create(&mm_locking_vma_refcnt, MEMORY, 4);
 	u64 va = map_anon(&w, 64, RW);
-	struct storm s = { .mm = w.mm, .va = va };
+	struct storm s = {.mm = w.mm, .va = va};
 
 	for (u32 round = 0; round < 50; round++) {
 		struct mm *child;

@@ -1,5 +1,5 @@
 /*
- * tests/unit/mm/test_fault_file.c - file mappings: fault-around's window, private copies, shared writes, SIGBUS
+ * tests/unit/mm/test_fault_file.c - file mappings: fault-around, private copies, shared writes
  */
 #include "tests/unit/mm/mm_world.h"
 
@@ -32,7 +32,7 @@ static void around(void **state)
 		     assert_int_equal(read_word(first + 5 * PAGE + 8),
 				      file_token(file->inode, (first - va) / PAGE + 5, 1)));
 	EXPECT_COUNT(&w, FAULT_TOTAL, 0,
-		     for (u32 i = 0; i < 16; i++) (void)read_word(first + i * PAGE));
+		     for (u32 i = 0; i < 16; i++) read_word(first + i * PAGE));
 	assert_int_equal(mapped_pages(&w, first, 16), 16);
 	assert_null(page_at(&w, first + 16 * PAGE));
 	assert_int_equal(mm_rss_pages(w.mm, RSS_FILE), 17);
@@ -50,8 +50,9 @@ static void around_is_clipped(void **state)
 	u64 va = 0x10000000ull; /* aligned to 16 pages */
 
 	assert_int_equal(filemap_populate(w.mem, &file->inode->mapping), 0);
-	assert_int_equal(mm_mmap(w.mm, va + 2 * PAGE, 12 * PAGE, PROT_READ, MAP_SHARED | MAP_FIXED,
-				 file, 0), va + 2 * PAGE);
+	assert_int_equal(
+		mm_mmap(w.mm, va + 2 * PAGE, 12 * PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, file, 0),
+		va + 2 * PAGE);
 	assert_int_equal(read_word(va + 4 * PAGE), file_token(file->inode, 2, 0));
 	assert_int_equal(mapped_pages(&w, va, 16), 7); /* file pages 0..6 */
 	EXPECT_COUNT(&w, FAULT_SIGBUS, 1,
@@ -86,7 +87,8 @@ static void shared_write(enum inode_kind kind, u32 writes_noticed)
 {
 	struct mm_world w = mm_world_create(&mm_locking_vma_refcnt, MEMORY, 1);
 	struct file *file = new_file(&w, kind, 8 * PAGE);
-	u64 va = map_file(&w, file, 8, RW, MAP_SHARED), again = map_file(&w, file, 8, RW, MAP_SHARED);
+	u64 va = map_file(&w, file, 8, RW, MAP_SHARED),
+	    again = map_file(&w, file, 8, RW, MAP_SHARED);
 
 	EXPECT_COUNT(&w, FAULT_FILE_SHARED, 1, write_word(va, 5));
 	assert_int_equal(read_word(again), 5);
@@ -151,9 +153,12 @@ static void shared_anonymous(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(around),	     cmocka_unit_test(around_is_clipped),
-		cmocka_unit_test(private_write),     cmocka_unit_test(shared_write_file),
-		cmocka_unit_test(shared_write_shmem), cmocka_unit_test(slow_read),
+		cmocka_unit_test(around),
+		cmocka_unit_test(around_is_clipped),
+		cmocka_unit_test(private_write),
+		cmocka_unit_test(shared_write_file),
+		cmocka_unit_test(shared_write_shmem),
+		cmocka_unit_test(slow_read),
 		cmocka_unit_test(shared_anonymous),
 	};
 

@@ -1,5 +1,5 @@
 /*
- * tests/unit/mm/test_filemap.c - the page cache: contents, one page per index, readers against inserters
+ * tests/unit/mm/test_filemap.c - the page cache: contents, one page per index, concurrent readers
  */
 #include "mm/filemap_internal.h"
 #include "tests/unit/mm/mm_world.h"
@@ -121,7 +121,7 @@ static void read_task(void *arg, u32 index)
 static void concurrent_readers(void **state)
 {
 	struct mm_world w = mm_world_create(&mm_locking_mmap_lock, MEMORY, 4);
-	struct race r = { .w = &w, .file = new_file(&w, INODE_REGULAR, RACE_PAGES * PAGE) };
+	struct race r = {.w = &w, .file = new_file(&w, INODE_REGULAR, RACE_PAGES * PAGE)};
 	u64 used = memory_frames_used(w.m);
 
 	mm_world_run(&w, 4, read_task, &r);

@@ -1,5 +1,5 @@
 /*
- * tests/unit/mm/test_lru.c - batches hold a reference until they drain; freeing leaves the lists; page lock
+ * tests/unit/mm/test_lru.c - batches hold a reference until they drain; the page lock excludes
  */
 #include "tests/unit/mm/mm_world.h"
 
@@ -103,7 +103,7 @@ static void lock_task(void *arg, u32 index)
 static void page_lock_excludes(void **state)
 {
 	struct mm_world w = mm_world_create(&mm_locking_mmap_lock, MEMORY, 4);
-	struct locked l = { .page = page_alloc(w.mem, 0), .mem = w.mem };
+	struct locked l = {.page = page_alloc(w.mem, 0), .mem = w.mem};
 
 	assert_true(page_trylock(l.page));
 	assert_false(page_trylock(l.page));

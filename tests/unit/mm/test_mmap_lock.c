@@ -68,7 +68,7 @@ static void wait_task(void *arg, u32 index)
 static void contention_is_counted(void **state)
 {
 	struct mm_world w = mm_world_create(&mm_locking_vma_refcnt, MEMORY, 3);
-	struct wait s = { .mm = w.mm };
+	struct wait s = {.mm = w.mm};
 
 	mm_world_run(&w, 3, wait_task, &s);
 	assert_int_equal(COUNT(&w, MMAP_LOCK_READ), 1);
@@ -104,7 +104,7 @@ static void handover_task(void *arg, u32 index)
 static void non_owner(void **state)
 {
 	struct mm_world w = mm_world_create(&mm_locking_mmap_lock, MEMORY, 2);
-	struct handover s = { .mm = w.mm };
+	struct handover s = {.mm = w.mm};
 	struct mm_hold *h = mm_hold(HOLD_SYSCALL);
 
 	mm_world_run(&w, 2, handover_task, &s);

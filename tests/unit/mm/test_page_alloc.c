@@ -1,5 +1,5 @@
 /*
- * tests/unit/mm/test_page_alloc.c - frames: none lost, none twice, references, contents, ragged ends
+ * tests/unit/mm/test_page_alloc.c - frames: none lost, none twice; references and contents
  */
 #include <sys/wait.h>
 #include <unistd.h>
@@ -161,7 +161,7 @@ static void greedy_task(void *arg, u32 index)
 static void many_cpus(void **state)
 {
 	struct mm_world w = small_world(6);
-	struct shared s = { .w = &w };
+	struct shared s = {.w = &w};
 	u64 used = memory_frames_used(w.m);
 
 	/* 6 x 375 frames fit into 3000, but not beside 6 full per-CPU lists. */
@@ -230,7 +230,7 @@ static void misuse_stops(void **state)
 
 static void impossible_memory(void **state)
 {
-	struct machine_config cfg = { .tasks = 1, .memory_bytes = PAGE, .content_words = 1 };
+	struct machine_config cfg = {.tasks = 1, .memory_bytes = PAGE, .content_words = 1};
 	struct machine *m = machine_create(&cfg);
 
 	machine_enter(m);
@@ -242,9 +242,9 @@ static void impossible_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_frames_once), cmocka_unit_test(random_alloc_free),
-		cmocka_unit_test(buddies_merge),   cmocka_unit_test(contents),
-		cmocka_unit_test(many_cpus),	   cmocka_unit_test(misuse_stops),
+		cmocka_unit_test(all_frames_once),   cmocka_unit_test(random_alloc_free),
+		cmocka_unit_test(buddies_merge),     cmocka_unit_test(contents),
+		cmocka_unit_test(many_cpus),         cmocka_unit_test(misuse_stops),
 		cmocka_unit_test(impossible_memory),
 	};
 

@@ -109,8 +109,8 @@ static void out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(map_populate),	   cmocka_unit_test(populate_errors),
-		cmocka_unit_test(beyond_the_file), cmocka_unit_test(kinds),
+		cmocka_unit_test(map_populate),     cmocka_unit_test(populate_errors),
+		cmocka_unit_test(beyond_the_file),  cmocka_unit_test(kinds),
 		cmocka_unit_test(madvise_populate), cmocka_unit_test(out_of_memory),
 	};
 

@@ -1,5 +1,5 @@
 /*
- * tests/unit/mm/locking/test_schemes.c - the registry, and the fault hooks of mmap_lock and lock_null
+ * tests/unit/mm/locking/test_schemes.c - the registry; fault hooks of mmap_lock and lock_null
  */
 #include "tests/unit/mm/mm_world.h"
 
@@ -35,7 +35,7 @@ static void fault_hooks(const struct mm_locking *scheme, bool rwsem)
 {
 	struct mm_world w = mm_world_create(scheme, MEMORY, 1);
 	u64 va = map_anon(&w, 2, RW);
-	struct fault f = { .mm = w.mm, .va = va + PAGE, .hold = mm_hold(HOLD_FAULT) };
+	struct fault f = {.mm = w.mm, .va = va + PAGE, .hold = mm_hold(HOLD_FAULT)};
 
 	assert_int_equal(scheme->fault_begin(&f, LK_TRY), LK_CONTENDED);
 	assert_int_equal(f.hold->mode, MMAP_UNLOCKED);

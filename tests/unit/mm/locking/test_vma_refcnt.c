@@ -1,5 +1,5 @@
 /*
- * tests/unit/mm/locking/test_vma_refcnt.c - the states of vm_refcnt, and each way in which a reader gives up
+ * tests/unit/mm/locking/test_vma_refcnt.c - the states of vm_refcnt; each way a reader gives up
  *
  * The fault hooks are called by hand, so that a reader can be stopped between begin and end.
  */
@@ -16,8 +16,7 @@ static struct vma *vma_at(struct mm_world *w, u64 va)
 static struct fault fault_at(struct mm *mm, u64 va)
 {
 	return (struct fault){
-		.mm = mm, .va = va, .user = true, .speculative = true, .hold = mm_hold(HOLD_FAULT)
-	};
+		.mm = mm, .va = va, .user = true, .speculative = true, .hold = mm_hold(HOLD_FAULT)};
 }
 
 static void states_of_the_count(void **state)
@@ -111,7 +110,8 @@ static void detached_is_a_miss(void **state)
 	mm_world_destroy(&w);
 }
 
-/* Recycled into another mm between the walk and the count: put back, its writer is not left waiting. */
+/* Recycled into another mm between the walk and the count: put back, its writer is not left
+ * waiting. */
 static void foreign_vma_is_put_back(void **state)
 {
 	struct mm_world w = mm_world_create(SCHEME, MEMORY, 1);
@@ -191,15 +191,15 @@ static void meeting_task(void *arg, u32 index)
 static void writer_waits_for_reader(void **state)
 {
 	struct mm_world w = mm_world_create(SCHEME, MEMORY, 2);
-	struct meeting s = { .mm = w.mm, .va = map_anon(&w, 1, RW) };
+	struct meeting s = {.mm = w.mm, .va = map_anon(&w, 1, RW)};
 
 	EXPECT_COUNT(&w, VMA_WRITE_LOCK_WAIT, 1, mm_world_run(&w, 2, meeting_task, &s));
 	assert_int_equal(s.shared, 2);
 	mm_world_destroy(&w);
 }
 
-/* The two checks of the sequence at work: between a reader's first one and its count a writer may come
- * and mark the VMA; only the second check tells. */
+/* The two checks of the sequence at work: between a reader's first one and its count a writer may
+ * come and mark the VMA; only the second check tells. */
 struct pair {
 	struct mm *mm;
 	u64 va, end_ns, reads;
@@ -252,7 +252,7 @@ static void pair_task(void *arg, u32 index)
 static void readers_exclude_writers(void **state)
 {
 	struct mm_world w = mm_world_create(SCHEME, MEMORY, 3);
-	struct pair s = { .mm = w.mm, .va = map_anon(&w, 1, RW) };
+	struct pair s = {.mm = w.mm, .va = map_anon(&w, 1, RW)};
 
 	s.end_ns = engine_now_ns() + 500000000;
 	mm_world_run(&w, 3, pair_task, &s);
@@ -296,7 +296,7 @@ static void churn_task(void *arg, u32 index)
 static void recycling_between_two_mms(void **state)
 {
 	struct mm_world w = mm_world_create(SCHEME, MEMORY, 4);
-	struct churn s = { .mm = { w.mm, mm_create(w.m, &arch_x86_64, SCHEME) } };
+	struct churn s = {.mm = {w.mm, mm_create(w.m, &arch_x86_64, SCHEME)}};
 
 	mm_world_run(&w, 4, churn_task, &s);
 	mm_check(s.mm[1]);

@@ -166,8 +166,6 @@ int MUST_CHECK do_brk_flags(struct mm *mm, struct vma *prev, u64 addr, u64 len, 
 /* No lock held. 0, or with ignore_errors always 0; else as __mm_populate(): -EFAULT (PROT_NONE, or a
  * signal in user mode), -ENOMEM (no simulated memory), -EINTR. Holes are skipped. */
 int mm_populate(struct mm *mm, u64 start, u64 len, bool ignore_errors);
-/* What mlock() makes of that (POSIX): -EFAULT is ENOMEM, -ENOMEM is EAGAIN. */
-int mlock_populate_error(int err);
 /* The same for MADV_POPULATE_READ/WRITE: fault every page for that access; 0 or -errno as madvise. */
 int mm_populate_rw(struct mm *mm, u64 start, u64 len, bool write);
 /* Inside one VMA, the caller holds the address-space lock in hold. 0 or -errno as mm_populate(). */

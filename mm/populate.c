@@ -95,13 +95,6 @@ int mm_populate(struct mm *mm, u64 start, u64 len, bool ignore_errors)
 	return err;
 }
 
-int mlock_populate_error(int err)
-{
-	if (err == -EFAULT)
-		return -ENOMEM;
-	return err == -ENOMEM ? -EAGAIN : err;
-}
-
 int mm_populate_rw(struct mm *mm, u64 start, u64 len, bool write)
 {
 	struct mm_hold *h = mm_hold(HOLD_SYSCALL);

@@ -40,9 +40,6 @@ static void populate_errors(void **state)
 	assert_int_equal(present(&w, va, 6), 2);
 	assert_int_equal(mm_populate(w.mm, va, 6 * PAGE, true), 0);
 	assert_int_equal(present(&w, va, 6), 5);
-	assert_int_equal(mlock_populate_error(-EFAULT), -ENOMEM);
-	assert_int_equal(mlock_populate_error(-ENOMEM), -EAGAIN);
-	assert_int_equal(mlock_populate_error(0), 0);
 	mm_world_destroy(&w);
 }
 

@@ -102,6 +102,20 @@ static u64 wall_ns(void)
 	return (u64)ts.tv_sec * 1000000000 + (u64)ts.tv_nsec;
 }
 
+/* Tasks that have a CPU each and never wait but for the address-space lock should use it all the
+ * time; if they did not, something else ran there. */
+static void note_busy_host(struct result *r, const struct combination *c, const struct bench *b)
+{
+	u64 all_ns = r->elapsed_ns * b->tasks;
+	u64 got_ns = r->user_ns + r->system_ns + r->lock_wait_ns;
+
+	if (c->w->kind != WORKLOAD_FREE || b->tasks > c->cpus || c->cpus > host_cpus())
+		return;
+	if (got_ns < all_ns - all_ns / 5)
+		result_note(r, "the host was busy: tasks ran %u %% of the time",
+			    (u32)(got_ns * 100 / all_ns));
+}
+
 /* Why the row is not to be trusted. */
 static void notes(struct result *r, const struct combination *c, const struct bench *b)
 {
@@ -111,6 +125,7 @@ static void notes(struct result *r, const struct combination *c, const struct be
 		result_note(r, "oversubscribed: %u cpus on %u host cpus", c->cpus, host_cpus());
 	else if (b->tasks <= c->cpus && !b->pinned)
 		result_note(r, "tasks are not pinned");
+	note_busy_host(r, c, b);
 	if (!(c->scheme->caps & LK_CAP_CORRECT))
 		result_note(r, "%s does not claim to be correct", c->scheme->name);
 	if (samples < FEW_SAMPLES)

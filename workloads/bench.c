@@ -47,7 +47,7 @@ int bench_fail(struct bench *b, const char *fmt, ...)
 	return -EINVAL;
 }
 
-/* ---- life ------------------------------------------------------------------------------------ */
+/* ---- life ---------------------------------------------------------------------------------- */
 
 static u64 splitmix(u64 x)
 {
@@ -87,7 +87,8 @@ static int params_init(struct bench *b)
 		if (b->cfg.params)
 			b->params[slot] = b->cfg.params[slot];
 		else if (bench_param_parse(p, p->def, &b->params[slot]) != 0)
-			MMSIM_BUG("%s: the default of %s is not allowed", b->workload->name, p->key);
+			MMSIM_BUG("%s: the default of %s is not allowed", b->workload->name,
+				  p->key);
 	}
 	return 0;
 }
@@ -259,7 +260,7 @@ void bench_fini(struct bench *b)
 	b->machine = NULL;
 }
 
-/* ---- windows ----------------------------------------------------------------------------------- */
+/* ---- windows ------------------------------------------------------------------------------- */
 
 void bench_window_open(struct bench_task *t)
 {
@@ -393,7 +394,7 @@ void bench_sample_end(struct bench_task *t)
 	next_interval(t);
 }
 
-/* ---- lockstep ------------------------------------------------------------------------------------ */
+/* ---- lockstep ------------------------------------------------------------------------------ */
 
 void bench_section_begin(struct bench_task *t)
 {
@@ -480,7 +481,7 @@ bool bench_round(struct bench_task *t)
 	return true;
 }
 
-/* ---- running ------------------------------------------------------------------------------------ */
+/* ---- running ------------------------------------------------------------------------------- */
 
 static void task_main(void *arg, u32 index)
 {
@@ -556,7 +557,7 @@ void bench_totals(const struct bench *b, struct bench_totals *totals)
 		totals->elapsed_ns = last_ns > first_ns ? last_ns - first_ns : 0;
 }
 
-/* ---- what run_task() calls ------------------------------------------------------------------------ */
+/* ---- what run_task() calls ----------------------------------------------------------------- */
 
 static const char *const result_names[] = {
 	[FAULT_OK] = "ok",

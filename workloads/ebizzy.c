@@ -8,10 +8,11 @@
  * always copies one record of 8 bytes: `ebizzy -mTRp`, the habit of these benchmarks and the
  * default here, is mmap of one page, one write fault, munmap. rng=fixed is a generator that works.
  *
- * Models       alloc=mmap (-m): every allocation is a mapping. alloc=arena (-M): a heap of the thread
- *              as the C library keeps it, grown by mprotect, its top given back by MADV_DONTNEED
- *              from 128 KiB on. alloc=malloc (neither): the first allocation is a mapping; freeing it
- *              moves the C library's threshold, and from then on the heap is reused untrimmed.
+ * Models       alloc=mmap (-m): every allocation is a mapping. alloc=arena (-M): a heap of the
+ *              thread as the C library keeps it, grown by mprotect, its top given back by
+ *              MADV_DONTNEED from 128 KiB on. alloc=malloc (neither): the first allocation is a
+ *              mapping; freeing it moves the C library's threshold, and from then on the heap is
+ *              reused untrimmed.
  * Leaves out   The data: one access per page stands for a page of memcpy; -z, -l.
  */
 #include <stdlib.h>
@@ -23,30 +24,51 @@
 #define TRIM_BYTES (128 * 1024ull)
 #define HOLE_BYTES 4096
 
-static const char *const alloc_choices[] = { "mmap", "arena", "malloc", NULL };
-static const char *const merge_choices[] = { "mprotect", "holes", "allow", NULL };
-static const char *const rng_choices[] = { "published", "fixed", NULL };
+static const char *const alloc_choices[] = {"mmap", "arena", "malloc", NULL};
+static const char *const merge_choices[] = {"mprotect", "holes", "allow", NULL};
+static const char *const rng_choices[] = {"published", "fixed", NULL};
 enum { ALLOC_MMAP, ALLOC_ARENA, ALLOC_MALLOC };
 enum { MERGE_MPROTECT, MERGE_HOLES };
 enum { RNG_PUBLISHED };
 
 static const struct param params[] = {
-	{ .key = "alloc", .type = PARAM_CHOICE, .def = "mmap", .choices = alloc_choices,
-	  .meaning = "ebizzy -m: mmap; -M: arena; neither: malloc" },
-	{ .key = "touch", .type = PARAM_BOOL, .def = "1",
-	  .meaning = "ebizzy -T: write one byte per page; 0: copy a chunk and search it" },
-	{ .key = "random_size", .type = PARAM_BOOL, .def = "1",
-	  .meaning = "ebizzy -R: a random number of records; 0: always a whole chunk" },
-	{ .key = "chunk_merge", .type = PARAM_CHOICE, .def = "mprotect", .choices = merge_choices,
-	  .meaning = "how chunks are kept from merging: ebizzy -p: mprotect; -P: holes" },
-	{ .key = "rng", .type = PARAM_CHOICE, .def = "published", .choices = rng_choices,
-	  .meaning = "published: the program's generator, always 0; fixed: one that works" },
-	{ .key = "chunks", .type = PARAM_UINT, .def = "10", .min = 1, .max = 65536,
-	  .meaning = "ebizzy -n: how many chunks" },
-	{ .key = "chunk_size", .type = PARAM_BYTES, .def = "512K", .min = RECORD_BYTES,
-	  .max = 1ull << 30, .meaning = "ebizzy -s: bytes per chunk" },
+	{.key = "alloc",
+	 .type = PARAM_CHOICE,
+	 .def = "mmap",
+	 .choices = alloc_choices,
+	 .meaning = "ebizzy -m: mmap; -M: arena; neither: malloc"},
+	{.key = "touch",
+	 .type = PARAM_BOOL,
+	 .def = "1",
+	 .meaning = "ebizzy -T: write one byte per page; 0: copy a chunk and search it"},
+	{.key = "random_size",
+	 .type = PARAM_BOOL,
+	 .def = "1",
+	 .meaning = "ebizzy -R: a random number of records; 0: always a whole chunk"},
+	{.key = "chunk_merge",
+	 .type = PARAM_CHOICE,
+	 .def = "mprotect",
+	 .choices = merge_choices,
+	 .meaning = "how chunks are kept from merging: ebizzy -p: mprotect; -P: holes"},
+	{.key = "rng",
+	 .type = PARAM_CHOICE,
+	 .def = "published",
+	 .choices = rng_choices,
+	 .meaning = "published: the program's generator, always 0; fixed: one that works"},
+	{.key = "chunks",
+	 .type = PARAM_UINT,
+	 .def = "10",
+	 .min = 1,
+	 .max = 65536,
+	 .meaning = "ebizzy -n: how many chunks"},
+	{.key = "chunk_size",
+	 .type = PARAM_BYTES,
+	 .def = "512K",
+	 .min = RECORD_BYTES,
+	 .max = 1ull << 30,
+	 .meaning = "ebizzy -s: bytes per chunk"},
 	PARAM_PROCESSES,
-	{ .key = NULL },
+	{.key = NULL},
 };
 
 struct ebizzy {
@@ -58,9 +80,9 @@ struct ebizzy {
 
 /* What one thread's heap looks like. */
 struct arena {
-	u64 base;	/* reserved, as large as a chunk */
-	u64 usable;	/* bytes that mprotect has made writable */
-	bool mapped;	/* malloc: the first allocation has been a mapping */
+	u64 base;    /* reserved, as large as a chunk */
+	u64 usable;  /* bytes that mprotect has made writable */
+	bool mapped; /* malloc: the first allocation has been a mapping */
 };
 
 static u64 memory(const struct bench *b)
@@ -71,7 +93,7 @@ static u64 memory(const struct bench *b)
 	       2 * chunks * (bench_param(b, "processes") ? b->tasks : 1);
 }
 
-/* ---- set-up ---------------------------------------------------------------------------------- */
+/* ---- set-up -------------------------------------------------------------------------------- */
 
 static int fill(struct ebizzy *e, u64 va)
 {
@@ -138,7 +160,7 @@ static int setup(struct bench *b)
 	return err;
 }
 
-/* ---- allocate and free ------------------------------------------------------------------------ */
+/* ---- allocate and free --------------------------------------------------------------------- */
 
 static bool arena_grow(struct bench_task *t, struct arena *a, u64 bytes, u64 reserve)
 {
@@ -189,7 +211,7 @@ static bool record_free(struct bench_task *t, const struct ebizzy *e, struct are
 	return false;
 }
 
-/* ---- the loop ----------------------------------------------------------------------------------- */
+/* ---- the loop ------------------------------------------------------------------------------ */
 
 static u64 random_below(struct bench_task *t, const struct ebizzy *e, u64 below)
 {
@@ -205,7 +227,8 @@ static bool touch_record(struct bench_task *t, const struct ebizzy *e, u64 va, u
 }
 
 /* memcpy page by page, then a binary search for a random key. */
-static bool copy_and_search(struct bench_task *t, const struct ebizzy *e, u64 src, u64 va, u64 bytes)
+static bool copy_and_search(struct bench_task *t, const struct ebizzy *e, u64 src, u64 va,
+			    u64 bytes)
 {
 	u64 lo = 0, hi = bytes / RECORD_BYTES, key = random_below(t, e, hi), word;
 
@@ -244,7 +267,7 @@ static void run(struct bench_task *t)
 {
 	const struct ebizzy *e = t->bench->priv;
 	const u64 *chunk = &e->chunk[t->bench->mm_count > 1 ? (size_t)t->index * e->chunks : 0];
-	struct arena a = { 0 };
+	struct arena a = {0};
 
 	while (bench_running(t)) {
 		bench_op_begin(t);

@@ -7,10 +7,14 @@
 #include "workloads/all.h"
 
 static const struct param params[] = {
-	{ .key = "size", .type = PARAM_BYTES, .def = "128M", .min = 4096, .max = 1ull << 36,
-	  .meaning = "bytes per mapping" },
+	{.key = "size",
+	 .type = PARAM_BYTES,
+	 .def = "128M",
+	 .min = 4096,
+	 .max = 1ull << 36,
+	 .meaning = "bytes per mapping"},
 	PARAM_PROCESSES,
-	{ .key = NULL },
+	{.key = NULL},
 };
 
 static u64 memory(const struct bench *b)

@@ -11,22 +11,36 @@
 
 #include "workloads/all.h"
 
-static const char *const drop_choices[] = { "first", "own", NULL };
-static const char *const vmas_choices[] = { "one", "own", NULL };
+static const char *const drop_choices[] = {"first", "own", NULL};
+static const char *const vmas_choices[] = {"one", "own", NULL};
 enum { DROP_FIRST, DROP_OWN };
 enum { VMAS_ONE, VMAS_OWN };
 
 static const struct param params[] = {
-	{ .key = "slot", .type = PARAM_BYTES, .def = "8M", .min = 4096, .max = 1ull << 32,
-	  .meaning = "bytes between the beginnings of two tasks' parts" },
-	{ .key = "part", .type = PARAM_BYTES, .def = "2M", .min = 4096, .max = 1ull << 32,
-	  .meaning = "bytes that each task touches at the beginning of its slot" },
-	{ .key = "drop", .type = PARAM_CHOICE, .def = "first", .choices = drop_choices,
-	  .meaning = "who does MADV_DONTNEED: first, task 0 for all; own, each for itself" },
-	{ .key = "vmas", .type = PARAM_CHOICE, .def = "one", .choices = vmas_choices,
-	  .meaning = "one: one mapping for all slots; own: a mapping per slot" },
+	{.key = "slot",
+	 .type = PARAM_BYTES,
+	 .def = "8M",
+	 .min = 4096,
+	 .max = 1ull << 32,
+	 .meaning = "bytes between the beginnings of two tasks' parts"},
+	{.key = "part",
+	 .type = PARAM_BYTES,
+	 .def = "2M",
+	 .min = 4096,
+	 .max = 1ull << 32,
+	 .meaning = "bytes that each task touches at the beginning of its slot"},
+	{.key = "drop",
+	 .type = PARAM_CHOICE,
+	 .def = "first",
+	 .choices = drop_choices,
+	 .meaning = "who does MADV_DONTNEED: first, task 0 for all; own, each for itself"},
+	{.key = "vmas",
+	 .type = PARAM_CHOICE,
+	 .def = "one",
+	 .choices = vmas_choices,
+	 .meaning = "one: one mapping for all slots; own: a mapping per slot"},
 	PARAM_PROCESSES,
-	{ .key = NULL },
+	{.key = NULL},
 };
 
 struct multi_fault {

@@ -29,7 +29,7 @@ bool bench_touch(struct bench_task *t, u64 va, u64 len)
 	return true;
 }
 
-static const char *const file_choices[] = { "own", "one", NULL };
+static const char *const file_choices[] = {"own", "one", NULL};
 enum { FILE_OWN, FILE_ONE };
 
 #define PARAM_SIZE                                                                                 \
@@ -38,13 +38,16 @@ enum { FILE_OWN, FILE_ONE };
 		.max = 1ull << 36, .meaning = "bytes that each task maps",                         \
 	}
 
-static const struct param anon_params[] = { PARAM_SIZE, PARAM_PROCESSES, { .key = NULL } };
+static const struct param anon_params[] = {PARAM_SIZE, PARAM_PROCESSES, {.key = NULL}};
 static const struct param file_params[] = {
 	PARAM_SIZE,
-	{ .key = "file", .type = PARAM_CHOICE, .def = "own", .choices = file_choices,
-	  .meaning = "own: a file per task; one: all tasks map the same file" },
+	{.key = "file",
+	 .type = PARAM_CHOICE,
+	 .def = "own",
+	 .choices = file_choices,
+	 .meaning = "own: a file per task; one: all tasks map the same file"},
 	PARAM_PROCESSES,
-	{ .key = NULL },
+	{.key = NULL},
 };
 
 static void loop(struct bench_task *t, u32 flags, struct file *file)
@@ -62,7 +65,7 @@ static void loop(struct bench_task *t, u32 flags, struct file *file)
 	}
 }
 
-/* ---- page_fault1 -------------------------------------------------------------------------- */
+/* ---- page_fault1 --------------------------------------------------------------------------- */
 
 static u64 anon_memory(const struct bench *b)
 {
@@ -76,7 +79,8 @@ static void anon_run(struct bench_task *t)
 
 const struct workload workload_page_fault1 = {
 	.name = "page_fault1",
-	.summary = "map 128 MiB of private anonymous memory, write each page, unmap (will-it-scale)",
+	.summary =
+		"map 128 MiB of private anonymous memory, write each page, unmap (will-it-scale)",
 	.op = "page written",
 	.kind = WORKLOAD_FREE,
 	.threads_per_cpu = 1,
@@ -86,7 +90,7 @@ const struct workload workload_page_fault1 = {
 	.run_task = anon_run,
 };
 
-/* ---- page_fault2, page_fault3: on files ------------------------------------------------------- */
+/* ---- page_fault2, page_fault3: on files ---------------------------------------------------- */
 
 struct files {
 	u32 count;

@@ -9,13 +9,23 @@
 #include <mmsim/workload.h>
 
 const struct param bench_common_params[] = {
-	{ .key = "sample", .type = PARAM_UINT, .def = "0", .max = 1u << 20,
-	  .meaning = "time one operation in so many; 0: as the workload says, 1: every one" },
-	{ .key = "memory", .type = PARAM_BYTES, .def = "0", .max = 1ull << 46,
-	  .meaning = "simulated physical memory; 0: as much as the workload needs" },
-	{ .key = "content_words", .type = PARAM_UINT, .def = "1", .min = 1, .max = 8,
-	  .meaning = "64-bit words of content kept per page; 8 shows torn copies" },
-	{ .key = NULL },
+	{.key = "sample",
+	 .type = PARAM_UINT,
+	 .def = "0",
+	 .max = 1u << 20,
+	 .meaning = "time one operation in so many; 0: as the workload says, 1: every one"},
+	{.key = "memory",
+	 .type = PARAM_BYTES,
+	 .def = "0",
+	 .max = 1ull << 46,
+	 .meaning = "simulated physical memory; 0: as much as the workload needs"},
+	{.key = "content_words",
+	 .type = PARAM_UINT,
+	 .def = "1",
+	 .min = 1,
+	 .max = 8,
+	 .meaning = "64-bit words of content kept per page; 8 shows torn copies"},
+	{.key = NULL},
 };
 
 static u32 table_len(const struct param *table)
@@ -88,7 +98,7 @@ static int parse_number(const char *text, u64 *value)
 
 static int parse_bool(const char *text, u64 *value)
 {
-	static const char *const words[] = { "0", "1", "off", "on", "no", "yes", "false", "true" };
+	static const char *const words[] = {"0", "1", "off", "on", "no", "yes", "false", "true"};
 
 	for (u32 i = 0; i < ARRAY_SIZE(words); i++)
 		if (strcmp(text, words[i]) == 0) {

@@ -4,7 +4,7 @@
  * One operation is one page faulted. Each round: task 0 maps `size` bytes of private anonymous
  * memory; barrier; each task writes one cache line of every page of its part (zero=1: every line);
  * barrier; task 0 unmaps. Only the writing is measured: elapsed is, summed over the rounds, from
- * the earliest start to the latest end. faults_per_sec and faults_per_cpu_sec are pft's two figures.
+ * the earliest start to the latest end. pft's two figures are faults_per_sec, faults_per_cpu_sec.
  * With processes=1 each task maps its part in an address space of its own.
  */
 #include <stdlib.h>
@@ -12,12 +12,18 @@
 #include "workloads/all.h"
 
 static const struct param params[] = {
-	{ .key = "size", .type = PARAM_BYTES, .def = "512M", .min = 4096, .max = 1ull << 40,
-	  .meaning = "bytes of the region, split over the tasks" },
-	{ .key = "zero", .type = PARAM_BOOL, .def = "0",
-	  .meaning = "1: write all cache lines of each page, not one" },
+	{.key = "size",
+	 .type = PARAM_BYTES,
+	 .def = "512M",
+	 .min = 4096,
+	 .max = 1ull << 40,
+	 .meaning = "bytes of the region, split over the tasks"},
+	{.key = "zero",
+	 .type = PARAM_BOOL,
+	 .def = "0",
+	 .meaning = "1: write all cache lines of each page, not one"},
 	PARAM_PROCESSES,
-	{ .key = NULL },
+	{.key = NULL},
 };
 
 struct pft {

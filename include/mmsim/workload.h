@@ -25,10 +25,11 @@
  *              operation in `sample` is timed, at random distances (mean `sample`, so that no
  *              pattern of the workload - a table page every 512 faults - is always or never hit).
  *              percentiles are those of the sampled operations; op_ns_max is the largest *sampled*
- *              one, a lower bound of the true maximum, and p999 needs some 10 000 of them; -p sample=1
- *              times every operation. The cost of a clock read (10 ns by TSC) is included in each and
- *              reported beside them (--json: clock_read_ns). Measured on a 133 ns fault (page_fault1,
- *              one CPU, TSC): sample=1 makes it 154 ns, 4: 143, 16 (its default): 138, 64: 136.
+ *              one, a lower bound of the true maximum, and p999 needs some 10 000 of them; -p
+ *              sample=1 times every operation. The cost of a clock read (10 ns by TSC) is included
+ *              in each and reported beside them (--json: clock_read_ns). Measured on a 133 ns
+ *              fault (page_fault1, one CPU, TSC): sample=1 makes it 154 ns, 4: 143, 16 (its
+ *              default): 138, 64: 136.
  * Hot loop     One decrement and two predictable branches per operation; no shared memory.
  */
 #ifndef MMSIM_WORKLOAD_H
@@ -43,7 +44,7 @@ struct bench;
 struct bench_task;
 struct workload;
 
-/* ---- parameters (-p key=value) ------------------------------------------------------------ */
+/* ---- parameters (-p key=value) ------------------------------------------------------------- */
 
 enum param_type {
 	PARAM_UINT,   /* decimal or 0x..; K, M, G as powers of 1024 allowed */
@@ -55,8 +56,8 @@ enum param_type {
 struct param {
 	const char *key;
 	enum param_type type;
-	const char *def;	    /* default, as a user would type it */
-	u64 min, max;		    /* PARAM_UINT, PARAM_BYTES */
+	const char *def;            /* default, as a user would type it */
+	u64 min, max;               /* PARAM_UINT, PARAM_BYTES */
 	const char *const *choices; /* PARAM_CHOICE: NULL-terminated */
 	const char *meaning;
 };
@@ -66,50 +67,51 @@ struct param {
 /* Parameters that every workload has: sample, memory, content_words. See workloads/bench.c. */
 extern const struct param bench_common_params[];
 
-/* The parameter called key, of the workload or common; NULL: none. *slot is where its value goes. */
+/* The parameter called key, of the workload or common; NULL: none. *slot: where its value goes. */
 const struct param *bench_param_find(const struct workload *w, const char *key, u32 *slot);
 /* Visit all of them (the workload's own first); NULL at the end. */
 const struct param *bench_param_at(const struct workload *w, u32 slot);
 /* 0 and *value, or -EINVAL: not of the type, -ERANGE: outside [min, max]. */
 int MUST_CHECK bench_param_parse(const struct param *p, const char *text, u64 *value);
 
-/* ---- a workload ------------------------------------------------------------------------------ */
+/* ---- a workload ---------------------------------------------------------------------------- */
 
 enum workload_kind { WORKLOAD_FREE, WORKLOAD_LOCKSTEP, WORKLOAD_ONCE };
 
 struct workload {
 	const char *name;
-	const char *summary;	/* one line for `mmsim list workloads` */
-	const char *op;		/* what is counted, singular: "page written" */
+	const char *summary; /* one line for `mmsim list workloads` */
+	const char *op;      /* what is counted, singular: "page written" */
 	enum workload_kind kind;
-	u32 threads_per_cpu;	/* default of --threads, as a multiple of the CPUs */
-	u32 sample;		/* default of -p sample */
+	u32 threads_per_cpu;        /* default of --threads, as a multiple of the CPUs */
+	u32 sample;                 /* default of -p sample */
 	const struct param *params; /* ends with key == NULL; may be NULL */
 
-	bool sections;		/* lockstep: measured is bench_section_begin() to _end(), see pft */
-	/* The workload makes its own address spaces (replay): b->mm is NULL, mmu_switch() its own. */
+	bool sections; /* lockstep: measured is bench_section_begin() to _end(), see pft */
+	/* The workload makes its own address spaces (replay): b->mm is NULL, mmu_switch() too. */
 	bool own_mm;
 
-	/* Optional. May refuse a combination: a message in b->error, -EINVAL. Before the machine is. */
+	/* Optional. May refuse a combination by bench_fail(). There is no machine yet. */
 	int (*check)(struct bench *b);
 	/* Optional: how many tasks the workload has, whatever --threads says. */
 	u32 (*task_count)(const struct bench *b);
 	/* Simulated memory that it needs at the most, bytes, for b->tasks tasks. */
 	u64 (*memory_bytes)(const struct bench *b);
-	/* One task is entered, with b->mm loaded. 0, or -errno with (optionally) a message in b->error. */
+	/* One task is entered, with b->mm loaded. 0, or -errno (bench_fail() says more). */
 	int (*setup)(struct bench *b);
 	/* Runs in every task; the address space of the task is loaded. */
 	void (*run_task)(struct bench_task *t);
 	/* One task is entered. Undo setup(); what is still mapped is unmapped by the framework. */
 	void (*teardown)(struct bench *b);
-	/* Optional: after the run, before teardown(): why the row is not to be trusted; "" when it is. */
+	/* Optional: after the run, before teardown(): why the row is not to be trusted, or "". */
 	void (*note)(const struct bench *b, char *text, size_t bytes);
 };
 
-extern const struct workload *const workload_all[]; /* NULL-terminated; those that need no input file */
+/* NULL-terminated; those that need no input file. */
+extern const struct workload *const workload_all[];
 const struct workload *workload_find(const char *name);
 
-/* ---- a run ------------------------------------------------------------------------------------ */
+/* ---- a run --------------------------------------------------------------------------------- */
 
 #define BENCH_ERROR_BYTES 256
 
@@ -119,12 +121,12 @@ struct bench_config {
 	const struct arch_desc *arch;
 	u32 cpus;
 	u32 tasks;
-	u64 duration_ns;	/* measured; not used when ops is set */
-	u64 ops;		/* measured, all tasks together; 0: duration_ns decides */
+	u64 duration_ns; /* measured; not used when ops is set */
+	u64 ops;         /* measured, all tasks together; 0: duration_ns decides */
 	u64 warmup_ns;
 	u64 seed;
-	const u64 *params;	/* values by slot; NULL: defaults */
-	void *arg;		/* for the workload: bench->arg (replay's trace) */
+	const u64 *params; /* values by slot; NULL: defaults */
+	void *arg;         /* for the workload: bench->arg (replay's trace) */
 	/* Optional: task 0 calls it as its measurement begins and ends (hardware counters). */
 	void (*on_measure)(void *arg, bool begin);
 	void *on_measure_arg;
@@ -132,8 +134,8 @@ struct bench_config {
 
 /* What one task measured. Its own until bench_run() has returned. */
 struct bench_window {
-	u64 start_ns, end_ns;	/* first open, last close; engine's clock */
-	u64 open_ns;		/* sum of what was open */
+	u64 start_ns, end_ns; /* first open, last close; engine's clock */
+	u64 open_ns;          /* sum of what was open */
 	u64 user_ns, system_ns;
 	u64 ops;
 	u64 counters[COUNTER_COUNT];
@@ -143,19 +145,19 @@ enum bench_phase { BENCH_WARMUP, BENCH_MEASURE, BENCH_COOLDOWN };
 
 /* A task's side of the run. Only the task itself touches it while tasks run. */
 struct bench_task {
-	u32 until_sample;	/* operations until the next timed one; 0: it is being timed */
-	bool stop;		/* leave the loop */
-	u8 phase;		/* enum bench_phase */
-	bool open;		/* the window is */
-	u32 index;		/* 0.. < b->tasks */
-	u32 interval;		/* what until_sample started from */
+	u32 until_sample; /* operations until the next timed one; 0: it is being timed */
+	bool stop;        /* leave the loop */
+	u8 phase;         /* enum bench_phase */
+	bool open;        /* the window is */
+	u32 index;        /* 0.. < b->tasks */
+	u32 interval;     /* what until_sample started from */
 	u64 op_start_ns;
-	u64 budget;		/* operations left to measure (ops mode) */
+	u64 budget; /* operations left to measure (ops mode) */
 	u64 rng;
 	struct bench *bench;
 	struct mm *mm;
 	struct hist *latency;
-	void *priv;		/* the workload's */
+	void *priv; /* the workload's */
 	struct bench_window w;
 	/* at window_open */
 	u64 open_user_ns, open_system_ns, open_at_ns;
@@ -168,34 +170,34 @@ struct bench {
 	struct bench_config cfg;
 	const struct workload *workload;
 	struct machine *machine;
-	struct mm *mm;		/* the shared one, or task 0's; NULL with own_mm */
-	struct mm **mms;	/* one per task (all the same unless processes=1) */
+	struct mm *mm;   /* the shared one, or task 0's; NULL with own_mm */
+	struct mm **mms; /* one per task (all the same unless processes=1) */
 	u32 mm_count;
 	u32 tasks, cpus;
 	u64 params[BENCH_PARAMS_MAX];
-	void *arg;		/* cfg.arg */
-	void *priv;		/* the workload's */
+	void *arg;  /* cfg.arg */
+	void *priv; /* the workload's */
 	struct bench_task *task;
 	u32 sample;
 
-	struct sim_barrier barrier;	/* all tasks: for lockstep workloads */
+	struct sim_barrier barrier;       /* all tasks: for lockstep workloads */
 	u32 finished __cacheline_aligned; /* (atomic) tasks whose window has closed */
-	u32 failed;			/* (atomic) somebody called bench_fail(): all stop */
-	u64 start_ns;			/* (written by task 0 before the start barrier) */
-	u32 round_phase;		/* (written by task 0 between the barriers of a round) */
-	u64 section_ns;			/* (task 0) lockstep: sections of all rounds */
+	u32 failed;                       /* (atomic) somebody called bench_fail(): all stop */
+	u64 start_ns;                     /* (written by task 0 before the start barrier) */
+	u32 round_phase;                  /* (written by task 0 between the barriers of a round) */
+	u64 section_ns;                   /* (task 0) lockstep: sections of all rounds */
 
 	/* results, after bench_run() */
 	bool pinned;
 	u64 clock_read_ns;
-	char error[BENCH_ERROR_BYTES];	/* (first bench_fail() wins) */
+	char error[BENCH_ERROR_BYTES]; /* (first bench_fail() wins) */
 };
 
 /* Totals over the tasks of a run. */
 struct bench_totals {
 	u64 elapsed_ns, ops, user_ns, system_ns;
 	u64 counters[COUNTER_COUNT];
-	struct hist *latency;	/* merged; the caller owns it */
+	struct hist *latency; /* merged; the caller owns it */
 };
 
 /*
@@ -203,11 +205,11 @@ struct bench_totals {
  * nothing is left to undo. *b needs no initialisation. The caller must not be entered.
  */
 int MUST_CHECK bench_init(struct bench *b, const struct bench_config *cfg);
-/* Run all tasks to the end. 0, or -errno with a message in b->error. bench_fini() is due either way. */
+/* Run all tasks to the end. 0, or -errno with a message in b->error. bench_fini() either way. */
 int MUST_CHECK bench_run(struct bench *b);
 /* Sum up; totals->latency is NULL when there is no memory for it. */
 void bench_totals(const struct bench *b, struct bench_totals *totals);
-/* Tear down, check for leaks (which stop the program: MMSIM_BUG). Also after a failed bench_run(). */
+/* Tear down, check for leaks (they stop the program: MMSIM_BUG). After a failed bench_run(), too. */
 void bench_fini(struct bench *b);
 
 /* Ask a run to end soon (signal handlers may call it): windows are abandoned, bench_run() gives
@@ -216,7 +218,7 @@ void bench_interrupt(void);
 void bench_interrupt_clear(void);
 bool bench_interrupted(void);
 
-/* ---- what run_task() calls --------------------------------------------------------------------- */
+/* ---- what run_task() calls ----------------------------------------------------------------- */
 
 u64 bench_param(const struct bench *b, const char *key); /* MMSIM_BUG if there is no such key */
 

@@ -13,8 +13,9 @@
 #define COMMANDS_MAX 32
 
 const struct cli_command *const cli_commands[] = {
-	&cli_cmd_run,	 &cli_cmd_replay, &cli_cmd_compare, &cli_cmd_plot,
-	&cli_cmd_record, &cli_cmd_list,	  NULL,
+	&cli_cmd_run,  &cli_cmd_replay, &cli_cmd_compare,
+	&cli_cmd_plot, &cli_cmd_record, &cli_cmd_list,
+	NULL,
 };
 
 int cli_usage(const struct cli_error *err)
@@ -26,13 +27,18 @@ int cli_usage(const struct cli_error *err)
 static void print_help(FILE *out)
 {
 	fputs("usage: mmsim COMMAND [OPTIONS]\n\n"
-	      "What does an address-space locking scheme do to a workload? mmsim runs workloads, and\n"
-	      "recorded programs, on a model of Linux's memory management under several schemes.\n\n"
-	      "commands:\n", out);
+	      "What does an address-space locking scheme do to a workload? mmsim runs workloads, "
+	      "and\n"
+	      "recorded programs, on a model of Linux's memory management under several "
+	      "schemes.\n\n"
+	      "commands:\n",
+	      out);
 	for (u32 i = 0; cli_commands[i]; i++)
 		fprintf(out, "  %-9s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
-	fputs("\nmmsim COMMAND --help (or mmsim help COMMAND) shows a command's options; man mmsim all.\n"
-	      "try: mmsim run -w page_fault1,mmap1 -c 1,2 -d 200ms\n", out);
+	fputs("\nmmsim COMMAND --help (or mmsim help COMMAND) shows a command's options; man mmsim "
+	      "all.\n"
+	      "try: mmsim run -w page_fault1,mmap1 -c 1,2 -d 200ms\n",
+	      out);
 }
 
 static const struct cli_command *find_command(const char *name)
@@ -45,7 +51,7 @@ static const struct cli_command *find_command(const char *name)
 
 static int unknown_command(const char *name)
 {
-	const char *names[COMMANDS_MAX] = { "help" };
+	const char *names[COMMANDS_MAX] = {"help"};
 	const char *nearest;
 	char all[256] = "";
 	struct cli_error err;

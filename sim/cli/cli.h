@@ -13,7 +13,7 @@ extern const struct cli_command cli_cmd_run, cli_cmd_list, cli_cmd_compare, cli_
 /* Print err and give CLI_USAGE. */
 int cli_usage(const struct cli_error *err);
 
-/* `mmsim run`, with the workload given (NULL: chosen by --workload). argv[0] is the program's name. */
+/* `mmsim run`, with the workload given (NULL: by --workload). argv[0] is the program's name. */
 int cmd_run_workload(const char *workload, int argc, char **argv);
 
 #endif

@@ -1,10 +1,10 @@
 /*
  * sim/cli/cmd_compare.c - mmsim compare: schemes side by side, in the form of mmtests' tables
  *
- * Positive always means better. Min, Max and the mean follow the metric's direction (higher or lower
- * is better); Stddev and CoeffVar are better when lower. The mean is harmonic where higher is better
- * (rates), arithmetic where lower is. Stars instead of parentheses: the 95 % confidence intervals of
- * the two means do not overlap.
+ * Positive always means better. Min, Max and the mean follow the metric's direction (higher or
+ * lower is better); Stddev and CoeffVar are better when lower. The mean is harmonic where higher is
+ * better (rates), arithmetic where lower is. Stars instead of parentheses: the 95 % confidence
+ * intervals of the two means do not overlap.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -48,7 +48,7 @@ static bool set_by(void *target, const struct cli_option *o, const char *value,
 static bool set_better(void *target, const struct cli_option *o, const char *value,
 		       struct cli_error *err)
 {
-	static const char *const names[] = { "higher", "lower" };
+	static const char *const names[] = {"higher", "lower"};
 	u32 index;
 
 	((struct compare_options *)target)->better = value;
@@ -56,17 +56,17 @@ static bool set_better(void *target, const struct cli_option *o, const char *val
 }
 
 static const struct cli_option compare_table[] = {
-	{ "metric", 0, "LIST", "columns to compare (ops_per_sec)", set_metric, false },
-	{ "baseline", 0, "NAME", "what the others are compared with (the first in the file)",
-	  set_baseline, false },
-	{ "by", 0, "COLUMN", "what is compared: scheme, version, kernel, ..., or file (scheme)",
-	  set_by, false },
-	{ "better", 0, "DIRECTION", "higher or lower (by the metric: rates higher, the rest lower)",
-	  set_better, false },
-	{ NULL, 0, NULL, NULL, NULL, false },
+	{"metric", 0, "LIST", "columns to compare (ops_per_sec)", set_metric, false},
+	{"baseline", 0, "NAME", "what the others are compared with (the first in the file)",
+	 set_baseline, false},
+	{"by", 0, "COLUMN", "what is compared: scheme, version, kernel, ..., or file (scheme)",
+	 set_by, false},
+	{"better", 0, "DIRECTION", "higher or lower (by the metric: rates higher, the rest lower)",
+	 set_better, false},
+	{NULL, 0, NULL, NULL, NULL, false},
 };
 
-/* ---- the table --------------------------------------------------------------------------------- */
+/* ---- the table ----------------------------------------------------------------------------- */
 
 enum row_kind { ROW_MIN, ROW_MEAN, ROW_STDDEV, ROW_COEFFVAR, ROW_MAX, ROW_KINDS };
 
@@ -129,7 +129,7 @@ static void print_cell(const struct table *t, enum row_kind kind, const struct s
 
 static void print_rows(const struct table *t)
 {
-	static const char *const names[ROW_KINDS] = { "Min", "Amean", "Stddev", "CoeffVar", "Max" };
+	static const char *const names[ROW_KINDS] = {"Min", "Amean", "Stddev", "CoeffVar", "Max"};
 	u32 columns = t->gs->column_count;
 
 	for (u32 kind = 0; kind < ROW_KINDS; kind++)
@@ -203,7 +203,7 @@ static bool print_table(struct table *t, struct cli_error *err)
 	return true;
 }
 
-/* ---- the command ----------------------------------------------------------------------------------- */
+/* ---- the command --------------------------------------------------------------------------- */
 
 static void warn_versions(const struct csv *c)
 {
@@ -212,8 +212,8 @@ static void warn_versions(const struct csv *c)
 	for (u32 row = 1; column != CSV_NONE && row < c->row_count; row++)
 		if (strcmp(csv_cell(c, 0, column), csv_cell(c, row, column)) != 0) {
 			cli_complain("rows come from several versions (%s, %s, ...): --by=version "
-				     "sets them side by side", csv_cell(c, 0, column),
-				     csv_cell(c, row, column));
+				     "sets them side by side",
+				     csv_cell(c, 0, column), csv_cell(c, row, column));
 			return;
 		}
 }
@@ -222,7 +222,7 @@ static bool compare(const struct csv *c, const struct compare_options *o, struct
 {
 	char metrics[1024], *rest = metrics, *name;
 	u32 columns[METRICS_MAX], n = 0;
-	struct groups gs = { 0 };
+	struct groups gs = {0};
 	bool ok;
 
 	snprintf(metrics, sizeof(metrics), "%s", o->metrics);
@@ -238,8 +238,10 @@ static bool compare(const struct csv *c, const struct compare_options *o, struct
 		warn_versions(c);
 	for (u32 i = 0; ok && i < gs.count; i++)
 		for (u32 m = 0; ok && m < n; m++) {
-			struct table t = { .gs = &gs, .g = &gs.groups[i], .metric = columns[m],
-					   .higher = higher_is_better(o, c->columns[columns[m]]) };
+			struct table t = {.gs = &gs,
+					  .g = &gs.groups[i],
+					  .metric = columns[m],
+					  .higher = higher_is_better(o, c->columns[columns[m]])};
 
 			if (i || m)
 				putchar('\n');
@@ -251,12 +253,15 @@ static bool compare(const struct csv *c, const struct compare_options *o, struct
 
 static int run(int argc, char **argv)
 {
-	struct compare_options o = { .metrics = "ops_per_sec", .by = "scheme" };
-	struct cli_group group = { NULL, compare_table, &o };
+	struct compare_options o = {.metrics = "ops_per_sec", .by = "scheme"};
+	struct cli_group group = {NULL, compare_table, &o};
 	const char *files[FILES_MAX];
-	struct cli_parse p = { .command = &cli_cmd_compare, .groups = &group, .group_count = 1,
-			       .args = files, .args_max = FILES_MAX };
-	struct csv c = { 0 };
+	struct cli_parse p = {.command = &cli_cmd_compare,
+			      .groups = &group,
+			      .group_count = 1,
+			      .args = files,
+			      .args_max = FILES_MAX};
+	struct csv c = {0};
 	struct cli_error err;
 	bool ok = cli_parse(&p, argc, argv, &err);
 
@@ -272,13 +277,14 @@ static int run(int argc, char **argv)
 	return ok ? CLI_OK : cli_usage(&err);
 }
 
-static const struct cli_option *const tables[] = { compare_table, NULL };
+static const struct cli_option *const tables[] = {compare_table, NULL};
 
 const struct cli_command cli_cmd_compare = {
 	.name = "compare",
 	.args = "FILE.csv... [OPTIONS]",
 	.summary = "tables of schemes side by side",
-	.details = "Positive is better. Stars around a percentage: the 95 % confidence intervals do not overlap.\n"
+	.details = "Positive is better. Stars around a percentage: the 95 % confidence intervals "
+		   "do not overlap.\n"
 		   "Other metrics: op_ns_p99, faults_per_cpu_sec, lock_wait_ns, any counter.",
 	.run = run,
 	.tables = tables,

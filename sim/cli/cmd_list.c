@@ -27,7 +27,9 @@ static void each_scheme(emit_fn emit, void *arg)
 		u32 caps = mm_locking_all[i]->caps;
 
 		emit(arg, mm_locking_all[i]->name,
-		     caps & LK_CAP_CORRECT ? "" : caps & LK_CAP_ONE_CPU ? "1 task" : "wrong",
+		     caps & LK_CAP_CORRECT   ? ""
+		     : caps & LK_CAP_ONE_CPU ? "1 task"
+					     : "wrong",
 		     mm_locking_all[i]->summary);
 	}
 }
@@ -46,8 +48,9 @@ static void each_arch(emit_fn emit, void *arg)
 
 		snprintf(detail, sizeof(detail), "%u levels, %llu KiB pages", a->levels,
 			 (unsigned long long)arch_page_bytes(a) / 1024);
-		emit(arg, a->name, detail, a->hw_sets_accessed ? "hardware sets Accessed and Dirty"
-							       : "software sets Accessed and Dirty");
+		emit(arg, a->name, detail,
+		     a->hw_sets_accessed ? "hardware sets Accessed and Dirty"
+					 : "software sets Accessed and Dirty");
 	}
 }
 
@@ -88,11 +91,11 @@ static const struct topic {
 	const char *name;
 	void (*each)(emit_fn emit, void *arg);
 } topics[] = {
-	{ "workloads", each_workload }, { "params", each_param },     { "schemes", each_scheme },
-	{ "trees", each_tree },	    { "archs", each_arch },	  { "counters", each_counter },
+	{"workloads", each_workload}, {"params", each_param}, {"schemes", each_scheme},
+	{"trees", each_tree},         {"archs", each_arch},   {"counters", each_counter},
 };
 
-/* ---- as text: columns as wide as they must be ---------------------------------------------------- */
+/* ---- as text: columns as wide as they must be ---------------------------------------------- */
 
 struct widths {
 	int name, detail;
@@ -118,13 +121,13 @@ static void print_line(void *arg, const char *name, const char *detail, const ch
 
 static void print_topic(const struct topic *t)
 {
-	struct widths w = { 0, 0 };
+	struct widths w = {0, 0};
 
 	t->each(measure, &w);
 	t->each(print_line, &w);
 }
 
-/* ---- as JSON --------------------------------------------------------------------------------------- */
+/* ---- as JSON ------------------------------------------------------------------------------- */
 
 static void add_object(void *arg, const char *name, const char *detail, const char *meaning)
 {
@@ -169,12 +172,11 @@ static json_t *topic_json(const struct topic *t)
 		for (u32 i = 0; workload_all[i]; i++) {
 			const struct workload *w = workload_all[i];
 
-			json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:i, s:i, s:o}", "name",
-							   w->name, "operation", w->op, "meaning",
-							   w->summary, "threads_per_cpu",
-							   (int)w->threads_per_cpu, "sample",
-							   (int)w->sample, "params",
-							   params_array(w->params)));
+			json_array_append_new(
+				a, json_pack("{s:s, s:s, s:s, s:i, s:i, s:o}", "name", w->name,
+					     "operation", w->op, "meaning", w->summary,
+					     "threads_per_cpu", (int)w->threads_per_cpu, "sample",
+					     (int)w->sample, "params", params_array(w->params)));
 		}
 	} else if (t->each == each_param) {
 		json_decref(a);
@@ -185,7 +187,7 @@ static json_t *topic_json(const struct topic *t)
 	return a;
 }
 
-/* ---- the command ------------------------------------------------------------------------------------ */
+/* ---- the command --------------------------------------------------------------------------- */
 
 struct list_options {
 	bool json;
@@ -199,8 +201,8 @@ static bool set_json(void *target, const struct cli_option *o, const char *value
 }
 
 static const struct cli_option list_table[] = {
-	{ "json", 0, NULL, "as JSON", set_json, false },
-	{ NULL, 0, NULL, NULL, NULL, false },
+	{"json", 0, NULL, "as JSON", set_json, false},
+	{NULL, 0, NULL, NULL, NULL, false},
 };
 
 static bool find_topic(const char *name, const struct topic **topic, struct cli_error *err)
@@ -215,9 +217,11 @@ static bool find_topic(const char *name, const struct topic **topic, struct cli_
 		}
 	}
 	nearest = cli_nearest(name, names, ARRAY_SIZE(names));
-	return cli_fail(err, "list %s: unknown%s%s%s (allowed: workloads, params, schemes, trees, "
-			     "archs, counters)", name, nearest ? "; did you mean " : "",
-			nearest ? nearest : "", nearest ? "?" : "");
+	return cli_fail(err,
+			"list %s: unknown%s%s%s (allowed: workloads, params, schemes, trees, "
+			"archs, counters)",
+			name, nearest ? "; did you mean " : "", nearest ? nearest : "",
+			nearest ? "?" : "");
 }
 
 static int print_json(const struct topic *topic)
@@ -240,11 +244,14 @@ static int print_json(const struct topic *topic)
 
 static int run(int argc, char **argv)
 {
-	struct list_options o = { false };
-	struct cli_group group = { NULL, list_table, &o };
+	struct list_options o = {false};
+	struct cli_group group = {NULL, list_table, &o};
 	const char *args[1];
-	struct cli_parse p = { .command = &cli_cmd_list, .groups = &group, .group_count = 1,
-			       .args = args, .args_max = 1 };
+	struct cli_parse p = {.command = &cli_cmd_list,
+			      .groups = &group,
+			      .group_count = 1,
+			      .args = args,
+			      .args_max = 1};
 	const struct topic *topic = NULL;
 	struct cli_error err;
 
@@ -265,7 +272,7 @@ static int run(int argc, char **argv)
 	return CLI_OK;
 }
 
-static const struct cli_option *const list_tables[] = { list_table, NULL };
+static const struct cli_option *const list_tables[] = {list_table, NULL};
 
 const struct cli_command cli_cmd_list = {
 	.name = "list",

@@ -44,12 +44,12 @@ static bool set_quiet(void *target, const struct cli_option *o, const char *valu
 }
 
 static const struct cli_option plot_table[] = {
-	{ "output", 'o', "DIR", "folder for figures, scripts and data; made if need be", set_dir,
-	  false },
-	{ "by", 0, "COLUMN", "a line per: scheme, version, kernel, ..., or file (scheme)", set_by,
-	  false },
-	{ "quiet", 'q', NULL, "do not print the names of the figures", set_quiet, false },
-	{ NULL, 0, NULL, NULL, NULL, false },
+	{"output", 'o', "DIR", "folder for figures, scripts and data; made if need be", set_dir,
+	 false},
+	{"by", 0, "COLUMN", "a line per: scheme, version, kernel, ..., or file (scheme)", set_by,
+	 false},
+	{"quiet", 'q', NULL, "do not print the names of the figures", set_quiet, false},
+	{NULL, 0, NULL, NULL, NULL, false},
 };
 
 /* mkdir -p, and can files be made there? */
@@ -133,8 +133,10 @@ static int draw(const struct plot_options *o, const struct figures *f)
 		int status = gnuplot(o->dir, f->names[i]);
 
 		if (status == EXIT_NO_GNUPLOT) {
-			cli_complain("gnuplot cannot be started (is it installed?); its scripts and "
-				     "data are in %s", o->dir);
+			cli_complain(
+				"gnuplot cannot be started (is it installed?); its scripts and "
+				"data are in %s",
+				o->dir);
 			return CLI_FAILED;
 		}
 		if (status != 0) {
@@ -150,7 +152,7 @@ static int draw(const struct plot_options *o, const struct figures *f)
 /* Write everything first: without gnuplot, scripts and data are still there. */
 static int plot(const struct csv *c, const struct plot_options *o)
 {
-	struct groups gs = { 0 };
+	struct groups gs = {0};
 	struct figures *f = NULL;
 	struct cli_error err;
 	int status = CLI_OK;
@@ -169,7 +171,8 @@ static int plot(const struct csv *c, const struct plot_options *o)
 		figures += f[i].count;
 	}
 	if (ok && !figures)
-		ok = cli_fail(&err, "%s: nothing to plot (no ops_per_sec, op_ns_p50 or lock counters)",
+		ok = cli_fail(&err,
+			      "%s: nothing to plot (no ops_per_sec, op_ns_p50 or lock counters)",
 			      c->files[0]);
 	if (!ok)
 		status = cli_usage(&err);
@@ -182,12 +185,15 @@ static int plot(const struct csv *c, const struct plot_options *o)
 
 static int run(int argc, char **argv)
 {
-	struct plot_options o = { .by = "scheme" };
-	struct cli_group group = { NULL, plot_table, &o };
+	struct plot_options o = {.by = "scheme"};
+	struct cli_group group = {NULL, plot_table, &o};
 	const char *files[FILES_MAX];
-	struct cli_parse p = { .command = &cli_cmd_plot, .groups = &group, .group_count = 1,
-			       .args = files, .args_max = FILES_MAX };
-	struct csv c = { 0 };
+	struct cli_parse p = {.command = &cli_cmd_plot,
+			      .groups = &group,
+			      .group_count = 1,
+			      .args = files,
+			      .args_max = FILES_MAX};
+	struct csv c = {0};
 	struct cli_error err;
 	bool ok = cli_parse(&p, argc, argv, &err);
 	int status = CLI_USAGE;
@@ -205,13 +211,14 @@ static int run(int argc, char **argv)
 	return status;
 }
 
-static const struct cli_option *const tables[] = { plot_table, NULL };
+static const struct cli_option *const tables[] = {plot_table, NULL};
 
 const struct cli_command cli_cmd_plot = {
 	.name = "plot",
 	.args = "FILE.csv... -o DIR",
 	.summary = "gnuplot figures (PNG and SVG) and the scripts and data that made them",
-	.details = "Per workload: throughput and speed-up over CPUs, latency percentiles and lock counters.\n"
+	.details = "Per workload: throughput and speed-up over CPUs, latency percentiles and lock "
+		   "counters.\n"
 		   "To change one, edit its .gp and run gnuplot on it in DIR.",
 	.run = run,
 	.tables = tables,

@@ -4,8 +4,8 @@
 #include "sim/cli/cli.h"
 #include "sim/cli/run.h"
 
-static const struct cli_option *const tables[] = { run_workload_table, run_option_table, NULL };
-static const struct cli_option *const program_tables[] = { run_option_table, NULL };
+static const struct cli_option *const tables[] = {run_workload_table, run_option_table, NULL};
+static const struct cli_option *const program_tables[] = {run_option_table, NULL};
 
 static int run(int argc, char **argv)
 {
@@ -16,7 +16,8 @@ const struct cli_command cli_cmd_run = {
 	.name = "run",
 	.args = "-w WORKLOADS [OPTIONS]",
 	.summary = "run workloads against schemes: one row of results per combination and repeat",
-	.details = "Each row is measured on a fresh machine, after a warm-up. op_ns_* are of operations sampled\n"
+	.details = "Each row is measured on a fresh machine, after a warm-up. op_ns_* are of "
+		   "operations sampled\n"
 		   "at random (-p sample=N); op_ns_max is the largest of those sampled.",
 	.run = run,
 	.tables = tables,
@@ -34,10 +35,9 @@ struct args {
 static bool apply_args(struct run_options *o, void *arg, struct cli_error *err)
 {
 	struct args *a = arg;
-	struct cli_group groups[] = { { NULL, run_option_table, o },
-				      { NULL, run_workload_table, o } };
-	struct cli_parse p = { .command = a->command, .groups = groups,
-			       .group_count = a->workload ? 1 : 2 };
+	struct cli_group groups[] = {{NULL, run_option_table, o}, {NULL, run_workload_table, o}};
+	struct cli_parse p = {
+		.command = a->command, .groups = groups, .group_count = a->workload ? 1 : 2};
 
 	if (!cli_parse(&p, a->argc, a->argv, err))
 		return false;
@@ -67,7 +67,7 @@ int cmd_run_workload(const char *workload, int argc, char **argv)
 		.summary = workload ? workload_find(workload)->summary : NULL,
 		.tables = program_tables,
 	};
-	struct args a = { argc, argv, workload ? &program : &cli_cmd_run, workload, false };
+	struct args a = {argc, argv, workload ? &program : &cli_cmd_run, workload, false};
 	struct run_options o;
 	struct cli_error err;
 	int status = CLI_OK;

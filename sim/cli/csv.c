@@ -9,7 +9,7 @@
 #define CELLS_MAX 1024
 #define FILE_BYTES_MAX (1ull << 30)
 
-/* ---- the text ---------------------------------------------------------------------------------- */
+/* ---- the text ------------------------------------------------------------------------------ */
 
 static char *read_stream(FILE *f, size_t *len)
 {
@@ -104,7 +104,7 @@ static char *next_record(char *s, char **cells, u32 *count, u32 *lines)
 	}
 }
 
-/* ---- the table ----------------------------------------------------------------------------------- */
+/* ---- the table ----------------------------------------------------------------------------- */
 
 u32 csv_column(const struct csv *c, const char *name)
 {
@@ -185,8 +185,10 @@ static bool parse(struct csv *c, const char *path, char *text, struct cli_error 
 	while (*s) {
 		s = next_record(s, cells, &count, &lines);
 		if (!s)
-			return cli_fail(err, "%s:%u: not a CSV file (a quote that does not end, or "
-					     "too many cells)", path, line);
+			return cli_fail(err,
+					"%s:%u: not a CSV file (a quote that does not end, or "
+					"too many cells)",
+					path, line);
 		if (!header_count) {
 			if (!read_header(c, path, cells, count, map, err))
 				return false;
@@ -255,8 +257,8 @@ bool csv_need_column(const struct csv *c, const char *option, const char *name, 
 		return true;
 	nearest = cli_nearest(name, (const char *const *)c->columns, c->column_count);
 	if (option)
-		return cli_fail(err, "--%s=%s: no such column in %s%s%s%s%s", option, name, c->files[0],
-				c->file_count > 1 ? " and the others" : "",
+		return cli_fail(err, "--%s=%s: no such column in %s%s%s%s%s", option, name,
+				c->files[0], c->file_count > 1 ? " and the others" : "",
 				nearest ? "; did you mean " : "", nearest ? nearest : "",
 				nearest ? "?" : "");
 	return cli_fail(err, "%s: has no column %s: not a file of results", c->files[0], name);

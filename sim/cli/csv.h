@@ -10,7 +10,7 @@
 #include "sim/cli/options.h"
 
 struct csv_row {
-	char **cells; /* [column of the table]; NULL: none */
+	char **cells;   /* [column of the table]; NULL: none */
 	u32 cell_count; /* columns that existed when it was read; beyond: none */
 	u32 file;
 };

@@ -5,8 +5,8 @@
 #include "sim/cli/groups.h"
 
 /* Rows that differ in one of these are never in one group (unless it is what is compared). */
-static const char *const key_columns[] = { "workload", "params", "engine", "machine", "arch",
-					   "tree",     "kernel", "scheme" };
+static const char *const key_columns[] = {"workload", "params", "engine", "machine",
+					  "arch",     "tree",   "kernel", "scheme"};
 
 static const char *by_value(const struct groups *gs, u32 row)
 {
@@ -37,9 +37,9 @@ static const char *cell_of(const struct groups *gs, u32 row, const char *name)
 
 static void describe(const struct groups *gs, struct group *g)
 {
-	static const char *const names[] = { "engine", "machine", "arch", "tree", "kernel" };
-	static const char *const before[] = { "", "machine ", "", "", "Linux " };
-	static const char *const after[] = { " engine", "", "", " tree", "" };
+	static const char *const names[] = {"engine", "machine", "arch", "tree", "kernel"};
+	static const char *const before[] = {"", "machine ", "", "", "Linux "};
+	static const char *const after[] = {" engine", "", "", " tree", ""};
 	const char *params = cell_of(gs, g->first_row, "params");
 	const char *scheme = cell_of(gs, g->first_row, "scheme"); /* "" when compared */
 	const char *workload = cell_of(gs, g->first_row, "workload");
@@ -114,9 +114,10 @@ static struct group_point point_of(const struct groups *gs, u32 row)
 
 	(void)csv_number(gs->csv, row, csv_column(gs->csv, "cpus"), &n);
 	p.cpus = n >= 0 && n < 1e9 ? (u32)n : 0;
-	p.threads = threads != CSV_NONE && csv_number(gs->csv, row, threads, &n) && n >= 0 && n < 1e9
-			    ? (u32)n
-			    : p.cpus;
+	p.threads =
+		threads != CSV_NONE && csv_number(gs->csv, row, threads, &n) && n >= 0 && n < 1e9
+			? (u32)n
+			: p.cpus;
 	return p;
 }
 
@@ -142,7 +143,7 @@ static bool find_points(const struct groups *gs, struct group *g)
 
 bool groups_make(struct groups *gs, const struct csv *c, const char *by, struct cli_error *err)
 {
-	static const char *const needed[] = { "workload", "scheme", "cpus" };
+	static const char *const needed[] = {"workload", "scheme", "cpus"};
 	u32 ignored;
 
 	memset(gs, 0, sizeof(*gs));
@@ -212,7 +213,7 @@ void groups_point_name(const struct group *g, const struct group_point *point, c
 
 bool groups_baseline(struct groups *gs, const char *baseline, struct cli_error *err)
 {
-	const struct cli_option o = { .name = "baseline" };
+	const struct cli_option o = {.name = "baseline"};
 	u32 index;
 
 	if (!cli_name(&o, baseline, "column", gs->columns, gs->column_count, &index, err))

@@ -17,11 +17,11 @@ struct group_point {
 };
 
 struct group {
-	u32 first_row;		/* its configuration stands for all */
+	u32 first_row; /* its configuration stands for all */
 	u32 *rows, row_count;
 	struct group_point *points; /* ascending */
 	u32 point_count;
-	bool threads_vary;	/* one CPU count has several numbers of tasks: points need both */
+	bool threads_vary; /* one CPU count has several numbers of tasks: points need both */
 	char title[GROUP_TEXT_BYTES];  /* "page_fault1", with params that are not default */
 	char config[GROUP_TEXT_BYTES]; /* "native, host, x86_64, maple, Linux 6.18" */
 };
@@ -30,8 +30,8 @@ struct groups {
 	const struct csv *csv;
 	struct group *groups;
 	u32 count;
-	u32 by;			/* CSV column of what is compared; CSV_NONE: the file */
-	const char **columns;	/* its values, in the order of first appearance */
+	u32 by;               /* CSV column of what is compared; CSV_NONE: the file */
+	const char **columns; /* its values, in the order of first appearance */
 	u32 column_count;
 };
 

@@ -11,15 +11,15 @@
 static const struct {
 	const char *column, *event;
 } events[] = {
-	{ "cycles", "perf::CYCLES" },
-	{ "instructions", "perf::INSTRUCTIONS" },
-	{ "cache_references", "perf::CACHE-REFERENCES" },
-	{ "cache_misses", "perf::CACHE-MISSES" },
-	{ "branch_misses", "perf::BRANCH-MISSES" },
-	{ "dtlb_load_misses", "perf::DTLB-LOAD-MISSES" },
-	{ "page_faults", "perf::PAGE-FAULTS" },
-	{ "context_switches", "perf::CONTEXT-SWITCHES" },
-	{ "cpu_migrations", "perf::CPU-MIGRATIONS" },
+	{"cycles", "perf::CYCLES"},
+	{"instructions", "perf::INSTRUCTIONS"},
+	{"cache_references", "perf::CACHE-REFERENCES"},
+	{"cache_misses", "perf::CACHE-MISSES"},
+	{"branch_misses", "perf::BRANCH-MISSES"},
+	{"dtlb_load_misses", "perf::DTLB-LOAD-MISSES"},
+	{"page_faults", "perf::PAGE-FAULTS"},
+	{"context_switches", "perf::CONTEXT-SWITCHES"},
+	{"cpu_migrations", "perf::CPU-MIGRATIONS"},
 };
 _Static_assert(ARRAY_SIZE(events) <= RESULT_HW_MAX, "more events than a result holds");
 

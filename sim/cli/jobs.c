@@ -26,7 +26,7 @@ struct loader {
 	bool (*command_line)(struct run_options *o, void *arg, struct cli_error *err);
 	void *arg;
 	char section[NAME_BYTES]; /* of the last job */
-	bool failed;		  /* err holds the first error */
+	bool failed;              /* err holds the first error */
 	struct cli_error *err;
 };
 
@@ -73,7 +73,7 @@ static bool copy_options(struct run_options *to, const struct run_options *from,
 
 static const struct cli_option *find(const char *name)
 {
-	const struct cli_option *const tables[] = { run_workload_table, run_option_table };
+	const struct cli_option *const tables[] = {run_workload_table, run_option_table};
 
 	for (u32 t = 0; t < ARRAY_SIZE(tables); t++)
 		for (const struct cli_option *o = tables[t]; o->name; o++)
@@ -109,7 +109,8 @@ static bool apply(struct loader *l, struct run_options *o, bool global, const ch
 	if (opt->not_in_job && !global)
 		return cli_fail(l->err, "%s: belongs in [" GLOBAL "]", name);
 	if (!opt->arg) {
-		if (strcmp(value, "yes") == 0 || strcmp(value, "1") == 0 || strcmp(value, "true") == 0)
+		if (strcmp(value, "yes") == 0 || strcmp(value, "1") == 0 ||
+		    strcmp(value, "true") == 0)
 			return opt->set(o, opt, NULL, l->err);
 		if (strcmp(value, "no") == 0 || strcmp(value, "0") == 0 ||
 		    strcmp(value, "false") == 0)
@@ -186,7 +187,7 @@ bool run_jobs_load(struct run_jobs *rj, const char *path, struct cli_error *err,
 		   bool (*command_line)(struct run_options *o, void *arg, struct cli_error *err),
 		   void *arg)
 {
-	struct loader l = { .rj = rj, .command_line = command_line, .arg = arg, .err = err };
+	struct loader l = {.rj = rj, .command_line = command_line, .arg = arg, .err = err};
 	struct cli_error inner;
 	int line;
 	bool ok;

@@ -1,5 +1,5 @@
 /*
- * sim/cli/options.c - parsing of the command line, its values, and the help that comes from the tables
+ * sim/cli/options.c - the command line, its values, and the help that comes from the tables
  *
  * Own parser rather than getopt_long(): one table serves --help, job files and completion, and an
  * error can name the nearest option.
@@ -114,7 +114,7 @@ const char *cli_nearest(const char *text, const char *const *names, u32 n)
 	return best;
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values -------------------------------------------------------------------------------- */
 
 static bool fail_value(struct cli_error *err, const struct cli_option *o, const char *value,
 		       const char *allowed)
@@ -176,8 +176,8 @@ static double unit_ns(const char *unit)
 	static const struct {
 		const char *name;
 		double ns;
-	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 }, { "m", 6e10 },
-		      { "min", 6e10 }, { "h", 3.6e12 } };
+	} units[] = {{"ns", 1},   {"us", 1e3},   {"ms", 1e6},  {"s", 1e9},
+		     {"m", 6e10}, {"min", 6e10}, {"h", 3.6e12}};
 
 	for (u32 i = 0; i < ARRAY_SIZE(units); i++)
 		if (strcmp(unit, units[i].name) == 0)
@@ -206,13 +206,15 @@ bool cli_duration(const struct cli_option *o, const char *value, u64 lo_ns, u64 
 	/* From a digit on: strtod() alone would take signs, blanks and nan, too. */
 	n = value[0] >= '0' && value[0] <= '9' ? strtod(value, &unit) : -1;
 	if (n < 0 || (value[0] == '0' && (value[1] | 32) == 'x'))
-		return fail_value(err, o, value, "a time with its unit is allowed (2s, 100ms, 50us)");
+		return fail_value(err, o, value,
+				  "a time with its unit is allowed (2s, 100ms, 50us)");
 	if (n == 0 && !*unit && lo_ns == 0) {
 		*out_ns = 0;
 		return true;
 	}
 	if (!unit_ns(unit))
-		return fail_value(err, o, value, "the unit must be ns, us, ms, s, m or h (2s, 100ms)");
+		return fail_value(err, o, value,
+				  "the unit must be ns, us, ms, s, m or h (2s, 100ms)");
 	ns = n * unit_ns(unit);
 	print_duration(lo, sizeof(lo), lo_ns);
 	print_duration(hi, sizeof(hi), hi_ns);
@@ -226,8 +228,10 @@ bool cli_duration(const struct cli_option *o, const char *value, u64 lo_ns, u64 
 
 static bool fail_list(struct cli_error *err, const struct cli_option *o, const char *value)
 {
-	return cli_fail(err, "--%s=%s: numbers, ranges and steps are allowed, as in "
-			     "1,2,4-8,16,64:1024*2", o->name, value);
+	return cli_fail(err,
+			"--%s=%s: numbers, ranges and steps are allowed, as in "
+			"1,2,4-8,16,64:1024*2",
+			o->name, value);
 }
 
 /* One element: N, A-B, A-B+STEP, A:B*FACTOR, A:B+STEP. Marks the numbers in seen[]. */
@@ -332,7 +336,7 @@ bool cli_name(const struct cli_option *o, const char *value, const char *kind,
 	return cli_fail(err, "--%s=%s: unknown %s (allowed: %s)", o->name, value, kind, allowed);
 }
 
-/* ---- the command line ---------------------------------------------------------------------------- */
+/* ---- the command line ---------------------------------------------------------------------- */
 
 static const struct cli_option *find_option(const struct cli_parse *p, const char *name,
 					    size_t name_len, char letter, void **target)
@@ -341,7 +345,7 @@ static const struct cli_option *find_option(const struct cli_parse *p, const cha
 		for (const struct cli_option *o = p->groups[g].options; o->name; o++) {
 			*target = p->groups[g].target;
 			if (name ? strlen(o->name) == name_len &&
-					   strncmp(o->name, name, name_len) == 0
+					    strncmp(o->name, name, name_len) == 0
 				 : o->letter == letter)
 				return o;
 		}
@@ -351,7 +355,7 @@ static const struct cli_option *find_option(const struct cli_parse *p, const cha
 static bool fail_unknown(const struct cli_parse *p, const char *text, size_t len,
 			 struct cli_error *err)
 {
-	const char *names[128] = { "help" };
+	const char *names[128] = {"help"};
 	const char *nearest;
 	char name[NAME_BYTES_MAX];
 	u32 n = 1;

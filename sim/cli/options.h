@@ -38,7 +38,7 @@ const char *cli_nearest(const char *text, const char *const *names, u32 n);
  */
 struct cli_option {
 	const char *name;
-	char letter;	  /* 0: none */
+	char letter;      /* 0: none */
 	const char *arg;  /* what --help calls the value; NULL: a flag */
 	const char *help; /* one line */
 	bool (*set)(void *target, const struct cli_option *o, const char *value,
@@ -56,10 +56,10 @@ struct cli_group {
 /* A subcommand. main() finds it by name in cli_commands[]. */
 struct cli_command {
 	const char *name;
-	const char *args;    /* of the synopsis: "TRACE [OPTIONS]" */
-	const char *summary; /* one line */
-	const char *details; /* more lines for --help, or NULL */
-	int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns the exit status */
+	const char *args;                  /* of the synopsis: "TRACE [OPTIONS]" */
+	const char *summary;               /* one line */
+	const char *details;               /* more lines for --help, or NULL */
+	int (*run)(int argc, char **argv); /* argv[0]: the command's name; gives the exit status */
 	/* Groups of options, for help and completion without running (title order). NULL-terminated
 	 * tables; targets are not used. */
 	const struct cli_option *const *tables;
@@ -93,7 +93,7 @@ bool cli_u64(const struct cli_option *o, const char *value, u64 lo, u64 hi, u64 
 	     struct cli_error *err);
 bool cli_u32(const struct cli_option *o, const char *value, u32 lo, u32 hi, u32 *out,
 	     struct cli_error *err);
-/* "2s", "100ms", "50us", "10ns", "1m", fractions allowed ("1.5s"); a bare number is an error but 0. */
+/* "2s", "100ms", "50us", "10ns", "1m", fractions too ("1.5s"); a bare number only if it is 0. */
 bool cli_duration(const struct cli_option *o, const char *value, u64 lo_ns, u64 hi_ns, u64 *out_ns,
 		  struct cli_error *err);
 /* "1,2,4-8,16,64:1024*2": ascending, each once. Allocated; at most `hi`. */

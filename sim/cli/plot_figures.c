@@ -14,9 +14,9 @@
 #define LOG_VALUES_RATIO 40
 #define LOG_RATIO 16 /* a wider range of CPU counts gets a logarithmic axis */
 
-static const char *const colours[] = { "#0072B2", "#D55E00", "#009E73", "#CC79A7",
-				       "#E69F00", "#56B4E9", "#000000" };
-static const u32 point_types[] = { 7, 5, 9, 11, 13, 6, 4 };
+static const char *const colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
+				      "#E69F00", "#56B4E9", "#000000"};
+static const u32 point_types[] = {7, 5, 9, 11, 13, 6, 4};
 
 /* One figure that is being written. */
 struct figure {
@@ -92,8 +92,8 @@ static void put_head(const struct figure *fig, const char *title, const char *yl
 	u32 version = csv_column(fig->gs->csv, "version");
 	char line[2 * GROUP_TEXT_BYTES + 64];
 
-	fprintf(fig->gp, "# gnuplot %s.gp makes %s.png and %s.svg from %s.dat\n", fig->name, fig->name,
-		fig->name, fig->name);
+	fprintf(fig->gp, "# gnuplot %s.gp makes %s.png and %s.svg from %s.dat\n", fig->name,
+		fig->name, fig->name, fig->name);
 	fputs("# run it in this folder\n", fig->gp);
 	fputs("set encoding utf8\n"
 	      "set border 3 linecolor '#606060'\n"
@@ -101,15 +101,18 @@ static void put_head(const struct figure *fig, const char *title, const char *yl
 	      "set grid ytics linecolor '#c8c8c8' linewidth 1 dashtype solid\n"
 	      "set key outside right top reverse Left spacing 1.3 samplen 2\n"
 	      "set lmargin 12\n"
-	      "set tmargin 4.5\n", fig->gp);
+	      "set tmargin 4.5\n",
+	      fig->gp);
 	for (u32 i = 0; i < ARRAY_SIZE(colours); i++)
-		fprintf(fig->gp, "set linetype %u linecolor '%s' linewidth 2 pointtype %u pointsize 1.2\n",
+		fprintf(fig->gp,
+			"set linetype %u linecolor '%s' linewidth 2 pointtype %u pointsize 1.2\n",
 			i + 1, colours[i], point_types[i]);
 	snprintf(line, sizeof(line), "%s: %s", fig->g->title, title);
 	fputs("set label 1 ", fig->gp);
 	put_string(fig->gp, line);
 	fputs(" at graph 0, screen 0.955 left font ',14'\n", fig->gp);
-	snprintf(line, sizeof(line), "%s%s%s", fig->g->config, version == CSV_NONE ? "" : ", mmsim ",
+	snprintf(line, sizeof(line), "%s%s%s", fig->g->config,
+		 version == CSV_NONE ? "" : ", mmsim ",
 		 version == CSV_NONE ? "" : csv_cell(fig->gs->csv, fig->g->first_row, version));
 	fputs("set label 2 ", fig->gp);
 	put_string(fig->gp, line);
@@ -125,17 +128,20 @@ static void put_plot(const struct figure *fig)
 	fprintf(fig->gp,
 		"set terminal pngcairo noenhanced size 1000,620 font 'DejaVu Sans,11'\n"
 		"set output '%s.png'\n"
-		"plot \\\n", fig->name);
+		"plot \\\n",
+		fig->name);
 }
 
 /* And once more as SVG. */
 static void put_tail(const struct figure *fig)
 {
 	fprintf(fig->gp,
-		"set terminal svg noenhanced size 1000,620 font 'DejaVu Sans,13' background 'white'\n"
+		"set terminal svg noenhanced size 1000,620 font 'DejaVu Sans,13' background "
+		"'white'\n"
 		"set output '%s.svg'\n"
 		"replot\n"
-		"set output\n", fig->name);
+		"set output\n",
+		fig->name);
 }
 
 /* The x axis of CPU counts: linear or by powers of two, a tic at each point while they are few. */
@@ -157,7 +163,8 @@ static void put_cpu_axis(const struct figure *fig)
 	for (u32 i = 0; i < g->point_count; i++) {
 		if (g->points[i].cpus == last)
 			continue;
-		fprintf(fig->gp, "%s'%u' %u", last ? ", " : "", g->points[i].cpus, g->points[i].cpus);
+		fprintf(fig->gp, "%s'%u' %u", last ? ", " : "", g->points[i].cpus,
+			g->points[i].cpus);
 		last = g->points[i].cpus;
 	}
 	fputs(")\n", fig->gp);
@@ -205,7 +212,8 @@ static u32 put_cpu_lines(struct figure *fig, u32 metric, bool relative)
 			fputs("0 NaN NaN NaN 0\n\n\n", fig->dat);
 			continue;
 		}
-		fprintf(fig->gp, "%s\t'%s.dat' index %u using 1:2:3:4 with yerrorlines linetype %u title ",
+		fprintf(fig->gp,
+			"%s\t'%s.dat' index %u using 1:2:3:4 with yerrorlines linetype %u title ",
 			lines ? ", \\\n" : "", fig->name, block, c % (u32)ARRAY_SIZE(colours) + 1);
 		put_string(fig->gp, fig->gs->columns[c]);
 		lines++;
@@ -248,8 +256,10 @@ static void put_bars(struct figure *fig, u32 metric)
 	const struct groups *gs = fig->gs;
 	u32 bars = 0;
 
-	fprintf(fig->gp, "set xrange [-0.7:%g]\nset xtics scale 0 (''  0)\nunset key\n"
-			 "set style fill solid 1 noborder\nset boxwidth 0.6\n", gs->column_count - 0.3);
+	fprintf(fig->gp,
+		"set xrange [-0.7:%g]\nset xtics scale 0 (''  0)\nunset key\n"
+		"set style fill solid 1 noborder\nset boxwidth 0.6\n",
+		gs->column_count - 0.3);
 	fprintf(fig->gp, "set xlabel '%u CPU%s'\n", fig->g->points[0].cpus,
 		fig->g->points[0].cpus == 1 ? "" : "s");
 	for (u32 c = 0; c < gs->column_count; c++) {
@@ -267,9 +277,10 @@ static void put_bars(struct figure *fig, u32 metric)
 			continue;
 		}
 		fprintf(fig->dat, "%u %.10g %.10g %.10g\n\n\n", c, s.median, s.min, s.max);
-		fprintf(fig->gp, "%s\t'%s.dat' index %u using 1:2 with boxes linetype %u, \\\n"
-				 "\t'' index %u using 1:2:3:4 with yerrorbars linecolor '#303030' "
-				 "linewidth 1.5 pointsize 0",
+		fprintf(fig->gp,
+			"%s\t'%s.dat' index %u using 1:2 with boxes linetype %u, \\\n"
+			"\t'' index %u using 1:2:3:4 with yerrorbars linecolor '#303030' "
+			"linewidth 1.5 pointsize 0",
 			bars++ ? ", \\\n" : "", fig->name, c, c % (u32)ARRAY_SIZE(colours) + 1, c);
 	}
 	fputc('\n', fig->gp);
@@ -325,19 +336,20 @@ static bool speedup(struct figures *f, const struct groups *gs, const struct gro
 	return figure_close(&fig, f, err);
 }
 
-/* ---- figures at the largest CPU count ------------------------------------------------------------- */
+/* ---- figures at the largest CPU count ------------------------------------------------------ */
 
 static const struct {
 	const char *column, *label;
 } percentiles[] = {
-	{ "op_ns_p50", "median" }, { "op_ns_p90", "p90" }, { "op_ns_p99", "p99" },
-	{ "op_ns_p999", "p99.9" }, { "op_ns_max", "max" },
+	{"op_ns_p50", "median"}, {"op_ns_p90", "p90"}, {"op_ns_p99", "p99"},
+	{"op_ns_p999", "p99.9"}, {"op_ns_max", "max"},
 };
 
 static const char *const lock_counters[] = {
-	"VMA_LOCK_SUCCESS", "VMA_LOCK_ABORT", "VMA_LOCK_RETRY",	 "VMA_LOCK_MISS",
-	"MMAP_LOCK_READ",   "MMAP_LOCK_READ_CONTENDED", "MMAP_LOCK_WRITE",
-	"MMAP_LOCK_WRITE_CONTENDED",
+	"VMA_LOCK_SUCCESS", "VMA_LOCK_ABORT",
+	"VMA_LOCK_RETRY",   "VMA_LOCK_MISS",
+	"MMAP_LOCK_READ",   "MMAP_LOCK_READ_CONTENDED",
+	"MMAP_LOCK_WRITE",  "MMAP_LOCK_WRITE_CONTENDED",
 };
 
 /* The last point that has values of the metric: the largest machine. */
@@ -376,7 +388,8 @@ static bool latency(struct figures *f, const struct groups *gs, const struct gro
 	at_point(title, sizeof(title), "latency of one operation", at);
 	put_head(&fig, title, "ns (log scale)");
 	fputs("set logscale y 10\nset format y '%.0s%cs'\nset mytics 10\n"
-	      "set xlabel 'percentile of the operations that were timed'\n", fig.gp);
+	      "set xlabel 'percentile of the operations that were timed'\n",
+	      fig.gp);
 	fprintf(fig.gp, "set xrange [-0.4:%g]\nset xtics (", ARRAY_SIZE(percentiles) - 0.6);
 	for (u32 i = 0; i < ARRAY_SIZE(percentiles); i++)
 		fprintf(fig.gp, "%s'%s' %u", i ? ", " : "", percentiles[i].label, i);
@@ -399,7 +412,8 @@ static bool latency(struct figures *f, const struct groups *gs, const struct gro
 		fputs(n ? "\n\n" : "0 NaN\n\n\n", fig.dat);
 		if (!n)
 			continue;
-		fprintf(fig.gp, "%s\t'%s.dat' index %u using 1:2 with linespoints linetype %u title ",
+		fprintf(fig.gp,
+			"%s\t'%s.dat' index %u using 1:2 with linespoints linetype %u title ",
 			lines++ ? ", \\\n" : "", fig.name, c, c % (u32)ARRAY_SIZE(colours) + 1);
 		put_string(fig.gp, gs->columns[c]);
 	}
@@ -428,7 +442,7 @@ static void put_counter(const struct figure *fig, u32 index, const char *name,
 
 	fprintf(fig->dat, "%u %s", index, name);
 	for (u32 c = 0; c < gs->column_count; c++) {
-		struct stats n = { 0 }, per = { 0 };
+		struct stats n = {0}, per = {0};
 
 		if (metric != CSV_NONE && groups_stats(gs, fig->g, at, c, metric, &n) &&
 		    groups_stats(gs, fig->g, at, c, ops, &per) && per.amean > 0)
@@ -461,11 +475,13 @@ static void put_counter_bars(const struct figure *fig, double width)
 		double shift = (c - (n - 1) / 2.0) * width;
 
 		fprintf(fig->gp, "%s\t'%s.dat' using ($1+%g):%u with boxes linetype %u title ",
-			c ? ", \\\n" : "", fig->name, shift, c + 3, c % (u32)ARRAY_SIZE(colours) + 1);
+			c ? ", \\\n" : "", fig->name, shift, c + 3,
+			c % (u32)ARRAY_SIZE(colours) + 1);
 		put_string(fig->gp, fig->gs->columns[c]);
 		if (n <= 3)
-			fprintf(fig->gp, ", \\\n\t'' using ($1+%g):%u:(short(column(%u))) with labels "
-					"offset 0,0.6 font ',8' textcolor '#606060' notitle",
+			fprintf(fig->gp,
+				", \\\n\t'' using ($1+%g):%u:(short(column(%u))) with labels "
+				"offset 0,0.6 font ',8' textcolor '#606060' notitle",
 				shift, c + 3, c + 3);
 	}
 	fputc('\n', fig->gp);
@@ -488,12 +504,14 @@ static bool counters(struct figures *f, const struct groups *gs, const struct gr
 		return false;
 	at_point(title, sizeof(title), "locks taken per operation", at);
 	put_head(&fig, title, "events per operation");
-	fputs("# index counter one-column-per-scheme (mean of the repeats, per operation)\n", fig.dat);
+	fputs("# index counter one-column-per-scheme (mean of the repeats, per operation)\n",
+	      fig.dat);
 	for (u32 i = 0; i < used_count; i++)
 		put_counter(&fig, i, lock_counters[used[i]], at, ops);
-	fprintf(fig.gp, "set style fill solid 1 noborder\nset boxwidth %g\nset bmargin 4.5\n"
-			"set offsets 0, 0, graph 0.08, 0\nset yrange [0:*]\nset xrange [-0.6:%g]\n"
-			"short(v) = v == 0 ? '0' : v < 0.01 ? sprintf('%%.0e', v) : sprintf('%%.2f', v)\n",
+	fprintf(fig.gp,
+		"set style fill solid 1 noborder\nset boxwidth %g\nset bmargin 4.5\n"
+		"set offsets 0, 0, graph 0.08, 0\nset yrange [0:*]\nset xrange [-0.6:%g]\n"
+		"short(v) = v == 0 ? '0' : v < 0.01 ? sprintf('%%.0e', v) : sprintf('%%.2f', v)\n",
 		width * 0.92, used_count - 0.4);
 	put_counter_axis(&fig, used, used_count);
 	put_counter_bars(&fig, width);

@@ -29,11 +29,11 @@ const char *cli_version(void)
 /* ---- columns ------------------------------------------------------------------------------- */
 
 enum source {
-	FROM_TEXT,     /* const char * at offset */
-	FROM_ARRAY,    /* char[] at offset */
+	FROM_TEXT,  /* const char * at offset */
+	FROM_ARRAY, /* char[] at offset */
 	FROM_U32,
 	FROM_U64,
-	FROM_PER_SEC,  /* u64 at offset, per elapsed second */
+	FROM_PER_SEC, /* u64 at offset, per elapsed second */
 	FROM_PER_CPU_SEC,
 	FROM_MEAN,
 	FROM_QUANTILE,
@@ -47,7 +47,10 @@ static const struct column {
 	size_t offset;
 	double q;
 } columns[] = {
-#define COLUMN(name, source) { #name, source, offsetof(struct result, name), 0 }
+#define COLUMN(name, source)                                                                       \
+	{                                                                                          \
+#name, source, offsetof(struct result, name), 0                                    \
+	}
 	COLUMN(workload, FROM_TEXT),
 	COLUMN(scheme, FROM_TEXT),
 	COLUMN(tree, FROM_TEXT),
@@ -60,16 +63,16 @@ static const struct column {
 	COLUMN(seed, FROM_U64),
 	COLUMN(elapsed_ns, FROM_U64),
 	COLUMN(ops, FROM_U64),
-	{ "ops_per_sec", FROM_PER_SEC, offsetof(struct result, ops), 0 },
+	{"ops_per_sec", FROM_PER_SEC, offsetof(struct result, ops), 0},
 	COLUMN(faults, FROM_U64),
-	{ "faults_per_sec", FROM_PER_SEC, offsetof(struct result, faults), 0 },
-	{ "faults_per_cpu_sec", FROM_PER_CPU_SEC, offsetof(struct result, faults), 0 },
-	{ "op_ns_mean", FROM_MEAN, 0, 0 },
-	{ "op_ns_p50", FROM_QUANTILE, 0, 0.5 },
-	{ "op_ns_p90", FROM_QUANTILE, 0, 0.9 },
-	{ "op_ns_p99", FROM_QUANTILE, 0, 0.99 },
-	{ "op_ns_p999", FROM_QUANTILE, 0, 0.999 },
-	{ "op_ns_max", FROM_MAX, 0, 0 },
+	{"faults_per_sec", FROM_PER_SEC, offsetof(struct result, faults), 0},
+	{"faults_per_cpu_sec", FROM_PER_CPU_SEC, offsetof(struct result, faults), 0},
+	{"op_ns_mean", FROM_MEAN, 0, 0},
+	{"op_ns_p50", FROM_QUANTILE, 0, 0.5},
+	{"op_ns_p90", FROM_QUANTILE, 0, 0.9},
+	{"op_ns_p99", FROM_QUANTILE, 0, 0.99},
+	{"op_ns_p999", FROM_QUANTILE, 0, 0.999},
+	{"op_ns_max", FROM_MAX, 0, 0},
 	COLUMN(lock_wait_ns, FROM_U64),
 	COLUMN(user_ns, FROM_U64),
 	COLUMN(system_ns, FROM_U64),
@@ -78,7 +81,7 @@ static const struct column {
 	COLUMN(params, FROM_ARRAY),
 	COLUMN(kernel, FROM_TEXT),
 	COLUMN(machine_kind, FROM_TEXT),
-	{ "version", FROM_VERSION, 0, 0 },
+	{"version", FROM_VERSION, 0, 0},
 	COLUMN(notes, FROM_ARRAY),
 #undef COLUMN
 };
@@ -95,18 +98,18 @@ const char *result_column_name(u32 column)
 
 static struct result_cell cell_text(const char *text)
 {
-	return (struct result_cell){ .kind = RESULT_TEXT, .empty = !text || !*text,
-				     .text = text ? text : "" };
+	return (struct result_cell){
+		.kind = RESULT_TEXT, .empty = !text || !*text, .text = text ? text : ""};
 }
 
 static struct result_cell cell_count(u64 n)
 {
-	return (struct result_cell){ .kind = RESULT_COUNT, .count = n };
+	return (struct result_cell){.kind = RESULT_COUNT, .count = n};
 }
 
 static struct result_cell cell_rate(double n, bool empty)
 {
-	return (struct result_cell){ .kind = RESULT_RATE, .rate = empty ? 0 : n, .empty = empty };
+	return (struct result_cell){.kind = RESULT_RATE, .rate = empty ? 0 : n, .empty = empty};
 }
 
 static struct result_cell latency_cell(const struct result *r, const struct column *c)
@@ -116,9 +119,9 @@ static struct result_cell latency_cell(const struct result *r, const struct colu
 
 	if (c->source == FROM_MEAN)
 		return cell_rate(empty ? 0 : hist_mean(r->latency), empty);
-	cell = cell_count(empty			      ? 0
+	cell = cell_count(empty                   ? 0
 			  : c->source == FROM_MAX ? hist_max(r->latency)
-						      : hist_quantile(r->latency, c->q));
+						  : hist_quantile(r->latency, c->q));
 	cell.empty = empty;
 	return cell;
 }
@@ -162,7 +165,7 @@ void result_note(struct result *r, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* ---- CSV -------------------------------------------------------------------------------------- */
+/* ---- CSV ----------------------------------------------------------------------------------- */
 
 static void put_text(FILE *out, const char *s)
 {
@@ -216,12 +219,12 @@ void result_csv_row(FILE *out, const struct result *r)
 	fputc('\n', out);
 }
 
-/* ---- files ------------------------------------------------------------------------------------ */
+/* ---- files --------------------------------------------------------------------------------- */
 
 struct results {
 	struct results_config cfg;
 	u32 rows;
-	int csv_fd;  /* -1: not yet (the first row makes it), or stdout */
+	int csv_fd;                 /* -1: not yet (the first row makes it), or stdout */
 	char *csv_path, *json_path; /* where a symbolic link leads; NULL: none */
 	struct json_sink *json;
 };
@@ -250,11 +253,11 @@ static bool check_path(const char *option, const char *path, struct cli_error *e
 	if (!*path)
 		return cli_fail(err, "--%s=: a file name is needed", option);
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		return cli_fail(err, "--%s=%s: is a directory, a file name is needed", option, path);
+		return cli_fail(err, "--%s=%s: is a directory, a file name is needed", option,
+				path);
 	if (is_special(path))
-		return access(path, W_OK) == 0 ||
-		       cli_fail(err, "--%s=%s: cannot be written: %s", option, path,
-				strerror(errno));
+		return access(path, W_OK) == 0 || cli_fail(err, "--%s=%s: cannot be written: %s",
+							   option, path, strerror(errno));
 	real = realpath(path, NULL);
 	temp = temp_name(real ? real : path);
 	free(real);
@@ -265,8 +268,8 @@ static bool check_path(const char *option, const char *path, struct cli_error *e
 		unlink(temp);
 	}
 	free(temp);
-	return fd >= 0 || cli_fail(err, "--%s=%s: cannot be written: %s", option, path,
-				   strerror(saved));
+	return fd >= 0 ||
+	       cli_fail(err, "--%s=%s: cannot be written: %s", option, path, strerror(saved));
 }
 
 bool results_check_paths(const struct results_config *cfg, struct cli_error *err)

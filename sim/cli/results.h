@@ -2,8 +2,8 @@
  * sim/cli/results.h - one row of results, and the files it goes to
  *
  * Guarantee    A CSV or JSON file appears under its name only with whole rows in it: the first row
- *              is written beside it and renamed, each further row is one write(2) that is taken back
- *              if it was short. What a killed run leaves behind can be read.
+ *              is written beside it and renamed, each further row is one write(2) that is taken
+ *              back if it was short. What a killed run leaves behind can be read.
  */
 #ifndef MMSIM_CLI_RESULTS_H
 #define MMSIM_CLI_RESULTS_H
@@ -30,9 +30,9 @@ struct result {
 	char params[RESULT_TEXT_BYTES];
 	char notes[RESULT_TEXT_BYTES];
 	u64 counters[COUNTER_COUNT];
-	s64 hw[RESULT_HW_MAX]; /* < 0: the machine has none: an empty cell */
+	s64 hw[RESULT_HW_MAX];      /* < 0: the machine has none: an empty cell */
 	const struct hist *latency; /* may be NULL or empty: empty cells */
-	u64 latency_sample;	/* one operation in so many was timed */
+	u64 latency_sample;         /* one operation in so many was timed */
 	u64 clock_read_ns;
 };
 
@@ -63,10 +63,10 @@ void result_csv_row(FILE *out, const struct result *r);
 /* Where rows go. */
 struct results;
 struct results_config {
-	const char *csv;     /* path, "-" for stdout, NULL: none */
-	const char *json;    /* path, or NULL */
-	FILE *table;	     /* a table for people, or NULL */
-	const char *command; /* for JSON: what was typed */
+	const char *csv;                  /* path, "-" for stdout, NULL: none */
+	const char *json;                 /* path, or NULL */
+	FILE *table;                      /* a table for people, or NULL */
+	const char *command;              /* for JSON: what was typed */
 	u32 workload_width, scheme_width; /* of the table's columns; 0: guess */
 };
 /* Can the files be written? false: a line in err (names option and path); nothing was created. */

@@ -56,8 +56,8 @@ struct json_sink *json_sink_open(const struct results_config *cfg)
 
 static void add_bucket(void *arg, u64 low, u64 high, u64 count)
 {
-	json_array_append_new(arg, json_pack("[I, I, I]", (json_int_t)low, (json_int_t)high,
-					     (json_int_t)count));
+	json_array_append_new(
+		arg, json_pack("[I, I, I]", (json_int_t)low, (json_int_t)high, (json_int_t)count));
 }
 
 static json_t *cell_value(const struct result *r, u32 column)

@@ -1,11 +1,11 @@
 /*
  * sim/cli/run.c - run every combination, one machine and one row each
  *
- * Order        workload, CPUs, repeat, scheme: the schemes of a comparison are measured side by side
- *              in time, so that a host that slows down slows all of them.
- * Signals      SIGINT, SIGTERM: the run in progress is abandoned, rows that are finished are kept, the
- *              signal is raised again. SIGABRT (a broken invariant): the combination and its seed are
- *              printed, exit 1.
+ * Order        workload, CPUs, repeat, scheme: the schemes of a comparison are measured side by
+ *              side in time, so that a host that slows down slows all of them.
+ * Signals      SIGINT, SIGTERM: the run in progress is abandoned, rows that are finished are kept,
+ *              the signal is raised again. SIGABRT (a broken invariant): the combination and its
+ *              seed are printed, exit 1.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -37,7 +37,7 @@ struct combination {
 	char params_text[RESULT_TEXT_BYTES];
 };
 
-/* ---- signals ---------------------------------------------------------------------------------- */
+/* ---- signals ------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t caught_signal;
 static char abort_text[512]; /* what the SIGABRT handler says; set before each run */
@@ -58,7 +58,7 @@ static void on_abort(int sig)
 
 static void catch_signals(void)
 {
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND };
+	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND};
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
@@ -66,7 +66,7 @@ static void catch_signals(void)
 	sigaction(SIGABRT, &sa, NULL);
 }
 
-/* ---- progress ------------------------------------------------------------------------------------ */
+/* ---- progress ------------------------------------------------------------------------------ */
 
 static void progress(const struct combination *c)
 {
@@ -85,7 +85,7 @@ static void progress_clear(const struct run_options *o)
 	}
 }
 
-/* ---- one row ------------------------------------------------------------------------------------ */
+/* ---- one row ------------------------------------------------------------------------------- */
 
 static u32 host_cpus(void)
 {
@@ -267,10 +267,19 @@ static int run_passes(const struct combination *c, struct bench *b, struct pmu *
 		      struct tally *t)
 {
 	struct bench_config cfg = {
-		.workload = c->w, .locking = c->scheme, .arch = c->o->arch, .cpus = c->cpus,
-		.tasks = c->tasks, .duration_ns = c->o->duration_ns, .ops = c->o->ops,
-		.warmup_ns = c->o->warmup_ns, .seed = c->seed, .params = c->params,
-		.arg = c->o->arg, .on_measure = pmu ? hw_on_measure : NULL, .on_measure_arg = pmu,
+		.workload = c->w,
+		.locking = c->scheme,
+		.arch = c->o->arch,
+		.cpus = c->cpus,
+		.tasks = c->tasks,
+		.duration_ns = c->o->duration_ns,
+		.ops = c->o->ops,
+		.warmup_ns = c->o->warmup_ns,
+		.seed = c->seed,
+		.params = c->params,
+		.arg = c->o->arg,
+		.on_measure = pmu ? hw_on_measure : NULL,
+		.on_measure_arg = pmu,
 	};
 	int err = warm_up(c, &cfg, b, pmu);
 
@@ -287,7 +296,7 @@ static int run_one(const struct combination *c, struct result *r, struct hist **
 {
 	struct bench *b = aligned_alloc(MMSIM_CACHE_LINE_BYTES,
 					ALIGN_UP(sizeof(*b), (size_t)MMSIM_CACHE_LINE_BYTES));
-	struct tally t = { .passes = 0 };
+	struct tally t = {.passes = 0};
 	u64 start_ns = wall_ns();
 	char why[256] = "";
 	struct pmu *pmu;
@@ -317,7 +326,7 @@ static int run_one(const struct combination *c, struct result *r, struct hist **
 	return err;
 }
 
-/* ---- all of them ----------------------------------------------------------------------------------- */
+/* ---- all of them --------------------------------------------------------------------------- */
 
 struct sweep {
 	struct results *results;
@@ -354,7 +363,7 @@ static void run_combination(struct sweep *s, struct combination *c)
 
 static void run_job(struct sweep *s, const struct run_options *o)
 {
-	struct combination c = { .o = o };
+	struct combination c = {.o = o};
 	struct cli_error err;
 
 	for (u32 w = 0; o->workloads[w]; w++) {
@@ -401,11 +410,13 @@ static void say_where(const struct run_options *o, u32 rows)
 
 int run_all(const struct run_options *jobs, u32 job_count)
 {
-	struct results_config rc = { .csv = jobs[0].output, .json = jobs[0].json,
-				     .table = jobs[0].output ? NULL : stdout,
-				     .workload_width = 8, .scheme_width = 6,
-				     .command = cli_command_line() };
-	struct sweep s = { 0 };
+	struct results_config rc = {.csv = jobs[0].output,
+				    .json = jobs[0].json,
+				    .table = jobs[0].output ? NULL : stdout,
+				    .workload_width = 8,
+				    .scheme_width = 6,
+				    .command = cli_command_line()};
+	struct sweep s = {0};
 	struct cli_error err;
 	u32 rows;
 

@@ -21,28 +21,30 @@ struct run_options {
 	const struct mm_locking **schemes; /* NULL-terminated */
 	const struct arch_desc *arch;
 	u32 *cpus, cpu_count;
-	u32 threads;		/* 0: as the workload says */
-	bool threads_per_cpu;	/* threads is a multiple */
+	u32 threads;          /* 0: as the workload says */
+	bool threads_per_cpu; /* threads is a multiple */
 	u64 duration_ns, ops, warmup_ns;
 	bool duration_set, ops_set, warmup_set;
 	u32 repeats;
 	u64 seed;
-	const char *output;	/* NULL: a table */
+	const char *output; /* NULL: a table */
 	const char *json;
 	const char *job;
-	const char *params[RUN_PARAMS_MAX]; /* "key=value", checked against the workloads by run_check() */
+	const char *params[RUN_PARAMS_MAX]; /* "key=value"; run_check() looks them up */
 	u32 param_count;
 	u32 param_weak; /* the first so many may be replaced (a job file's, by the command line) */
 	bool quiet;
-	void *arg;		/* for the workload: bench_config.arg (replay) */
-	const char *extra_params; /* put before the params column (replay: "trace=gcc.perf.zst"); NULL */
+	void *arg; /* for the workload: bench_config.arg (replay) */
+	const char
+		*extra_params; /* the params column begins with it (replay: its trace); or NULL */
 };
 
 void run_options_init(struct run_options *o);
 void run_options_free(struct run_options *o);
 
 /* -w -s --tree --kernel -e -a -c -t ... -q, with struct run_options as the target. run_option_table
- * has --workload and --job in a table of their own (run_workload_table), which replay leaves out. */
+ * has --workload and --job in a table of their own (run_workload_table), which replay leaves out.
+ */
 extern const struct cli_option run_option_table[];
 extern const struct cli_option run_workload_table[];
 

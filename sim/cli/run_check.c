@@ -130,8 +130,8 @@ static bool check_twice(const struct run_options *o, struct cli_error *err)
 			size_t len = strcspn(o->params[i], "=") + 1;
 
 			if (strncmp(o->params[i], o->params[j], len) == 0)
-				return cli_fail(err, "--param=%s: %.*s is given twice", o->params[j],
-						(int)len - 1, o->params[j]);
+				return cli_fail(err, "--param=%s: %.*s is given twice",
+						o->params[j], (int)len - 1, o->params[j]);
 		}
 	return true;
 }
@@ -146,13 +146,16 @@ static bool check_tasks(const struct run_options *o, const struct workload *w,
 			    (!o->threads || o->threads_per_cpu ? o->cpus[c] : 1);
 
 		if (tasks > MMSIM_TASKS_MAX)
-			return cli_fail(err, "--cpus=%u: %s would have %llu tasks, at most %u "
-					     "(MMSIM_TASKS_MAX); --threads chooses fewer", o->cpus[c],
-					w->name, (unsigned long long)tasks, MMSIM_TASKS_MAX);
+			return cli_fail(err,
+					"--cpus=%u: %s would have %llu tasks, at most %u "
+					"(MMSIM_TASKS_MAX); --threads chooses fewer",
+					o->cpus[c], w->name, (unsigned long long)tasks,
+					MMSIM_TASKS_MAX);
 		for (u32 s = 0; o->schemes[s]; s++)
 			if ((o->schemes[s]->caps & LK_CAP_ONE_CPU) && tasks > 1)
-				return cli_fail(err, "--scheme=%s: is for one task, and %s has %llu "
-						     "on %u cpus (use --threads=1)",
+				return cli_fail(err,
+						"--scheme=%s: is for one task, and %s has %llu "
+						"on %u cpus (use --threads=1)",
 						o->schemes[s]->name, w->name,
 						(unsigned long long)tasks, o->cpus[c]);
 	}
@@ -186,7 +189,7 @@ static bool check_workload(const struct run_options *o, const struct workload *w
 
 static bool check_job(const struct run_options *o, struct cli_error *err)
 {
-	u64 values[BENCH_PARAMS_MAX] = { 0 };
+	u64 values[BENCH_PARAMS_MAX] = {0};
 	char text[RESULT_TEXT_BYTES];
 
 	if (!o->workloads)
@@ -209,7 +212,7 @@ static bool check_job(const struct run_options *o, struct cli_error *err)
 
 bool run_check(const struct run_options *jobs, u32 job_count, struct cli_error *err)
 {
-	struct results_config rc = { .csv = jobs[0].output, .json = jobs[0].json };
+	struct results_config rc = {.csv = jobs[0].output, .json = jobs[0].json};
 
 	for (u32 j = 0; j < job_count; j++)
 		if (!check_job(&jobs[j], err))

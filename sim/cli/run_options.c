@@ -14,7 +14,7 @@
 #define DEFAULT_WARMUP_NS 200000000ull
 #define NAMES_MAX 64
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names --------------------------------------------------------------------------------- */
 
 static u32 workload_names(const char **names)
 {
@@ -47,7 +47,7 @@ static bool parse_names(const struct cli_option *o, const char *value, const cha
 			struct cli_error *err)
 {
 	char copy[1024], *rest = copy, *name;
-	bool used[NAMES_MAX] = { false };
+	bool used[NAMES_MAX] = {false};
 	u32 index;
 
 	*count = 0;
@@ -168,7 +168,7 @@ static bool set_engine(void *target, const struct cli_option *o, const char *val
 	return only(o, value, "engine", "native", err);
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------ */
+/* ---- numbers ------------------------------------------------------------------------------- */
 
 static bool set_cpus(void *target, const struct cli_option *o, const char *value,
 		     struct cli_error *err)
@@ -192,8 +192,10 @@ static bool set_threads(void *target, const struct cli_option *o, const char *va
 
 	snprintf(digits, sizeof(digits), "%.*s", (int)(per_cpu ? len - 1 : len), value);
 	if (len >= sizeof(digits) || !cli_u32(o, digits, 1, MMSIM_TASKS_MAX, &n, &plain))
-		return cli_fail(err, "--%s=%s: a number from 1 to %u, or a multiple of the CPUs as "
-				     "in 2x, is allowed", o->name, value, MMSIM_TASKS_MAX);
+		return cli_fail(err,
+				"--%s=%s: a number from 1 to %u, or a multiple of the CPUs as "
+				"in 2x, is allowed",
+				o->name, value, MMSIM_TASKS_MAX);
 	ro->threads = n;
 	ro->threads_per_cpu = per_cpu;
 	return true;
@@ -238,7 +240,7 @@ static bool set_seed(void *target, const struct cli_option *o, const char *value
 	return cli_u64(o, value, 0, ~0ull, &((struct run_options *)target)->seed, err);
 }
 
-/* ---- the rest -------------------------------------------------------------------------------------- */
+/* ---- the rest ------------------------------------------------------------------------------ */
 
 static bool set_output(void *target, const struct cli_option *o, const char *value,
 		       struct cli_error *err)
@@ -289,35 +291,35 @@ static bool set_quiet(void *target, const struct cli_option *o, const char *valu
 }
 
 const struct cli_option run_workload_table[] = {
-	{ "workload", 'w', "LIST", "names, comma separated, or all (mmsim list workloads)",
-	  set_workload, false },
-	{ "job", 0, "FILE", "an INI job file: these options by section", set_job, true },
-	{ NULL, 0, NULL, NULL, NULL, false },
+	{"workload", 'w', "LIST", "names, comma separated, or all (mmsim list workloads)",
+	 set_workload, false},
+	{"job", 0, "FILE", "an INI job file: these options by section", set_job, true},
+	{NULL, 0, NULL, NULL, NULL, false},
 };
 
 const struct cli_option run_option_table[] = {
-	{ "scheme", 's', "LIST", "names, or all that claim to be correct (mmap_lock,vma_refcnt)",
-	  set_scheme, false },
-	{ "tree", 0, "TREE", "VMA tree: maple", set_tree, false },
-	{ "kernel", 0, "VERSION", "era of the modelled kernel: 6.18", set_kernel, false },
-	{ "engine", 'e', "ENGINE", "native", set_engine, false },
-	{ "arch", 'a', "ARCH", "architecture (x86_64; mmsim list archs)", set_arch, false },
-	{ "cpus", 'c', "LIST", "as in 1,2,4-8,16,64:1024*2 (all of this host)", set_cpus, false },
-	{ "threads", 't', "N|Nx", "tasks, or tasks per CPU (1x; ebizzy 2x)", set_threads, false },
-	{ "duration", 'd', "TIME", "measured time, as in 2s or 100ms (1s)", set_duration, false },
-	{ "ops", 'n', "N", "measured operations, all tasks together, instead of a duration",
-	  set_ops, false },
-	{ "warmup", 0, "TIME", "before anything is measured (200ms)", set_warmup, false },
-	{ "repeats", 'r', "N", "of each combination (1)", set_repeats, false },
-	{ "seed", 0, "N", "of random numbers; repeat r uses seed + r (1)", set_seed, false },
-	{ "output", 'o', "FILE.csv", "results as CSV, - for stdout (a table on the terminal)",
-	  set_output, true },
-	{ "json", 0, "FILE", "the same with all histograms and the full configuration", set_json,
-	  true },
-	{ "param", 'p', "KEY=VALUE", "a parameter of the workload, repeatable (mmsim list params)",
-	  set_param, false },
-	{ "quiet", 'q', NULL, "no progress on stderr", set_quiet, true },
-	{ NULL, 0, NULL, NULL, NULL, false },
+	{"scheme", 's', "LIST", "names, or all that claim to be correct (mmap_lock,vma_refcnt)",
+	 set_scheme, false},
+	{"tree", 0, "TREE", "VMA tree: maple", set_tree, false},
+	{"kernel", 0, "VERSION", "era of the modelled kernel: 6.18", set_kernel, false},
+	{"engine", 'e', "ENGINE", "native", set_engine, false},
+	{"arch", 'a', "ARCH", "architecture (x86_64; mmsim list archs)", set_arch, false},
+	{"cpus", 'c', "LIST", "as in 1,2,4-8,16,64:1024*2 (all of this host)", set_cpus, false},
+	{"threads", 't', "N|Nx", "tasks, or tasks per CPU (1x; ebizzy 2x)", set_threads, false},
+	{"duration", 'd', "TIME", "measured time, as in 2s or 100ms (1s)", set_duration, false},
+	{"ops", 'n', "N", "measured operations, all tasks together, instead of a duration", set_ops,
+	 false},
+	{"warmup", 0, "TIME", "before anything is measured (200ms)", set_warmup, false},
+	{"repeats", 'r', "N", "of each combination (1)", set_repeats, false},
+	{"seed", 0, "N", "of random numbers; repeat r uses seed + r (1)", set_seed, false},
+	{"output", 'o', "FILE.csv", "results as CSV, - for stdout (a table on the terminal)",
+	 set_output, true},
+	{"json", 0, "FILE", "the same with all histograms and the full configuration", set_json,
+	 true},
+	{"param", 'p', "KEY=VALUE", "a parameter of the workload, repeatable (mmsim list params)",
+	 set_param, false},
+	{"quiet", 'q', NULL, "no progress on stderr", set_quiet, true},
+	{NULL, 0, NULL, NULL, NULL, false},
 };
 
 static u32 host_cpus(void)

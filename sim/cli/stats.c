@@ -33,7 +33,7 @@ void stats_compute(struct stats *s, double *values, u32 n)
 	bool positive = true;
 
 	qsort(values, n, sizeof(*values), compare);
-	*s = (struct stats){ .n = n, .min = values[0], .max = values[n - 1] };
+	*s = (struct stats){.n = n, .min = values[0], .max = values[n - 1]};
 	s->median = n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 	for (u32 i = 0; i < n; i++) {
 		sum += values[i];

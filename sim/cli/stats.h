@@ -8,9 +8,9 @@ struct stats {
 	u32 n;
 	double min, max, median;
 	double amean, hmean; /* hmean: 0 unless all are above 0 */
-	double stddev;	     /* of the sample (n - 1); 0 for n < 2 */
+	double stddev;       /* of the sample (n - 1); 0 for n < 2 */
 	double coeff_var;    /* stddev in % of the mean */
-	double ci95;	     /* half width of the 95 % interval of amean (Student's t); 0 for n < 2 */
+	double ci95;         /* half width of amean's 95 % interval (Student's t); 0 for n < 2 */
 };
 
 /* Sorts values. n > 0. */

@@ -1,5 +1,5 @@
 /*
- * sim/cli/main/front.c - mmsim, and the programs named after workloads: exec of the engine's program
+ * sim/cli/main/front.c - mmsim and the programs named after workloads: exec the engine's program
  *
  * Each engine is an executable of its own (the primitives are inline). This one only becomes the
  * right one, so that a debugger follows. MMSIM_PROGRAM is its name, which tells mmsim-native what

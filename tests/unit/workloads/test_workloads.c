@@ -44,9 +44,9 @@ static void set_params(const struct workload *w, u64 *values, const char *const 
 
 static struct outcome run_config(struct bench_config *cfg, const char *const *pairs)
 {
-	struct outcome o = { .err = 0 };
+	struct outcome o = {.err = 0};
 	struct bench *b = aligned_alloc(64, ALIGN_UP(sizeof(*b), (size_t)64));
-	u64 values[BENCH_PARAMS_MAX] = { 0 };
+	u64 values[BENCH_PARAMS_MAX] = {0};
 
 	assert_non_null(b);
 	set_params(cfg->workload, values, pairs);
@@ -69,14 +69,18 @@ static struct outcome run_config(struct bench_config *cfg, const char *const *pa
 static struct outcome run_ops(const char *name, const struct mm_locking *scheme, u32 tasks, u64 ops,
 			      const char *const *pairs)
 {
-	struct bench_config cfg = { .workload = workload_find(name), .locking = scheme,
-				    .cpus = tasks, .tasks = tasks, .ops = ops, .seed = 1 };
+	struct bench_config cfg = {.workload = workload_find(name),
+				   .locking = scheme,
+				   .cpus = tasks,
+				   .tasks = tasks,
+				   .ops = ops,
+				   .seed = 1};
 
 	assert_non_null(cfg.workload);
 	return run_config(&cfg, pairs);
 }
 
-static const struct mm_locking *const schemes[] = { &mm_locking_mmap_lock, &mm_locking_vma_refcnt };
+static const struct mm_locking *const schemes[] = {&mm_locking_mmap_lock, &mm_locking_vma_refcnt};
 
 #define EACH(scheme, tasks)                                                                        \
 	for (u32 s_ = 0; s_ < ARRAY_SIZE(schemes); s_++)                                           \
@@ -90,12 +94,14 @@ static void page_faults(void **state)
 	static const struct {
 		const char *name;
 		enum counter kind;
-	} cases[] = { { "page_fault1", COUNTER_FAULT_ANON }, { "page_fault2", COUNTER_FAULT_FILE_COW },
-		      { "page_fault3", COUNTER_FAULT_FILE_SHARED } };
-	static const char *const params[] = { "size=256K", "sample=1", NULL };
+	} cases[] = {{"page_fault1", COUNTER_FAULT_ANON},
+		     {"page_fault2", COUNTER_FAULT_FILE_COW},
+		     {"page_fault3", COUNTER_FAULT_FILE_SHARED}};
+	static const char *const params[] = {"size=256K", "sample=1", NULL};
 
 	for (u32 i = 0; i < ARRAY_SIZE(cases); i++)
-		EACH(scheme, tasks) {
+		EACH(scheme, tasks)
+		{
 			struct outcome o = run_ops(cases[i].name, scheme, tasks, 1000, params);
 
 			assert_int_equal(o.err, 0);
@@ -110,9 +116,10 @@ static void page_faults(void **state)
 
 static void one_file_for_all(void **state)
 {
-	static const char *const params[] = { "size=256K", "file=one", "content_words=8", NULL };
+	static const char *const params[] = {"size=256K", "file=one", "content_words=8", NULL};
 
-	EACH(scheme, tasks) {
+	EACH(scheme, tasks)
+	{
 		struct outcome o = run_ops("page_fault3", scheme, tasks, 500, params);
 
 		assert_int_equal(o.err, 0);
@@ -122,9 +129,10 @@ static void one_file_for_all(void **state)
 
 static void mmap1_never_faults(void **state)
 {
-	static const char *const params[] = { NULL };
+	static const char *const params[] = {NULL};
 
-	EACH(scheme, tasks) {
+	EACH(scheme, tasks)
+	{
 		struct outcome o = run_ops("mmap1", scheme, tasks, 300, params);
 
 		assert_int_equal(o.err, 0);
@@ -138,9 +146,10 @@ static void mmap1_never_faults(void **state)
 /* As ebizzy -mTRp: mmap of one page, one write fault, munmap. */
 static void ebizzy_as_published(void **state)
 {
-	static const char *const params[] = { NULL };
+	static const char *const params[] = {NULL};
 
-	EACH(scheme, tasks) {
+	EACH(scheme, tasks)
+	{
 		struct outcome o = run_ops("ebizzy", scheme, tasks, 300, params);
 
 		assert_int_equal(o.err, 0);
@@ -154,14 +163,15 @@ static void ebizzy_as_published(void **state)
 static void ebizzy_variants(void **state)
 {
 	static const char *const variants[][6] = {
-		{ "rng=fixed", "touch=0", "chunk_size=64K", NULL },
-		{ "rng=fixed", "alloc=arena", "chunk_size=256K", NULL },
-		{ "random_size=0", "alloc=malloc", "chunk_merge=holes", NULL },
-		{ "processes=1", "rng=fixed", "chunk_merge=allow", "chunks=3", NULL },
+		{"rng=fixed", "touch=0", "chunk_size=64K", NULL},
+		{"rng=fixed", "alloc=arena", "chunk_size=256K", NULL},
+		{"random_size=0", "alloc=malloc", "chunk_merge=holes", NULL},
+		{"processes=1", "rng=fixed", "chunk_merge=allow", "chunks=3", NULL},
 	};
 
 	for (u32 v = 0; v < ARRAY_SIZE(variants); v++)
-		EACH(scheme, tasks) {
+		EACH(scheme, tasks)
+		{
 			struct outcome o = run_ops("ebizzy", scheme, tasks, 60, variants[v]);
 
 			assert_string_equal(o.error, "");
@@ -174,8 +184,8 @@ static void ebizzy_variants(void **state)
  * that does not only the first two times (a mapping, then the arena). */
 static void ebizzy_heaps(void **state)
 {
-	static const char *const arena[] = { "random_size=0", "alloc=arena", NULL };
-	static const char *const heap[] = { "random_size=0", "alloc=malloc", NULL };
+	static const char *const arena[] = {"random_size=0", "alloc=arena", NULL};
+	static const char *const heap[] = {"random_size=0", "alloc=malloc", NULL};
 	struct outcome o = run_ops("ebizzy", &mm_locking_mmap_lock, 1, 10, arena);
 
 	assert_int_equal(COUNT(o, FAULT_TOTAL), 10 * 128);
@@ -189,11 +199,14 @@ static void ebizzy_heaps(void **state)
 static void pft_counts_pages(void **state)
 {
 	static const char *const variants[][4] = {
-		{ "size=1M", NULL }, { "size=1M", "zero=1", NULL }, { "size=1M", "processes=1", NULL },
+		{"size=1M", NULL},
+		{"size=1M", "zero=1", NULL},
+		{"size=1M", "processes=1", NULL},
 	};
 
 	for (u32 v = 0; v < ARRAY_SIZE(variants); v++)
-		EACH(scheme, tasks) {
+		EACH(scheme, tasks)
+		{
 			struct outcome o = run_ops("pft", scheme, tasks, 700, variants[v]);
 
 			assert_int_equal(o.err, 0);
@@ -208,36 +221,43 @@ static void pft_counts_pages(void **state)
 static void multi_fault_counts_pages(void **state)
 {
 	static const char *const variants[][6] = {
-		{ "slot=256K", "part=128K", NULL },
-		{ "slot=256K", "part=128K", "drop=own", NULL },
-		{ "slot=256K", "part=128K", "vmas=own", NULL },
-		{ "slot=256K", "part=256K", "processes=1", NULL },
+		{"slot=256K", "part=128K", NULL},
+		{"slot=256K", "part=128K", "drop=own", NULL},
+		{"slot=256K", "part=128K", "vmas=own", NULL},
+		{"slot=256K", "part=256K", "processes=1", NULL},
 	};
 
 	for (u32 v = 0; v < ARRAY_SIZE(variants); v++)
-		EACH(scheme, tasks) {
+		EACH(scheme, tasks)
+		{
 			struct outcome o = run_ops("multi_fault", scheme, tasks, 500, variants[v]);
 			u64 per_round = tasks * (v == 3 ? 64 : 32);
 
 			assert_int_equal(o.err, 0);
-			assert_int_equal(o.totals.ops, (500 + per_round - 1) / per_round * per_round);
+			assert_int_equal(o.totals.ops,
+					 (500 + per_round - 1) / per_round * per_round);
 			assert_int_equal(COUNT(o, FAULT_TOTAL), o.totals.ops);
 			/* The last round's drop is inside, too. */
-			assert_int_equal(COUNT(o, SYSCALL_MADVISE), o.totals.ops / per_round * tasks);
+			assert_int_equal(COUNT(o, SYSCALL_MADVISE),
+					 o.totals.ops / per_round * tasks);
 		}
 }
 
 /* Goal:   a measured time is kept, and every task has a whole window. */
 static void durations(void **state)
 {
-	static const char *const params[] = { "size=256K", NULL };
-	static const char *const names[] = { "page_fault1", "multi_fault", "pft" };
+	static const char *const params[] = {"size=256K", NULL};
+	static const char *const names[] = {"page_fault1", "multi_fault", "pft"};
 
 	for (u32 i = 0; i < ARRAY_SIZE(names); i++) {
-		static const char *const none[] = { NULL };
-		struct bench_config cfg = { .workload = workload_find(names[i]),
-					    .locking = &mm_locking_vma_refcnt, .cpus = 2, .tasks = 2,
-					    .duration_ns = 20000000, .warmup_ns = 5000000, .seed = 3 };
+		static const char *const none[] = {NULL};
+		struct bench_config cfg = {.workload = workload_find(names[i]),
+					   .locking = &mm_locking_vma_refcnt,
+					   .cpus = 2,
+					   .tasks = 2,
+					   .duration_ns = 20000000,
+					   .warmup_ns = 5000000,
+					   .seed = 3};
 		struct outcome o = run_config(&cfg, i == 0 ? params : none);
 
 		assert_int_equal(o.err, 0);
@@ -249,7 +269,7 @@ static void durations(void **state)
 
 static void fewer_operations_than_tasks(void **state)
 {
-	static const char *const params[] = { "size=256K", NULL };
+	static const char *const params[] = {"size=256K", NULL};
 	struct outcome o = run_ops("page_fault1", &mm_locking_mmap_lock, 4, 2, params);
 
 	assert_int_equal(o.err, 0);
@@ -260,9 +280,10 @@ static void fewer_operations_than_tasks(void **state)
 /* Goal: a run that cannot go on ends with a reason, and leaves nothing behind. */
 static void out_of_memory_is_a_reason(void **state)
 {
-	static const char *const params[] = { "size=128M", "memory=32M", NULL };
+	static const char *const params[] = {"size=128M", "memory=32M", NULL};
 
-	EACH(scheme, tasks) {
+	EACH(scheme, tasks)
+	{
 		struct outcome o = run_ops("page_fault1", scheme, tasks, 100000, params);
 
 		assert_int_not_equal(o.err, 0);
@@ -272,7 +293,7 @@ static void out_of_memory_is_a_reason(void **state)
 
 static void lock_null_is_for_one(void **state)
 {
-	static const char *const params[] = { "size=256K", NULL };
+	static const char *const params[] = {"size=256K", NULL};
 	struct outcome o = run_ops("page_fault1", &mm_locking_lock_null, 2, 100, params);
 
 	assert_int_not_equal(o.err, 0);
@@ -284,13 +305,16 @@ static void lock_null_is_for_one(void **state)
 
 static void interrupted_runs_end(void **state)
 {
-	static const char *const params[] = { NULL };
-	static const char *const names[] = { "page_fault1", "multi_fault" };
+	static const char *const params[] = {NULL};
+	static const char *const names[] = {"page_fault1", "multi_fault"};
 
 	for (u32 i = 0; i < ARRAY_SIZE(names); i++) {
-		struct bench_config cfg = { .workload = workload_find(names[i]),
-					    .locking = &mm_locking_mmap_lock, .cpus = 1, .tasks = 2,
-					    .duration_ns = 3600000000000ull, .seed = 1 };
+		struct bench_config cfg = {.workload = workload_find(names[i]),
+					   .locking = &mm_locking_mmap_lock,
+					   .cpus = 1,
+					   .tasks = 2,
+					   .duration_ns = 3600000000000ull,
+					   .seed = 1};
 		struct outcome o;
 
 		bench_interrupt();

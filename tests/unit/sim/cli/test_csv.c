@@ -39,7 +39,7 @@ static void write_file(const char *text, size_t len)
 static const char *error_of(const char *text, size_t len)
 {
 	static struct cli_error err;
-	struct csv c = { 0 };
+	struct csv c = {0};
 	bool ok;
 
 	write_file(text, len);
@@ -50,8 +50,9 @@ static const char *error_of(const char *text, size_t len)
 
 static void reads(void **state)
 {
-	static const char text[] = "\xef\xbb\xbf" "a,b,c\r\n1,\"x, \"\"y\"\"\",\r\n2,,3.5\n\n,z,-1e3";
-	struct csv c = { 0 };
+	static const char text[] = "\xef\xbb\xbf"
+				   "a,b,c\r\n1,\"x, \"\"y\"\"\",\r\n2,,3.5\n\n,z,-1e3";
+	struct csv c = {0};
 	struct cli_error err;
 	double n;
 
@@ -72,7 +73,7 @@ static void reads(void **state)
 /* Goal: files of different versions make one table; what one lacks is empty. */
 static void merges(void **state)
 {
-	struct csv c = { 0 };
+	struct csv c = {0};
 	struct cli_error err;
 
 	write_file("a,b\n1,2\n", 8);
@@ -93,7 +94,7 @@ static void merges(void **state)
 
 static void refuses(void **state)
 {
-	struct csv c = { 0 };
+	struct csv c = {0};
 	struct cli_error err;
 
 	assert_non_null(strstr(ERROR_OF(""), "is empty"));
@@ -112,7 +113,7 @@ static void refuses(void **state)
 
 static void needs_columns(void **state)
 {
-	struct csv c = { 0 };
+	struct csv c = {0};
 	struct cli_error err;
 	u32 column;
 
@@ -128,7 +129,9 @@ static void needs_columns(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads), cmocka_unit_test(merges), cmocka_unit_test(refuses),
+		cmocka_unit_test(reads),
+		cmocka_unit_test(merges),
+		cmocka_unit_test(refuses),
 		cmocka_unit_test(needs_columns),
 	};
 

@@ -9,7 +9,7 @@
 
 #include "sim/cli/options.h"
 
-static const struct cli_option cpus = { .name = "cpus", .letter = 'c', .arg = "LIST" };
+static const struct cli_option cpus = {.name = "cpus", .letter = 'c', .arg = "LIST"};
 
 /* The list as text, or the error. */
 static const char *list(const char *value)
@@ -44,8 +44,9 @@ static void cpu_lists(void **state)
 
 static void bad_cpu_lists(void **state)
 {
-	static const char *const grammar[] = { "", ",", "1,", ",1", "1,,2", "x", "1x", "-1", "+1", " 1",
-					       "1-", "1:", "4*2", "1:8*", "1:8*x", "1.5", "0x", "1;2" };
+	static const char *const grammar[] = {
+		"",   ",",  "1,", ",1",  "1,,2", "x",     "1x",  "-1", "+1",
+		" 1", "1-", "1:", "4*2", "1:8*", "1:8*x", "1.5", "0x", "1;2"};
 
 	for (u32 i = 0; i < ARRAY_SIZE(grammar); i++)
 		assert_non_null(strstr(list(grammar[i]), "numbers, ranges and steps are allowed"));
@@ -63,14 +64,19 @@ static void bad_cpu_lists(void **state)
 
 static void durations(void **state)
 {
-	static const struct cli_option o = { .name = "duration" };
+	static const struct cli_option o = {.name = "duration"};
 	static const struct {
 		const char *text;
 		u64 ns;
-	} good[] = { { "2s", 2000000000 }, { "100ms", 100000000 }, { "50us", 50000 },
-		     { "1.5s", 1500000000 }, { "1m", 60000000000ull }, { "0", 0 }, { "7ns", 7 } };
-	static const char *const bad[] = { "", "2", "s", "-1s", "2x", "1s2", "nan", "infs", "0x1s", " 1s",
-					   "1e99s", "100000h" };
+	} good[] = {{"2s", 2000000000},
+		    {"100ms", 100000000},
+		    {"50us", 50000},
+		    {"1.5s", 1500000000},
+		    {"1m", 60000000000ull},
+		    {"0", 0},
+		    {"7ns", 7}};
+	static const char *const bad[] = {"",    "2",    "s",    "-1s", "2x",    "1s2",
+					  "nan", "infs", "0x1s", " 1s", "1e99s", "100000h"};
 	struct cli_error err;
 	u64 ns;
 
@@ -88,8 +94,8 @@ static void durations(void **state)
 
 static void numbers(void **state)
 {
-	static const struct cli_option o = { .name = "seed" };
-	static const char *const bad[] = { "", "-1", "x", "1x", "0x", "18446744073709551616", " 1" };
+	static const struct cli_option o = {.name = "seed"};
+	static const char *const bad[] = {"", "-1", "x", "1x", "0x", "18446744073709551616", " 1"};
 	struct cli_error err;
 	u64 n;
 
@@ -105,7 +111,7 @@ static void numbers(void **state)
 
 static void nearest_names(void **state)
 {
-	static const char *const names[] = { "page_fault1", "mmap1", "ebizzy", "pft" };
+	static const char *const names[] = {"page_fault1", "mmap1", "ebizzy", "pft"};
 
 	assert_string_equal(cli_nearest("page_falt1", names, 4), "page_fault1");
 	assert_string_equal(cli_nearest("ebzizy", names, 4), "ebizzy");
@@ -115,7 +121,7 @@ static void nearest_names(void **state)
 	assert_null(cli_nearest("", names, 4));
 }
 
-/* ---- the parser ------------------------------------------------------------------------------ */
+/* ---- the parser ---------------------------------------------------------------------------- */
 
 struct target {
 	u32 n;
@@ -135,28 +141,33 @@ static bool set_quiet(void *t, const struct cli_option *o, const char *value, st
 	return true;
 }
 
-static bool set_output(void *t, const struct cli_option *o, const char *value, struct cli_error *err)
+static bool set_output(void *t, const struct cli_option *o, const char *value,
+		       struct cli_error *err)
 {
 	((struct target *)t)->output = value;
 	return true;
 }
 
 static const struct cli_option table[] = {
-	{ "number", 'n', "N", "a number", set_n, false },
-	{ "quiet", 'q', NULL, "be quiet", set_quiet, false },
-	{ "output", 'o', "FILE", "a file", set_output, false },
-	{ NULL, 0, NULL, NULL, NULL, false },
+	{"number", 'n', "N", "a number", set_n, false},
+	{"quiet", 'q', NULL, "be quiet", set_quiet, false},
+	{"output", 'o', "FILE", "a file", set_output, false},
+	{NULL, 0, NULL, NULL, NULL, false},
 };
-static const struct cli_command command = { .name = "test", .args = "", .summary = "" };
+static const struct cli_command command = {.name = "test", .args = "", .summary = ""};
 
 /* argv from words up to NULL, after the command's name. True: parsed into *t. */
 static bool parse(struct target *t, u32 args_max, const char **args, u32 *arg_count, bool stop,
 		  struct cli_error *err, ...)
 {
-	struct cli_group group = { NULL, table, t };
-	struct cli_parse p = { .command = &command, .groups = &group, .group_count = 1, .args = args,
-			       .args_max = args_max, .stop_at_arg = stop };
-	char *argv[16] = { (char *)"test" };
+	struct cli_group group = {NULL, table, t};
+	struct cli_parse p = {.command = &command,
+			      .groups = &group,
+			      .group_count = 1,
+			      .args = args,
+			      .args_max = args_max,
+			      .stop_at_arg = stop};
+	char *argv[16] = {(char *)"test"};
 	int argc = 1;
 	va_list ap;
 	bool ok;
@@ -183,7 +194,8 @@ static void parses(void **state)
 	assert_true(t.n == 3 && t.quiet);
 	assert_true(parse(&t, 0, NULL, NULL, false, &err, "-qn3", NULL));
 	assert_true(t.n == 3 && t.quiet);
-	assert_true(parse(&t, 0, NULL, NULL, false, &err, "--number=4", "--output", "--quiet", NULL));
+	assert_true(
+		parse(&t, 0, NULL, NULL, false, &err, "--number=4", "--output", "--quiet", NULL));
 	assert_true(t.n == 4 && !t.quiet);
 	assert_string_equal(t.output, "--quiet"); /* a value may look like an option */
 	assert_true(parse(&t, 4, args, &n, false, &err, "a", "-n1", "-", "--", "-q", NULL));
@@ -221,8 +233,8 @@ static void parse_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(cpu_lists),   cmocka_unit_test(bad_cpu_lists),
-		cmocka_unit_test(durations),   cmocka_unit_test(numbers),
+		cmocka_unit_test(cpu_lists),     cmocka_unit_test(bad_cpu_lists),
+		cmocka_unit_test(durations),     cmocka_unit_test(numbers),
 		cmocka_unit_test(nearest_names), cmocka_unit_test(parses),
 		cmocka_unit_test(parse_errors),
 	};

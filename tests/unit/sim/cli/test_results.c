@@ -15,8 +15,10 @@
 
 /* CLI.md's order: scripts rely on it. */
 static const char header[] =
-	"workload,scheme,tree,arch,engine,machine,cpus,threads,repeat,seed,elapsed_ns,ops,ops_per_sec,"
-	"faults,faults_per_sec,faults_per_cpu_sec,op_ns_mean,op_ns_p50,op_ns_p90,op_ns_p99,op_ns_p999,"
+	"workload,scheme,tree,arch,engine,machine,cpus,threads,repeat,seed,elapsed_ns,ops,ops_per_"
+	"sec,"
+	"faults,faults_per_sec,faults_per_cpu_sec,op_ns_mean,op_ns_p50,op_ns_p90,op_ns_p99,op_ns_"
+	"p999,"
 	"op_ns_max,lock_wait_ns,user_ns,system_ns,idle_ns,host_wall_ns,params,kernel,machine_kind,"
 	"version,notes,FAULT_TOTAL,";
 
@@ -41,12 +43,25 @@ static int remove_dir(void **state)
 
 static struct result sample(struct hist *h)
 {
-	struct result r = { .workload = "page_fault1", .scheme = "mmap_lock", .tree = "maple",
-			    .arch = "x86_64", .engine = "native", .machine = "host",
-			    .kernel = "6.18", .machine_kind = "", .op = "page written", .cpus = 2,
-			    .threads = 4, .repeat = 1, .seed = 7, .elapsed_ns = 2000000000,
-			    .ops = 1000, .faults = 500, .user_ns = 900000000,
-			    .system_ns = 100000000, .latency = h };
+	struct result r = {.workload = "page_fault1",
+			   .scheme = "mmap_lock",
+			   .tree = "maple",
+			   .arch = "x86_64",
+			   .engine = "native",
+			   .machine = "host",
+			   .kernel = "6.18",
+			   .machine_kind = "",
+			   .op = "page written",
+			   .cpus = 2,
+			   .threads = 4,
+			   .repeat = 1,
+			   .seed = 7,
+			   .elapsed_ns = 2000000000,
+			   .ops = 1000,
+			   .faults = 500,
+			   .user_ns = 900000000,
+			   .system_ns = 100000000,
+			   .latency = h};
 
 	snprintf(r.params, sizeof(r.params), "size=1M");
 	for (u32 i = 0; i < COUNTER_COUNT; i++)
@@ -78,10 +93,10 @@ static void expect(const struct csv *c, u32 row, const char *column, const char 
 /* Goal: what is written can be read back, cell by cell; what is not known is empty. */
 static void rows_round_trip(void **state)
 {
-	struct results_config cfg = { .csv = csv_path };
+	struct results_config cfg = {.csv = csv_path};
 	struct hist *h = hist_create();
 	struct result r = sample(h);
-	struct csv c = { 0 };
+	struct csv c = {0};
 	struct cli_error err;
 	struct results *rs;
 
@@ -119,9 +134,9 @@ static void rows_round_trip(void **state)
 
 static void no_rates_without_time(void **state)
 {
-	struct results_config cfg = { .csv = csv_path };
+	struct results_config cfg = {.csv = csv_path};
 	struct result r = sample(NULL);
-	struct csv c = { 0 };
+	struct csv c = {0};
 	struct cli_error err;
 	struct results *rs = results_open(&cfg, &err);
 
@@ -136,7 +151,7 @@ static void no_rates_without_time(void **state)
 
 static void old_file_stays_until_the_first_row(void **state)
 {
-	struct results_config cfg = { .csv = csv_path, .json = json_path };
+	struct results_config cfg = {.csv = csv_path, .json = json_path};
 	struct cli_error err;
 	struct results *rs;
 	struct stat st;
@@ -155,7 +170,7 @@ static void old_file_stays_until_the_first_row(void **state)
 
 static void json_has_histograms(void **state)
 {
-	struct results_config cfg = { .json = json_path, .command = "mmsim run" };
+	struct results_config cfg = {.json = json_path, .command = "mmsim run"};
 	struct hist *h = hist_create();
 	struct result r = sample(h);
 	struct cli_error err;
@@ -174,16 +189,18 @@ static void json_has_histograms(void **state)
 	assert_true(json_is_null(json_object_get(json_object_get(row, "hw"), "cycles")));
 	assert_int_equal(json_array_size(json_object_get(row, "latency_buckets")), 1);
 	assert_int_equal(json_integer_value(json_array_get(
-				 json_array_get(json_object_get(row, "latency_buckets"), 0), 2)), 2);
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(row, "counters"),
-							    "FAULT_ANON")), 1);
+				 json_array_get(json_object_get(row, "latency_buckets"), 0), 2)),
+			 2);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(row, "counters"), "FAULT_ANON")),
+		1);
 	json_decref(doc);
 	hist_destroy(h);
 }
 
 static const char *path_error(const char *csv, const char *json)
 {
-	struct results_config cfg = { .csv = csv, .json = json };
+	struct results_config cfg = {.csv = csv, .json = json};
 	static struct cli_error err;
 
 	return results_check_paths(&cfg, &err) ? "" : err.text;
@@ -191,8 +208,9 @@ static const char *path_error(const char *csv, const char *json)
 
 static void bad_paths(void **state)
 {
-	assert_string_equal(path_error("/no/such/dir/x.csv", NULL),
-			    "--output=/no/such/dir/x.csv: cannot be written: No such file or directory");
+	assert_string_equal(
+		path_error("/no/such/dir/x.csv", NULL),
+		"--output=/no/such/dir/x.csv: cannot be written: No such file or directory");
 	assert_non_null(strstr(path_error("/tmp", NULL), "is a directory"));
 	assert_non_null(strstr(path_error("", NULL), "a file name is needed"));
 	assert_non_null(strstr(path_error(NULL, "-"), "a file name is needed"));
@@ -204,10 +222,12 @@ static void bad_paths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(header_is_the_contract), cmocka_unit_test(rows_round_trip),
+		cmocka_unit_test(header_is_the_contract),
+		cmocka_unit_test(rows_round_trip),
 		cmocka_unit_test(no_rates_without_time),
 		cmocka_unit_test(old_file_stays_until_the_first_row),
-		cmocka_unit_test(json_has_histograms), cmocka_unit_test(bad_paths),
+		cmocka_unit_test(json_has_histograms),
+		cmocka_unit_test(bad_paths),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -10,15 +10,14 @@
 
 #include "sim/cli/run.h"
 
-static const struct cli_command command = { .name = "run", .args = "", .summary = "" };
+static const struct cli_command command = {.name = "run", .args = "", .summary = ""};
 
 /* Parse words up to NULL as `mmsim run` would, and check. */
 static bool parse_words(struct run_options *o, struct cli_error *err, va_list ap)
 {
-	struct cli_group groups[] = { { NULL, run_option_table, o },
-				      { NULL, run_workload_table, o } };
-	struct cli_parse p = { .command = &command, .groups = groups, .group_count = 2 };
-	char *argv[24] = { (char *)"run" };
+	struct cli_group groups[] = {{NULL, run_option_table, o}, {NULL, run_workload_table, o}};
+	struct cli_parse p = {.command = &command, .groups = groups, .group_count = 2};
+	char *argv[24] = {(char *)"run"};
 	int argc = 1;
 
 	while ((argv[argc] = va_arg(ap, char *)) != NULL)
@@ -54,15 +53,16 @@ static void good(void **state)
 	assert_string_equal(CHECK("-w", "page_fault1,ebizzy", "-p", "size=64M"), "");
 	assert_string_equal(CHECK("-w", "ebizzy", "-p", "rng=fixed", "-p", "touch=no"), "");
 	assert_string_equal(CHECK("-w", "pft", "-s", "lock_null", "-c", "1", "-t", "1"), "");
-	assert_string_equal(CHECK("-w", "mmap1", "-e", "native", "--tree", "maple", "--kernel", "6.18"),
-			    "");
+	assert_string_equal(
+		CHECK("-w", "mmap1", "-e", "native", "--tree", "maple", "--kernel", "6.18"), "");
 	assert_string_equal(CHECK("-w", "mmap1", "-p", "sample=1", "-n", "100"), "");
 }
 
 static void names(void **state)
 {
-	assert_non_null(strstr(CHECK("-w", "page_falt1"),
-			       "--workload=page_falt1: unknown workload; did you mean page_fault1?"));
+	assert_non_null(
+		strstr(CHECK("-w", "page_falt1"),
+		       "--workload=page_falt1: unknown workload; did you mean page_fault1?"));
 	assert_non_null(strstr(CHECK("-w", "mmap1,"), "an empty name in the list"));
 	assert_non_null(strstr(CHECK("-w", ""), "an empty name in the list"));
 	assert_string_equal(CHECK("-w", "mmap1,mmap1"),
@@ -72,7 +72,8 @@ static void names(void **state)
 	assert_non_null(strstr(CHECK("-w", "mmap1", "-a", "arm"), "unknown architecture"));
 	assert_string_equal(CHECK("-w", "mmap1", "-e", "virtual"),
 			    "--engine=virtual: unknown engine (allowed: native)");
-	assert_string_equal(CHECK("-w", "mmap1", "--tree=rb"), "--tree=rb: unknown tree (allowed: maple)");
+	assert_string_equal(CHECK("-w", "mmap1", "--tree=rb"),
+			    "--tree=rb: unknown tree (allowed: maple)");
 	assert_string_equal(CHECK("-w", "mmap1", "--kernel", "4.12"),
 			    "--kernel=4.12: unknown kernel era (allowed: 6.18)");
 	assert_non_null(strstr(CHECK("-c", "1"), "--workload: is needed"));
@@ -81,8 +82,10 @@ static void names(void **state)
 static void combinations(void **state)
 {
 	assert_non_null(strstr(CHECK("-w", "mmap1", "-n", "5", "-d", "1s"), "not both"));
-	assert_non_null(strstr(CHECK("-w", "mmap1", "-s", "lock_null", "-c", "2"), "is for one task"));
-	assert_non_null(strstr(CHECK("-w", "ebizzy", "-s", "lock_null", "-c", "1"), "is for one task"));
+	assert_non_null(
+		strstr(CHECK("-w", "mmap1", "-s", "lock_null", "-c", "2"), "is for one task"));
+	assert_non_null(
+		strstr(CHECK("-w", "ebizzy", "-s", "lock_null", "-c", "1"), "is for one task"));
 	assert_non_null(strstr(CHECK("-w", "ebizzy", "-c", "2048"), "would have 4096 tasks"));
 	assert_non_null(strstr(CHECK("-w", "mmap1", "-t", "0"), "a number from 1"));
 	assert_non_null(strstr(CHECK("-w", "mmap1", "-t", "x"), "a number from 1"));
@@ -95,13 +98,17 @@ static void combinations(void **state)
 static void params(void **state)
 {
 	assert_non_null(strstr(CHECK("-w", "page_fault1", "-p", "sise=1M"), "did you mean size?"));
-	assert_non_null(strstr(CHECK("-w", "page_fault1", "-p", "rng=fixed"), "unknown parameter of"));
+	assert_non_null(
+		strstr(CHECK("-w", "page_fault1", "-p", "rng=fixed"), "unknown parameter of"));
 	assert_non_null(strstr(CHECK("-w", "page_fault1", "-p", "size"), "key=value is needed"));
 	assert_non_null(strstr(CHECK("-w", "page_fault1", "-p", "=1"), "key=value is needed"));
-	assert_non_null(strstr(CHECK("-w", "page_fault1", "-p", "size="), "allowed: from 64K to 64G"));
-	assert_non_null(strstr(CHECK("-w", "page_fault1", "-p", "size=1"), "allowed: from 64K to 64G"));
+	assert_non_null(
+		strstr(CHECK("-w", "page_fault1", "-p", "size="), "allowed: from 64K to 64G"));
+	assert_non_null(
+		strstr(CHECK("-w", "page_fault1", "-p", "size=1"), "allowed: from 64K to 64G"));
 	assert_non_null(strstr(CHECK("-w", "page_fault1", "-p", "size=-1"), "allowed: from"));
-	assert_non_null(strstr(CHECK("-w", "page_fault1", "-p", "size=99999999999T"), "allowed: from"));
+	assert_non_null(
+		strstr(CHECK("-w", "page_fault1", "-p", "size=99999999999T"), "allowed: from"));
 	assert_non_null(strstr(CHECK("-w", "ebizzy", "-p", "rng=x"), "allowed: published, fixed"));
 	assert_non_null(strstr(CHECK("-w", "ebizzy", "-p", "touch=2"), "allowed: 0 or 1"));
 	assert_non_null(strstr(CHECK("-w", "ebizzy", "-p", "rng=fixed", "-p", "rng=published"),
@@ -110,7 +117,7 @@ static void params(void **state)
 	assert_non_null(strstr(CHECK("-w", "pft", "-p", "size=4K", "-c", "2"), "less than a page"));
 }
 
-/* ---- job files ----------------------------------------------------------------------------------- */
+/* ---- job files ----------------------------------------------------------------------------- */
 
 static bool override_repeats(struct run_options *o, void *arg, struct cli_error *err)
 {
@@ -151,9 +158,10 @@ static void jobs_by_section(void **state)
 	struct cli_error err;
 	u32 repeats = 5;
 
-	assert_true(load(&rj, "[global]\ncpus = 1,2\nparam = size=1M\noutput = x.csv\n"
-			      "[a]\nworkload = page_fault1\nrepeats = 2\n"
-			      "[b]\nworkload = mmap1\ncpus = 4\nparam = size=2M\n",
+	assert_true(load(&rj,
+			 "[global]\ncpus = 1,2\nparam = size=1M\noutput = x.csv\n"
+			 "[a]\nworkload = page_fault1\nrepeats = 2\n"
+			 "[b]\nworkload = mmap1\ncpus = 4\nparam = size=2M\n",
 			 NULL, &err));
 	assert_int_equal(rj.count, 2);
 	assert_string_equal(rj.jobs[0].workloads[0]->name, "page_fault1");
@@ -181,11 +189,13 @@ static void bad_jobs(void **state)
 	struct cli_error err;
 
 	assert_non_null(strstr(job_error("[a]\ncpus = 0\n"), ":2: --cpus=0: at least 1"));
-	assert_non_null(strstr(job_error("[a]\ncpsu = 1\n"), ":2: cpsu: unknown option; did you mean cpus?"));
+	assert_non_null(strstr(job_error("[a]\ncpsu = 1\n"),
+			       ":2: cpsu: unknown option; did you mean cpus?"));
 	assert_non_null(strstr(job_error("cpus = 1\n"), "before the first [section]"));
 	assert_non_null(strstr(job_error("[a]\nrubbish\n"), ":2: neither a [section] nor key"));
 	assert_non_null(strstr(job_error("[a]\noutput = x\n"), "belongs in [global]"));
-	assert_non_null(strstr(job_error("[a]\nworkload=mmap1\n[global]\ncpus=1\n"), "must come first"));
+	assert_non_null(
+		strstr(job_error("[a]\nworkload=mmap1\n[global]\ncpus=1\n"), "must come first"));
 	assert_non_null(strstr(job_error("[a]\njob = x\n"), "cannot name another"));
 	assert_false(run_jobs_load(&rj, "/no/such.ini", &err, override_repeats, NULL));
 	assert_string_equal(err.text, "--job=/no/such.ini: No such file or directory");
@@ -195,9 +205,12 @@ static void bad_jobs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good),		cmocka_unit_test(names),
-		cmocka_unit_test(combinations), cmocka_unit_test(params),
-		cmocka_unit_test(jobs_by_section), cmocka_unit_test(bad_jobs),
+		cmocka_unit_test(good),
+		cmocka_unit_test(names),
+		cmocka_unit_test(combinations),
+		cmocka_unit_test(params),
+		cmocka_unit_test(jobs_by_section),
+		cmocka_unit_test(bad_jobs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 
 static void one_value(void **state)
 {
-	double v[] = { 7 };
+	double v[] = {7};
 	struct stats s;
 
 	stats_compute(&s, v, 1);
@@ -26,7 +26,7 @@ static void one_value(void **state)
 
 static void several(void **state)
 {
-	double v[] = { 4, 1, 2 };
+	double v[] = {4, 1, 2};
 	struct stats s;
 
 	stats_compute(&s, v, 3);
@@ -42,7 +42,7 @@ static void several(void **state)
 
 static void even_median_and_zero(void **state)
 {
-	double v[] = { 0, 10, 20, 30 };
+	double v[] = {0, 10, 20, 30};
 	struct stats s;
 
 	stats_compute(&s, v, 4);
@@ -52,7 +52,7 @@ static void even_median_and_zero(void **state)
 
 static void intervals(void **state)
 {
-	double a[] = { 100, 101, 102 }, b[] = { 110, 111, 112 }, c[] = { 90, 101, 119 }, d[] = { 200 };
+	double a[] = {100, 101, 102}, b[] = {110, 111, 112}, c[] = {90, 101, 119}, d[] = {200};
 	struct stats sa, sb, sc, sd;
 
 	stats_compute(&sa, a, 3);
@@ -67,8 +67,10 @@ static void intervals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_value), cmocka_unit_test(several),
-		cmocka_unit_test(even_median_and_zero), cmocka_unit_test(intervals),
+		cmocka_unit_test(one_value),
+		cmocka_unit_test(several),
+		cmocka_unit_test(even_median_and_zero),
+		cmocka_unit_test(intervals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

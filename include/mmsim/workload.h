@@ -209,7 +209,7 @@ int MUST_CHECK bench_init(struct bench *b, const struct bench_config *cfg);
 int MUST_CHECK bench_run(struct bench *b);
 /* Sum up; totals->latency is NULL when there is no memory for it. */
 void bench_totals(const struct bench *b, struct bench_totals *totals);
-/* Tear down, check for leaks (they stop the program: MMSIM_BUG). After a failed bench_run(), too. */
+/* Tear down and check for leaks (they stop the program: MMSIM_BUG); after a failed run, too. */
 void bench_fini(struct bench *b);
 
 /* Ask a run to end soon (signal handlers may call it): windows are abandoned, bench_run() gives

@@ -11,14 +11,15 @@
 
 #include "cases.h"
 
-/* Which world the cases run in, set before each group: the model under this scheme, or (NULL) live. */
+/* Where the cases run, set before each group: the model under this scheme, or (NULL) live. */
 static const struct mm_locking *scheme;
 
 static void apply_limits(struct image *image, const struct start_config *cfg)
 {
 	struct mm_limits *l = &image->limits;
 
-	l->address_space_bytes = cfg->address_space_bytes ? cfg->address_space_bytes : l->address_space_bytes;
+	l->address_space_bytes =
+		cfg->address_space_bytes ? cfg->address_space_bytes : l->address_space_bytes;
 	l->data_bytes = cfg->data_bytes ? cfg->data_bytes : l->data_bytes;
 	l->stack_bytes = cfg->stack_bytes ? cfg->stack_bytes : l->stack_bytes;
 	l->memlock_bytes = cfg->memlock_bytes ? cfg->memlock_bytes : l->memlock_bytes;
@@ -31,7 +32,8 @@ static struct world *start(const struct oracle_case *c, struct image *image)
 
 	cfg.dir = ".";
 	if (!cfg.stack_bytes)
-		cfg.stack_bytes = 8ull << 20; /* it decides mmap_base, and so the addresses in the cases */
+		cfg.stack_bytes =
+			8ull << 20; /* it decides mmap_base, and so the addresses in the cases */
 	if (!scheme)
 		return live_start(&cfg, image);
 	if (image_default(image))
@@ -64,7 +66,8 @@ static void run_case(void **state)
 	free(said);
 }
 
-static int run_group(const char *group, const char *world, const struct oracle_case *cases, size_t count)
+static int run_group(const char *group, const char *world, const struct oracle_case *cases,
+		     size_t count)
 {
 	struct CMUnitTest *tests = calloc(count, sizeof(*tests));
 	char name[128];
@@ -83,7 +86,8 @@ static int run_group(const char *group, const char *world, const struct oracle_c
 	return failed;
 }
 
-int cases_main(const char *group, const struct oracle_case *cases, size_t count, int argc, char **argv)
+int cases_main(const char *group, const struct oracle_case *cases, size_t count, int argc,
+	       char **argv)
 {
 	struct oracle_case *chosen = calloc(count, sizeof(*chosen));
 	const char *why = live_unusable(".");

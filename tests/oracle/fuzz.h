@@ -21,8 +21,9 @@ struct session {
 	struct layout layouts[ORACLE_PROCS_MAX], other;
 	struct ino_pairs pairs;
 	u64 steps;
-	bool busy;	/* many forks and exits */
-	bool lazy_free; /* MADV_FREE may be called (and PAGEOUT after it): contents are not compared */
+	bool busy; /* many forks and exits */
+	/* MADV_FREE may be called (and PAGEOUT after it): contents are not compared */
+	bool lazy_free;
 };
 
 /* The next call: interesting for the layouts as they are. */

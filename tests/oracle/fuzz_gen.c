@@ -60,7 +60,7 @@ static bool kept(const struct image *image, u64 addr, u64 len)
 	return false;
 }
 
-/* ---- addresses and lengths ----------------------------------------------------------------------- */
+/* ---- addresses and lengths ------------------------------------------------------- */
 
 /* A VMA that may be played with, or NULL. */
 static const struct lvma *pick_vma(struct rng *r, const struct session *s, u32 proc)
@@ -109,15 +109,16 @@ static u64 pick_stack(struct rng *r, const struct session *s, u32 proc)
 
 static u64 pick_absurd(struct rng *r, const struct session *s)
 {
-	static const u64 absurd[] = { 0, ORACLE_PAGE * 64, USER_END - ORACLE_PAGE, USER_END,
-				      1ull << 47, 1ull << 63, ~0ull - 4095, ~0ull - 8191 };
+	static const u64 absurd[] = {
+		0,          ORACLE_PAGE * 64, USER_END - ORACLE_PAGE, USER_END,
+		1ull << 47, 1ull << 63,       ~0ull - 4095,           ~0ull - 8191};
 
 	return absurd[rng_below(r, ARRAY_SIZE(absurd))];
 }
 
 static u64 pick_addr(struct rng *r, const struct session *s, u32 proc)
 {
-	static const u32 weights[] = { 42, 34, 8, 6, 4, 2, 1, 0 };
+	static const u32 weights[] = {42, 34, 8, 6, 4, 2, 1, 0};
 	u64 arena = arena_top(s) - ARENA_PAGES * ORACLE_PAGE;
 
 	switch (pick(r, weights)) {
@@ -141,7 +142,7 @@ static u64 pick_addr(struct rng *r, const struct session *s, u32 proc)
 
 static u64 pick_len(struct rng *r, const struct session *s, u32 proc, u64 addr)
 {
-	static const u32 weights[] = { 52, 18, 12, 8, 4, 2, 3, 0 };
+	static const u32 weights[] = {52, 18, 12, 8, 4, 2, 3, 0};
 	const struct layout *l = &s->layouts[proc];
 	u64 len = ORACLE_PAGE;
 
@@ -167,7 +168,7 @@ static u64 pick_len(struct rng *r, const struct session *s, u32 proc, u64 addr)
 	case 5:
 		return 0;
 	default: {
-		static const u64 absurd[] = { 1ull << 47, ~0ull, ~0ull - 4095, 1ull << 40, USER_END };
+		static const u64 absurd[] = {1ull << 47, ~0ull, ~0ull - 4095, 1ull << 40, USER_END};
 
 		return absurd[rng_below(r, ARRAY_SIZE(absurd))];
 	}
@@ -182,15 +183,19 @@ static u32 prot_of(const struct lvma *v)
 
 static u32 pick_prot(struct rng *r)
 {
-	static const u32 prots[] = { PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE,
-				     PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE | PROT_EXEC,
-				     PROT_WRITE, PROT_EXEC };
-	static const u32 weights[] = { 52, 18, 14, 5, 5, 3, 3, 0 };
+	static const u32 prots[] = {PROT_READ | PROT_WRITE,
+				    PROT_READ,
+				    PROT_NONE,
+				    PROT_READ | PROT_EXEC,
+				    PROT_READ | PROT_WRITE | PROT_EXEC,
+				    PROT_WRITE,
+				    PROT_EXEC};
+	static const u32 weights[] = {52, 18, 14, 5, 5, 3, 3, 0};
 
 	return prots[pick(r, weights)];
 }
 
-/* ---- one call of each kind ------------------------------------------------------------------------ */
+/* ---- one call of each kind ------------------------------------------------------- */
 
 /* An offset that continues the file VMA in front of addr, if there is one. */
 static u64 pick_offset(struct rng *r, const struct session *s, struct op *op)
@@ -208,13 +213,13 @@ static u64 pick_offset(struct rng *r, const struct session *s, struct op *op)
 		}
 	if (rng_percent(r, 2))
 		return rng_percent(r, 50) ? 100 : ~0ull - 4095;
-	return rng_percent(r, 70) ? rng_below(r, 12) * ORACLE_PAGE :
-				    rng_below(r, 3) * ORACLE_HUGE + rng_below(r, 3) * ORACLE_PAGE;
+	return rng_percent(r, 70) ? rng_below(r, 12) * ORACLE_PAGE
+				  : rng_below(r, 3) * ORACLE_HUGE + rng_below(r, 3) * ORACLE_PAGE;
 }
 
 static void gen_mmap_place(struct rng *r, struct op *op)
 {
-	static const u32 weights[] = { 46, 8, 22, 24, 0 };
+	static const u32 weights[] = {46, 8, 22, 24, 0};
 
 	switch (pick(r, weights)) {
 	case 0:
@@ -235,10 +240,12 @@ static void gen_mmap_place(struct rng *r, struct op *op)
 
 static void gen_mmap(struct rng *r, struct session *s, struct op *op)
 {
-	static const u32 types[] = { 56, 8, 20, 12, 2, 2, 0 };
-	static const struct { u32 flag, percent; } extras[] = {
-		{ MAP_NORESERVE, 6 }, { MAP_STACK, 6 }, { MAP_POPULATE, 6 }, { MAP_LOCKED, 4 },
-		{ MAP_GROWSDOWN, 5 }, { MAP_NONBLOCK, 2 },
+	static const u32 types[] = {56, 8, 20, 12, 2, 2, 0};
+	static const struct {
+		u32 flag, percent;
+	} extras[] = {
+		{MAP_NORESERVE, 6}, {MAP_STACK, 6},     {MAP_POPULATE, 6},
+		{MAP_LOCKED, 4},    {MAP_GROWSDOWN, 5}, {MAP_NONBLOCK, 2},
 	};
 
 	op->a[0] = pick_addr(r, s, op->proc);
@@ -281,7 +288,7 @@ static void gen_range(struct rng *r, struct session *s, struct op *op)
 	op->a[1] = pick_len(r, s, op->proc, op->a[0]);
 }
 
-/* Give a VMA (or a part of it) the permissions of a neighbour that it touches: they may become one. */
+/* Give a VMA (or a part of it) the permissions of a neighbour: they may become one. */
 static bool gen_heal(struct rng *r, struct session *s, struct op *op)
 {
 	const struct layout *l = &s->layouts[op->proc];
@@ -323,14 +330,32 @@ static void gen_mprotect(struct rng *r, struct session *s, struct op *op)
 static void gen_madvise(struct rng *r, struct session *s, struct op *op)
 {
 	static const u32 advices[] = {
-		MADV_DONTNEED, MADV_FREE, MADV_DONTFORK, MADV_DOFORK, MADV_HUGEPAGE, MADV_NOHUGEPAGE,
-		MADV_DONTDUMP, MADV_DODUMP, MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_SEQUENTIAL,
-		MADV_RANDOM, MADV_NORMAL, MADV_WILLNEED, MADV_COLD, MADV_POPULATE_READ,
-		MADV_POPULATE_WRITE, MADV_DONTNEED_LOCKED, MADV_PAGEOUT, MADV_REMOVE, MADV_MERGEABLE,
-		MADV_UNMERGEABLE, 7,
+		MADV_DONTNEED,
+		MADV_FREE,
+		MADV_DONTFORK,
+		MADV_DOFORK,
+		MADV_HUGEPAGE,
+		MADV_NOHUGEPAGE,
+		MADV_DONTDUMP,
+		MADV_DODUMP,
+		MADV_WIPEONFORK,
+		MADV_KEEPONFORK,
+		MADV_SEQUENTIAL,
+		MADV_RANDOM,
+		MADV_NORMAL,
+		MADV_WILLNEED,
+		MADV_COLD,
+		MADV_POPULATE_READ,
+		MADV_POPULATE_WRITE,
+		MADV_DONTNEED_LOCKED,
+		MADV_PAGEOUT,
+		MADV_REMOVE,
+		MADV_MERGEABLE,
+		MADV_UNMERGEABLE,
+		7,
 	};
-	static const u32 weights[] = { 16, 2, 16, 20, 14, 10, 14, 18, 14, 18, 12, 12, 18, 4, 4, 8, 8, 4, 2,
-				       8, 4, 6, 2, 0 };
+	static const u32 weights[] = {16, 2, 16, 20, 14, 10, 14, 18, 14, 18, 12, 12,
+				      18, 4, 4,  8,  8,  4,  2,  8,  4,  6,  2,  0};
 
 	gen_range(r, s, op);
 	op->a[2] = advices[pick(r, weights)];
@@ -340,11 +365,15 @@ static void gen_madvise(struct rng *r, struct session *s, struct op *op)
 
 static void gen_mremap(struct rng *r, struct session *s, struct op *op)
 {
-	static const u32 flags[] = { 0, MREMAP_MAYMOVE, MREMAP_MAYMOVE | MREMAP_FIXED,
-				     MREMAP_MAYMOVE | MREMAP_DONTUNMAP,
-				     MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, MREMAP_FIXED,
-				     MREMAP_DONTUNMAP, 8 };
-	static const u32 weights[] = { 20, 30, 34, 5, 6, 1, 1, 1, 0 };
+	static const u32 flags[] = {0,
+				    MREMAP_MAYMOVE,
+				    MREMAP_MAYMOVE | MREMAP_FIXED,
+				    MREMAP_MAYMOVE | MREMAP_DONTUNMAP,
+				    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+				    MREMAP_FIXED,
+				    MREMAP_DONTUNMAP,
+				    8};
+	static const u32 weights[] = {20, 30, 34, 5, 6, 1, 1, 1, 0};
 	const struct lvma *v = pick_vma(r, s, op->proc);
 
 	gen_range(r, s, op);
@@ -356,8 +385,8 @@ static void gen_mremap(struct rng *r, struct session *s, struct op *op)
 	}
 	op->a[2] = op->a[1];
 	if (rng_percent(r, 55))
-		op->a[2] = rng_percent(r, 20) ? pick_len(r, s, op->proc, op->a[0]) :
-						op->a[1] + (rng_below(r, 9) - 4) * ORACLE_PAGE;
+		op->a[2] = rng_percent(r, 20) ? pick_len(r, s, op->proc, op->a[0])
+					      : op->a[1] + (rng_below(r, 9) - 4) * ORACLE_PAGE;
 	op->a[3] = flags[pick(r, weights)];
 	if (op->a[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP) || rng_percent(r, 5))
 		op->a[4] = pick_addr(r, s, op->proc);
@@ -434,7 +463,8 @@ static bool gen_relief(struct rng *r, struct session *s, struct op *op)
 
 	for (u32 i = 0; i < l->count; i++) {
 		bytes += l->vmas[i].end - l->vmas[i].start;
-		if (l->vmas[i].end - l->vmas[i].start > l->vmas[largest].end - l->vmas[largest].start)
+		if (l->vmas[i].end - l->vmas[i].start >
+		    l->vmas[largest].end - l->vmas[largest].start)
 			largest = i;
 	}
 	op->kind = OP_MUNMAP;
@@ -500,8 +530,10 @@ static bool gen_kind(struct rng *r, struct session *s, struct op *op)
 void gen_op(struct rng *r, struct session *s, struct op *op)
 {
 	/* In the order of enum op_kind; every third round has many short-lived processes. */
-	static const u32 calm[] = { 210, 80, 150, 140, 120, 20, 15, 25, 5, 12, 40, 60, 130, 12, 12, 0 };
-	static const u32 busy[] = { 150, 60, 180, 100, 120, 10, 10, 15, 2, 8, 40, 30, 150, 60, 55, 0 };
+	static const u32 calm[] = {210, 80, 150, 140, 120, 20, 15, 25,
+				   5,   12, 40,  60,  130, 12, 12, 0};
+	static const u32 busy[] = {150, 60, 180, 100, 120, 10, 10, 15,
+				   2,   8,  40,  30,  150, 60, 55, 0};
 	const u32 *weights = s->busy ? busy : calm;
 
 	for (;;) {

@@ -4,13 +4,12 @@
  * Models       The same sequence of calls is made by a small tree of real processes and by the
  *              model. After every call the result and the whole layout of the process (addresses,
  *              permissions, offsets, inodes, names, VmFlags) must be equal; every 64 calls also
- *              total, locked, data and stack pages of all processes; what a read returns, always; at
- *              the end of a round whatever can be read is.
- * Leaves out   Concurrency; contents in the rounds that use MADV_FREE (the kernel may keep or drop
- *              what it freed): every fourth.
- * Repeatable   A round (a fresh process, at most ROUND_OPS calls) is a function of its seed. On a
- *              mismatch the sequence is shrunk and printed.
- * Exit status  0: no mismatch; 1: a mismatch; 2: usage; 77: this machine cannot be the oracle.
+ *              total, locked, data and stack pages of all processes; what a read returns, always;
+ * at the end of a round whatever can be read is. Leaves out   Concurrency; contents in the rounds
+ * that use MADV_FREE (the kernel may keep or drop what it freed): every fourth. Repeatable   A
+ * round (a fresh process, at most ROUND_OPS calls) is a function of its seed. On a mismatch the
+ * sequence is shrunk and printed. Exit status  0: no mismatch; 1: a mismatch; 2: usage; 77: this
+ * machine cannot be the oracle.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -35,17 +34,19 @@ struct options {
 	const char *dir;
 	bool verbose, self;
 };
-static struct options opt = { .calls = 100000, .seed = 1, .dir = "." };
+static struct options opt = {.calls = 100000, .seed = 1, .dir = "."};
 
 /* Does this round use MADV_FREE? */
 static bool lazy_free_round;
 /* The model's locking scheme in this round. */
 static const struct mm_locking *round_scheme;
 
-/* What was called how often, and how often with success: a fuzzer that only meets errors is blind. */
-static struct { u64 calls, ok; } stats[OP_KIND_COUNT];
+/* How often what was called, and with success: a fuzzer that only meets errors is blind. */
+static struct {
+	u64 calls, ok;
+} stats[OP_KIND_COUNT];
 
-/* ---- a session ------------------------------------------------------------------------------------- */
+/* ---- a session ------------------------------------------------------------------- */
 
 static void session_stop(struct session *s)
 {
@@ -79,7 +80,8 @@ static bool compare(struct session *s, u32 proc, bool counts, FILE *out)
 	int err_b = s->b->ops->layout(s->b, proc, &s->other, counts);
 
 	if (err || err_b) {
-		fprintf(stderr, "oracle: cannot read a layout: %s\n", strerror(-(err ? err : err_b)));
+		fprintf(stderr, "oracle: cannot read a layout: %s\n",
+			strerror(-(err ? err : err_b)));
 		exit(2);
 	}
 	return layout_equal(&s->layouts[proc], &s->other, &s->pairs, out);
@@ -169,7 +171,7 @@ static bool session_step(struct session *s, const struct op *op, FILE *out)
 	return equal;
 }
 
-/* ---- shrinking ----------------------------------------------------------------------------------------- */
+/* ---- shrinking ------------------------------------------------------------------- */
 
 /* The index of the first call whose outcome differs, or -1. */
 static s64 replay(const struct start_config *cfg, const struct op *ops, u32 count, FILE *out)
@@ -222,7 +224,8 @@ static u32 shrink(const struct start_config *cfg, struct op *ops, u32 count)
 
 static void print_config(const struct start_config *cfg)
 {
-	printf("limits: as=%" PRIu64 " data=%" PRIu64 " stack=%" PRIu64 " memlock=%" PRIu64 " ipc_lock=%d\n",
+	printf("limits: as=%" PRIu64 " data=%" PRIu64 " stack=%" PRIu64 " memlock=%" PRIu64
+	       " ipc_lock=%d\n",
 	       cfg->address_space_bytes, cfg->data_bytes, cfg->stack_bytes, cfg->memlock_bytes,
 	       !cfg->drop_ipc_lock);
 }
@@ -245,7 +248,7 @@ static void print_reproducer(const struct start_config *cfg, const struct op *op
 				layout_print(&s->layouts[proc], stdout);
 		}
 		if (i + 1 < count && s->a->ops->run(s->a, &ops[i], &res)) {
-			s->b->ops->run(s->b, &ops[i], &(struct result){ 0 });
+			s->b->ops->run(s->b, &ops[i], &(struct result){0});
 			op_print(&ops[i], stdout);
 			printf(" = ");
 			result_print(&ops[i], &res, stdout);
@@ -258,7 +261,7 @@ static void print_reproducer(const struct start_config *cfg, const struct op *op
 	session_stop(s);
 }
 
-/* ---- rounds ---------------------------------------------------------------------------------------------- */
+/* ---- rounds ---------------------------------------------------------------------- */
 
 static int report(u64 seed, const struct start_config *cfg, struct op *ops, u32 count)
 {
@@ -269,7 +272,7 @@ static int report(u64 seed, const struct start_config *cfg, struct op *ops, u32 
 	op_print(&ops[count - 1], stdout);
 	printf("\n");
 	fflush(stdout);
-	if (replay(cfg, ops, count, stdout) < 0) {
+	if (replay(cfg, ops, count, NULL) < 0) {
 		printf("it does not happen again: not a function of the seed\n");
 		return 1;
 	}
@@ -297,8 +300,8 @@ static u32 plan_audit(const struct session *s, struct op *ops)
 			if (v->start == s->image.keep[1].start)
 				continue;
 			for (u64 at = start; at < end && n < AUDIT_OPS; at += ORACLE_PAGE)
-				ops[n++] = (struct op){ .kind = OP_READ, .proc = proc, .file = -1,
-							.a = { at } };
+				ops[n++] = (struct op){
+					.kind = OP_READ, .proc = proc, .file = -1, .a = {at}};
 		}
 	}
 	return n;
@@ -320,8 +323,8 @@ static const struct mm_locking *pick_scheme(u64 seed)
 static int run_round(u64 seed, u32 count)
 {
 	/* Seeds differ in few bits: spread them, and never start from 0. */
-	struct rng rng = { (seed + 1) * 0x9E3779B97F4A7C15ull | 1 };
-	struct start_config cfg = { .dir = opt.dir };
+	struct rng rng = {(seed + 1) * 0x9E3779B97F4A7C15ull | 1};
+	struct start_config cfg = {.dir = opt.dir};
 	struct op *ops = calloc(count + AUDIT_OPS, sizeof(*ops));
 	struct session *s;
 	u32 i, audit = 0;
@@ -349,7 +352,7 @@ static int run_round(u64 seed, u32 count)
 			printf("\n");
 			fflush(stdout);
 		}
-		if (!session_step(s, &ops[i], NULL))
+		if (!session_step(s, &ops[i], stdout))
 			break;
 		if (i + 1 == count)
 			audit = plan_audit(s, ops + count);
@@ -375,10 +378,13 @@ static bool parse_number(const char *name, const char *text, u64 *value)
 static int parse_options(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "calls", required_argument, NULL, 'n' }, { "seed", required_argument, NULL, 's' },
-		{ "dir", required_argument, NULL, 'd' },   { "verbose", no_argument, NULL, 'v' },
-		{ "self", no_argument, NULL, 'S' },	   { "help", no_argument, NULL, 'h' },
-		{ 0 },
+		{"calls", required_argument, NULL, 'n'},
+		{"seed", required_argument, NULL, 's'},
+		{"dir", required_argument, NULL, 'd'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"self", no_argument, NULL, 'S'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
 	};
 	int c;
 
@@ -392,8 +398,10 @@ static int parse_options(int argc, char **argv)
 		opt.verbose |= c == 'v';
 		opt.self |= c == 'S';
 		if (c == 'h' || c == '?') {
-			printf("fuzz_kernel [--calls N] [--seed S] [--dir DIR (ext4)] [--verbose] [--self]\n"
-			       "random memory calls, live kernel against model; --self: kernel against kernel\n");
+			printf("fuzz_kernel [--calls N] [--seed S] [--dir DIR (ext4)] [--verbose] "
+			       "[--self]\n"
+			       "random memory calls, live kernel against model; --self: kernel "
+			       "against kernel\n");
 			return c == 'h' ? -1 : 2;
 		}
 	}
@@ -403,8 +411,9 @@ static int parse_options(int argc, char **argv)
 static void print_stats(void)
 {
 	for (u32 i = 0; i < OP_KIND_COUNT; i++)
-		printf("%s%s %" PRIu64 " (%" PRIu64 "%% ok)", i ? ", " : "", op_name((enum op_kind)i),
-		       stats[i].calls, stats[i].calls ? stats[i].ok * 100 / stats[i].calls : 0);
+		printf("%s%s %" PRIu64 " (%" PRIu64 "%% ok)", i ? ", " : "",
+		       op_name((enum op_kind)i), stats[i].calls,
+		       stats[i].calls ? stats[i].ok * 100 / stats[i].calls : 0);
 	printf("\n");
 }
 
@@ -431,7 +440,7 @@ int main(int argc, char **argv)
 	}
 	clock_gettime(CLOCK_MONOTONIC, &t1);
 	print_stats();
-	printf("%" PRIu64 " calls from seed %" PRIu64 " on: no mismatch, %.1f s\n", opt.calls, opt.seed,
-	       (double)(t1.tv_sec - t0.tv_sec) + (double)(t1.tv_nsec - t0.tv_nsec) / 1e9);
+	printf("%" PRIu64 " calls from seed %" PRIu64 " on: no mismatch, %.1f s\n", opt.calls,
+	       opt.seed, (double)(t1.tv_sec - t0.tv_sec) + (double)(t1.tv_nsec - t0.tv_nsec) / 1e9);
 	return 0;
 }

@@ -16,13 +16,13 @@ static const struct {
 	char name[3];
 	u64 flag;
 } flag_names[] = {
-	{ "rd", VM_READ },	 { "wr", VM_WRITE },	 { "ex", VM_EXEC },	  { "sh", VM_SHARED },
-	{ "mr", VM_MAYREAD },	 { "mw", VM_MAYWRITE },	 { "me", VM_MAYEXEC },	  { "ms", VM_MAYSHARE },
-	{ "gd", VM_GROWSDOWN },	 { "pf", VM_PFNMAP },	 { "io", VM_IO },	  { "lo", VM_LOCKED },
-	{ "lf", VM_LOCKONFAULT }, { "sr", VM_SEQ_READ }, { "rr", VM_RAND_READ },  { "dc", VM_DONTCOPY },
-	{ "de", VM_DONTEXPAND }, { "ac", VM_ACCOUNT },	 { "nr", VM_NORESERVE },  { "wf", VM_WIPEONFORK },
-	{ "dd", VM_DONTDUMP },	 { "mm", VM_MIXEDMAP },	 { "hg", VM_HUGEPAGE },	  { "nh", VM_NOHUGEPAGE },
-	{ "mg", VM_MERGEABLE },
+	{"rd", VM_READ},        {"wr", VM_WRITE},    {"ex", VM_EXEC},      {"sh", VM_SHARED},
+	{"mr", VM_MAYREAD},     {"mw", VM_MAYWRITE}, {"me", VM_MAYEXEC},   {"ms", VM_MAYSHARE},
+	{"gd", VM_GROWSDOWN},   {"pf", VM_PFNMAP},   {"io", VM_IO},        {"lo", VM_LOCKED},
+	{"lf", VM_LOCKONFAULT}, {"sr", VM_SEQ_READ}, {"rr", VM_RAND_READ}, {"dc", VM_DONTCOPY},
+	{"de", VM_DONTEXPAND},  {"ac", VM_ACCOUNT},  {"nr", VM_NORESERVE}, {"wf", VM_WIPEONFORK},
+	{"dd", VM_DONTDUMP},    {"mm", VM_MIXEDMAP}, {"hg", VM_HUGEPAGE},  {"nh", VM_NOHUGEPAGE},
+	{"mg", VM_MERGEABLE},
 };
 
 static u64 flags_parse(const char *text)
@@ -145,7 +145,9 @@ int layout_find(const struct layout *l, u64 addr)
 
 void lvma_print(const struct lvma *v, FILE *out)
 {
-	fprintf(out, "%012" PRIx64 "-%012" PRIx64 " %5" PRIu64 "p %s %08" PRIx64 " %02x:%02x %-8" PRIu64 " %s",
+	fprintf(out,
+		"%012" PRIx64 "-%012" PRIx64 " %5" PRIu64 "p %s %08" PRIx64 " %02x:%02x %-8" PRIu64
+		" %s",
 		v->start, v->end, (v->end - v->start) / ORACLE_PAGE, v->perms, v->offset, v->major,
 		v->minor, v->ino, v->name);
 	if (v->flags) {
@@ -162,7 +164,7 @@ void layout_print(const struct layout *l, FILE *out)
 		lvma_print(&l->vmas[i], out);
 }
 
-/* ---- comparison ---------------------------------------------------------------------------- */
+/* ---- comparison ------------------------------------------------------------------ */
 
 static bool ino_equal(struct ino_pairs *p, u64 a, u64 b)
 {
@@ -183,7 +185,8 @@ static bool ino_equal(struct ino_pairs *p, u64 a, u64 b)
 	return true;
 }
 
-static bool lvma_equal(const struct lvma *a, const struct lvma *b, bool flags, struct ino_pairs *pairs)
+static bool lvma_equal(const struct lvma *a, const struct lvma *b, bool flags,
+		       struct ino_pairs *pairs)
 {
 	if (a->start != b->start || a->end != b->end || a->offset != b->offset ||
 	    a->major != b->major || a->minor != b->minor || strcmp(a->perms, b->perms) ||
@@ -214,12 +217,13 @@ static bool counts_equal(const struct layout *a, const struct layout *b, FILE *o
 			"  pages          total  locked    data   stack\n"
 			"  - %14" PRIu64 " %7" PRIu64 " %7" PRIu64 " %7" PRIu64 "\n"
 			"  + %14" PRIu64 " %7" PRIu64 " %7" PRIu64 " %7" PRIu64 "\n",
-			a->total_pages, a->locked_pages, a->data_pages, a->stack_pages, b->total_pages,
-			b->locked_pages, b->data_pages, b->stack_pages);
+			a->total_pages, a->locked_pages, a->data_pages, a->stack_pages,
+			b->total_pages, b->locked_pages, b->data_pages, b->stack_pages);
 	return false;
 }
 
-bool layout_equal(const struct layout *a, const struct layout *b, struct ino_pairs *pairs, FILE *out)
+bool layout_equal(const struct layout *a, const struct layout *b, struct ino_pairs *pairs,
+		  FILE *out)
 {
 	bool flags = a->has_flags && b->has_flags, equal = true;
 	u32 i = 0, j = 0;

@@ -2,12 +2,11 @@
  * tests/oracle/live.c - the world that is real: processes of this machine's kernel
  *
  * Models       Nothing. Each process is a live_child.c program (or its fork) with a slot in one
- *              shared control page: a request is written there, the process makes the call in its own
- *              address space and answers. Layouts are read from /proc/PID/smaps.
- * Guarantee    Same configuration, same addresses: address-space randomisation is off, so a
- *              sequence of calls can be run again and shrunk.
- * Fails        live_unusable() says when the machine cannot be an oracle. A process that dies or
- *              does not answer within ten seconds breaks the world (one line on stderr).
+ *              shared control page: a request is written there, the process makes the call in its
+ * own address space and answers. Layouts are read from /proc/PID/smaps. Guarantee    Same
+ * configuration, same addresses: address-space randomisation is off, so a sequence of calls can be
+ * run again and shrunk. Fails        live_unusable() says when the machine cannot be an oracle. A
+ * process that dies or does not answer within ten seconds breaks the world (one line on stderr).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -64,7 +63,7 @@ static bool broken(struct live_world *l, const char *what)
 	return false;
 }
 
-/* ---- can this machine be the oracle? ---------------------------------------------------------- */
+/* ---- can this machine be the oracle? --------------------------------------------- */
 
 static bool file_says(const char *path, const char *want)
 {
@@ -100,11 +99,11 @@ const char *live_unusable(const char *dir)
 	return NULL;
 }
 
-/* ---- requests ----------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------- */
 
 static bool answered(struct live_world *l, u32 proc, struct live_slot *s)
 {
-	struct timespec tick = { 0, 100 * 1000 * 1000 };
+	struct timespec tick = {0, 100 * 1000 * 1000};
 
 	for (u32 i = 0; i < SPINS; i++) {
 		if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == LIVE_DONE)
@@ -136,10 +135,12 @@ static bool request(struct live_world *l, u32 proc, bool wait)
 }
 
 static const long syscall_of[OP_KIND_COUNT] = {
-	[OP_MMAP] = SYS_mmap,	  [OP_MUNMAP] = SYS_munmap,	[OP_MPROTECT] = SYS_mprotect,
-	[OP_MADVISE] = SYS_madvise, [OP_MREMAP] = SYS_mremap,	[OP_MLOCK] = SYS_mlock,
-	[OP_MLOCK2] = SYS_mlock2, [OP_MUNLOCK] = SYS_munlock,	[OP_MLOCKALL] = SYS_mlockall,
-	[OP_MUNLOCKALL] = SYS_munlockall, [OP_BRK] = SYS_brk,
+	[OP_MMAP] = SYS_mmap,         [OP_MUNMAP] = SYS_munmap,
+	[OP_MPROTECT] = SYS_mprotect, [OP_MADVISE] = SYS_madvise,
+	[OP_MREMAP] = SYS_mremap,     [OP_MLOCK] = SYS_mlock,
+	[OP_MLOCK2] = SYS_mlock2,     [OP_MUNLOCK] = SYS_munlock,
+	[OP_MLOCKALL] = SYS_mlockall, [OP_MUNLOCKALL] = SYS_munlockall,
+	[OP_BRK] = SYS_brk,
 };
 
 static void set_syscall(struct live_slot *s, const struct op *op)
@@ -247,7 +248,7 @@ static bool live_run(struct world *w, const struct op *op, struct result *res)
 	return true;
 }
 
-/* ---- looking ---------------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------- */
 
 static int read_all(struct live_world *l, int fd)
 {
@@ -310,7 +311,8 @@ static bool live_alive(const struct world *w, u32 proc)
 
 static int live_file_fill(struct world *w, u32 inode, u64 page, u64 value)
 {
-	ssize_t n = pwrite(live_of(w)->fill_fds[inode], &value, sizeof(value), (off_t)(page * ORACLE_PAGE));
+	ssize_t n = pwrite(live_of(w)->fill_fds[inode], &value, sizeof(value),
+			   (off_t)(page * ORACLE_PAGE));
 
 	return n == sizeof(value) ? 0 : -EIO;
 }
@@ -319,7 +321,8 @@ static u64 live_file_word(struct world *w, u32 inode, u64 page)
 {
 	u64 value = 0;
 
-	if (pread(live_of(w)->fill_fds[inode], &value, sizeof(value), (off_t)(page * ORACLE_PAGE)) < 0)
+	if (pread(live_of(w)->fill_fds[inode], &value, sizeof(value), (off_t)(page * ORACLE_PAGE)) <
+	    0)
 		return 0;
 	return value;
 }
@@ -351,21 +354,27 @@ static void live_stop(struct world *w)
 }
 
 static const struct world_ops live_ops = {
-	.name = "live", .run = live_run, .layout = live_layout, .alive = live_alive,
-	.file_fill = live_file_fill, .file_word = live_file_word, .check = live_check, .stop = live_stop,
+	.name = "live",
+	.run = live_run,
+	.layout = live_layout,
+	.alive = live_alive,
+	.file_fill = live_file_fill,
+	.file_word = live_file_word,
+	.check = live_check,
+	.stop = live_stop,
 };
 
-/* ---- files: which inodes there are, and how they are opened ------------------------------------------- */
+/* ---- files: which inodes there are, and how they are opened ---------------------- */
 
 #define INODES 3
-static const u64 inode_bytes[INODES] = { 6 * ORACLE_HUGE / 2 + 5 * ORACLE_PAGE, 9 * ORACLE_PAGE + 100,
-					 40 * ORACLE_PAGE };
+static const u64 inode_bytes[INODES] = {6 * ORACLE_HUGE / 2 + 5 * ORACLE_PAGE,
+					9 * ORACLE_PAGE + 100, 40 * ORACLE_PAGE};
 static const struct {
 	u32 inode;
 	int mode;
 } file_table[] = {
-	{ 0, O_RDWR }, { 0, O_RDWR }, { 0, O_RDONLY }, { 1, O_RDWR }, { 2, O_RDWR }, { 2, O_RDONLY },
-	{ 0, O_WRONLY },
+	{0, O_RDWR}, {0, O_RDWR},   {0, O_RDONLY}, {1, O_RDWR},
+	{2, O_RDWR}, {2, O_RDONLY}, {0, O_WRONLY},
 };
 
 static int create_inode(struct live_world *l, struct image *image, u32 i, const char *dir)
@@ -375,10 +384,10 @@ static int create_inode(struct live_world *l, struct image *image, u32 i, const 
 	ssize_t n;
 	int fd;
 
-	/* The name goes at once; the inode lives as long as its descriptors: nothing is left behind. */
+	/* The name goes at once, the inode with its last descriptor: nothing is left behind. */
 	snprintf(path, sizeof(path), "%s/mmsim-oracle-%d-%u", dir, getpid(), i);
-	fd = i == 2 ? memfd_create("oracle", MFD_CLOEXEC) :
-		      open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fd = i == 2 ? memfd_create("oracle", MFD_CLOEXEC)
+		    : open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	l->fill_fds[i] = fd;
@@ -423,7 +432,7 @@ static int create_files(struct live_world *l, struct image *image, const char *d
 	return 0;
 }
 
-/* ---- start ---------------------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------- */
 
 static void limit(int resource, u64 bytes)
 {
@@ -435,10 +444,10 @@ static void limit(int resource, u64 bytes)
 	}
 }
 
-/* In the new process. Descriptors are moved above the targets first, or dup2 would overwrite one. */
+/* In the new process. Descriptors go above the targets first, or dup2 would overwrite one. */
 NORETURN static void become_child(struct live_world *l, const struct start_config *cfg)
 {
-	char *argv[] = { "oracle_child", NULL }, *envp[] = { NULL };
+	char *argv[] = {"oracle_child", NULL}, *envp[] = {NULL};
 	int high[ORACLE_FILES_MAX], ctl = fcntl(l->ctl_fd, F_DUPFD, 100);
 
 	for (u32 i = 0; i < ORACLE_FILES_MAX; i++)
@@ -517,8 +526,8 @@ static u64 start_stack_of(pid_t pid)
 /* The first mapping of a static image is the vdso's: its end is where top-down searches begin. */
 static void find_places(struct live_world *l, struct image *image)
 {
-	struct op brk_op = { .kind = OP_BRK };
-	struct result res = { 0 };
+	struct op brk_op = {.kind = OP_BRK};
+	struct result res = {0};
 
 	for (u32 i = 0; i < image->layout.count; i++) {
 		const struct lvma *v = &image->layout.vmas[i];

@@ -89,9 +89,9 @@ struct raw_sigaction {
 
 static void catch_faults(void)
 {
-	struct raw_sigaction act = { on_fault, SA_SIGINFO | SA_ONSTACK | SA_NODEFER | 0x04000000,
-				     signal_return, 0 };
-	stack_t ss = { .ss_sp = signal_stack, .ss_size = sizeof(signal_stack) };
+	struct raw_sigaction act = {on_fault, SA_SIGINFO | SA_ONSTACK | SA_NODEFER | 0x04000000,
+				    signal_return, 0};
+	stack_t ss = {.ss_sp = signal_stack, .ss_size = sizeof(signal_stack)};
 
 	sys6(SYS_sigaltstack, (long)&ss, 0, 0, 0, 0, 0);
 	sys6(SYS_rt_sigaction, SIGSEGV, (long)&act, 0, 8, 0, 0);

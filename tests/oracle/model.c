@@ -23,7 +23,10 @@ struct model_world {
 	struct mm *loaded;
 	struct inode *inodes[ORACLE_INODES_MAX];
 	struct file *files[ORACLE_FILES_MAX];
-	struct { struct inode *inode; struct file *file; } own[8]; /* what the image itself maps */
+	struct {
+		struct inode *inode;
+		struct file *file;
+	} own[8]; /* what the image itself maps */
 	u32 own_count;
 	char *text;
 	size_t text_bytes;
@@ -42,7 +45,7 @@ static void must(bool ok, const char *what)
 	}
 }
 
-/* ---- calls ------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------- */
 
 static void load(struct model_world *m, struct mm *mm)
 {
@@ -142,7 +145,7 @@ static bool model_run(struct world *w, const struct op *op, struct result *res)
 	return true;
 }
 
-/* ---- looking ------------------------------------------------------------------------------------ */
+/* ---- looking --------------------------------------------------------------------- */
 
 struct flags_arg {
 	struct layout *layout;
@@ -167,7 +170,7 @@ static int model_layout(struct world *w, u32 proc, struct layout *out, bool coun
 {
 	struct model_world *m = model_of(w);
 	struct mm *mm = m->mms[proc];
-	struct flags_arg arg = { out, 0, true };
+	struct flags_arg arg = {out, 0, true};
 	FILE *f = open_memstream(&m->text, &m->text_bytes);
 	int err;
 
@@ -259,12 +262,17 @@ static void model_stop(struct world *w)
 }
 
 static const struct world_ops model_ops = {
-	.name = "model", .run = model_run, .layout = model_layout, .alive = model_alive,
-	.file_fill = model_file_fill, .file_word = model_file_word, .check = model_check,
+	.name = "model",
+	.run = model_run,
+	.layout = model_layout,
+	.alive = model_alive,
+	.file_fill = model_file_fill,
+	.file_word = model_file_word,
+	.check = model_check,
 	.stop = model_stop,
 };
 
-/* ---- start -------------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------- */
 
 static u32 prot_of(const struct lvma *v)
 {
@@ -294,13 +302,14 @@ static void import_file(struct model_world *m, const struct lvma *v)
 static void import_vma(struct model_world *m, const struct image *image, const struct lvma *v)
 {
 	struct mm *mm = m->mms[0];
-	struct op op = { .kind = OP_WRITE, .a = { v->start, 0 } };
+	struct op op = {.kind = OP_WRITE, .a = {v->start, 0}};
 	u64 ignored;
 
 	if (!strcmp(v->name, "[stack]")) {
-		must(!mm_install_stack(mm, v->start, v->end, image->start_stack, 0), "install a stack");
+		must(!mm_install_stack(mm, v->start, v->end, image->start_stack, 0),
+		     "install a stack");
 	} else if (v->name[0] == '[') {
-		static const char *const names[] = { "[vvar]", "[vvar_vclock]", "[vdso]" };
+		static const char *const names[] = {"[vvar]", "[vvar_vclock]", "[vdso]"};
 		const char *name = "[special]";
 
 		for (u32 i = 0; i < ARRAY_SIZE(names); i++)
@@ -322,9 +331,9 @@ static void create_files(struct model_world *m, const struct image *image)
 	for (u32 i = 0; i < image->inode_count; i++) {
 		const struct oinode *in = &image->inodes[i];
 
-		m->inodes[i] = inode_create(m->machine,
-					    in->kind == OINODE_MEMFD ? INODE_SHMEM : INODE_REGULAR,
-					    in->name, in->major, in->minor, in->ino, in->size_bytes);
+		m->inodes[i] = inode_create(
+			m->machine, in->kind == OINODE_MEMFD ? INODE_SHMEM : INODE_REGULAR,
+			in->name, in->major, in->minor, in->ino, in->size_bytes);
 		must(m->inodes[i] != NULL, "make an inode");
 	}
 	for (u32 i = 0; i < image->file_count; i++) {
@@ -337,8 +346,11 @@ static void create_files(struct model_world *m, const struct image *image)
 
 struct world *model_start(const struct image *image, const struct mm_locking *scheme)
 {
-	struct machine_config cfg = { .tasks = 1, .cpus = 1, .memory_bytes = MODEL_MEMORY_BYTES,
-				      .content_words = 1, .seed = 1 };
+	struct machine_config cfg = {.tasks = 1,
+				     .cpus = 1,
+				     .memory_bytes = MODEL_MEMORY_BYTES,
+				     .content_words = 1,
+				     .seed = 1};
 	struct model_world *m = calloc(1, sizeof(*m));
 
 	must(m != NULL, "get memory");

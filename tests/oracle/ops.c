@@ -13,23 +13,33 @@ struct bit_name {
 };
 
 static const struct bit_name prot_names[] = {
-	{ PROT_READ, "PROT_READ" }, { PROT_WRITE, "PROT_WRITE" }, { PROT_EXEC, "PROT_EXEC" },
-	{ PROT_GROWSDOWN, "PROT_GROWSDOWN" }, { 0, "PROT_NONE" },
+	{PROT_READ, "PROT_READ"},           {PROT_WRITE, "PROT_WRITE"}, {PROT_EXEC, "PROT_EXEC"},
+	{PROT_GROWSDOWN, "PROT_GROWSDOWN"}, {0, "PROT_NONE"},
 };
 static const struct bit_name map_names[] = {
-	{ MAP_SHARED, "MAP_SHARED" }, { MAP_PRIVATE, "MAP_PRIVATE" }, { MAP_FIXED, "MAP_FIXED" },
-	{ MAP_ANONYMOUS, "MAP_ANONYMOUS" }, { MAP_GROWSDOWN, "MAP_GROWSDOWN" },
-	{ MAP_LOCKED, "MAP_LOCKED" }, { MAP_NORESERVE, "MAP_NORESERVE" },
-	{ MAP_POPULATE, "MAP_POPULATE" }, { MAP_STACK, "MAP_STACK" },
-	{ MAP_FIXED_NOREPLACE, "MAP_FIXED_NOREPLACE" }, { 0, "0" },
+	{MAP_SHARED, "MAP_SHARED"},
+	{MAP_PRIVATE, "MAP_PRIVATE"},
+	{MAP_FIXED, "MAP_FIXED"},
+	{MAP_ANONYMOUS, "MAP_ANONYMOUS"},
+	{MAP_GROWSDOWN, "MAP_GROWSDOWN"},
+	{MAP_LOCKED, "MAP_LOCKED"},
+	{MAP_NORESERVE, "MAP_NORESERVE"},
+	{MAP_POPULATE, "MAP_POPULATE"},
+	{MAP_STACK, "MAP_STACK"},
+	{MAP_FIXED_NOREPLACE, "MAP_FIXED_NOREPLACE"},
+	{0, "0"},
 };
 static const struct bit_name mremap_names[] = {
-	{ MREMAP_MAYMOVE, "MREMAP_MAYMOVE" }, { MREMAP_FIXED, "MREMAP_FIXED" },
-	{ MREMAP_DONTUNMAP, "MREMAP_DONTUNMAP" }, { 0, "0" },
+	{MREMAP_MAYMOVE, "MREMAP_MAYMOVE"},
+	{MREMAP_FIXED, "MREMAP_FIXED"},
+	{MREMAP_DONTUNMAP, "MREMAP_DONTUNMAP"},
+	{0, "0"},
 };
 static const struct bit_name mcl_names[] = {
-	{ MCL_CURRENT, "MCL_CURRENT" }, { MCL_FUTURE, "MCL_FUTURE" }, { MCL_ONFAULT, "MCL_ONFAULT" },
-	{ 0, "0" },
+	{MCL_CURRENT, "MCL_CURRENT"},
+	{MCL_FUTURE, "MCL_FUTURE"},
+	{MCL_ONFAULT, "MCL_ONFAULT"},
+	{0, "0"},
 };
 
 static void bits_print(u64 bits, const struct bit_name *names, FILE *out)
@@ -49,17 +59,28 @@ static void bits_print(u64 bits, const struct bit_name *names, FILE *out)
 }
 
 static const struct bit_name advice_names[] = {
-	{ MADV_NORMAL, "MADV_NORMAL" }, { MADV_RANDOM, "MADV_RANDOM" },
-	{ MADV_SEQUENTIAL, "MADV_SEQUENTIAL" }, { MADV_WILLNEED, "MADV_WILLNEED" },
-	{ MADV_DONTNEED, "MADV_DONTNEED" }, { MADV_FREE, "MADV_FREE" },
-	{ MADV_DONTFORK, "MADV_DONTFORK" }, { MADV_DOFORK, "MADV_DOFORK" },
-	{ MADV_HUGEPAGE, "MADV_HUGEPAGE" }, { MADV_NOHUGEPAGE, "MADV_NOHUGEPAGE" },
-	{ MADV_DONTDUMP, "MADV_DONTDUMP" }, { MADV_DODUMP, "MADV_DODUMP" },
-	{ MADV_WIPEONFORK, "MADV_WIPEONFORK" }, { MADV_KEEPONFORK, "MADV_KEEPONFORK" },
-	{ MADV_COLD, "MADV_COLD" }, { MADV_PAGEOUT, "MADV_PAGEOUT" },
-	{ MADV_POPULATE_READ, "MADV_POPULATE_READ" }, { MADV_POPULATE_WRITE, "MADV_POPULATE_WRITE" },
-	{ MADV_DONTNEED_LOCKED, "MADV_DONTNEED_LOCKED" }, { MADV_REMOVE, "MADV_REMOVE" },
-	{ MADV_MERGEABLE, "MADV_MERGEABLE" }, { MADV_UNMERGEABLE, "MADV_UNMERGEABLE" },
+	{MADV_NORMAL, "MADV_NORMAL"},
+	{MADV_RANDOM, "MADV_RANDOM"},
+	{MADV_SEQUENTIAL, "MADV_SEQUENTIAL"},
+	{MADV_WILLNEED, "MADV_WILLNEED"},
+	{MADV_DONTNEED, "MADV_DONTNEED"},
+	{MADV_FREE, "MADV_FREE"},
+	{MADV_DONTFORK, "MADV_DONTFORK"},
+	{MADV_DOFORK, "MADV_DOFORK"},
+	{MADV_HUGEPAGE, "MADV_HUGEPAGE"},
+	{MADV_NOHUGEPAGE, "MADV_NOHUGEPAGE"},
+	{MADV_DONTDUMP, "MADV_DONTDUMP"},
+	{MADV_DODUMP, "MADV_DODUMP"},
+	{MADV_WIPEONFORK, "MADV_WIPEONFORK"},
+	{MADV_KEEPONFORK, "MADV_KEEPONFORK"},
+	{MADV_COLD, "MADV_COLD"},
+	{MADV_PAGEOUT, "MADV_PAGEOUT"},
+	{MADV_POPULATE_READ, "MADV_POPULATE_READ"},
+	{MADV_POPULATE_WRITE, "MADV_POPULATE_WRITE"},
+	{MADV_DONTNEED_LOCKED, "MADV_DONTNEED_LOCKED"},
+	{MADV_REMOVE, "MADV_REMOVE"},
+	{MADV_MERGEABLE, "MADV_MERGEABLE"},
+	{MADV_UNMERGEABLE, "MADV_UNMERGEABLE"},
 };
 
 static void advice_print(u64 advice, FILE *out)
@@ -73,8 +94,8 @@ static void advice_print(u64 advice, FILE *out)
 }
 
 static const char *const call_names[OP_KIND_COUNT] = {
-	"mmap",	  "munmap",  "mprotect",   "madvise", "mremap", "mlock", "mlock2", "munlock",
-	"mlockall", "munlockall", "brk", "read", "write", "fork", "exit",
+	"mmap",     "munmap",     "mprotect", "madvise", "mremap", "mlock", "mlock2", "munlock",
+	"mlockall", "munlockall", "brk",      "read",    "write",  "fork",  "exit",
 };
 
 const char *op_name(enum op_kind kind)
@@ -89,7 +110,8 @@ void op_print(const struct op *op, FILE *out)
 	fprintf(out, "[%u] %s(", op->proc, call_names[op->kind]);
 	if (op->kind == OP_FORK)
 		fprintf(out, ") as [%u", op->child);
-	else if (op->kind < OP_MLOCKALL || op->kind == OP_BRK || op->kind == OP_READ || op->kind == OP_WRITE)
+	else if (op->kind < OP_MLOCKALL || op->kind == OP_BRK || op->kind == OP_READ ||
+		 op->kind == OP_WRITE)
 		fprintf(out, "0x%" PRIx64, a[0]);
 	if (op->kind < OP_MLOCKALL)
 		fprintf(out, ", 0x%" PRIx64, a[1]);
@@ -158,7 +180,7 @@ void world_settle(struct world *w, const struct image *image)
 
 	for (u32 i = 0; i < image->layout.count; i++) {
 		const struct lvma *v = &image->layout.vmas[i];
-		struct op op = { .kind = OP_WRITE };
+		struct op op = {.kind = OP_WRITE};
 
 		if (strcmp(v->name, "[stack]"))
 			continue;
@@ -167,7 +189,7 @@ void world_settle(struct world *w, const struct image *image)
 	}
 }
 
-/* ---- the image of a live process, as it was on one 6.18.44 machine ------------------------------ */
+/* ---- the image of a live process, as it was on one 6.18.44 machine --------------- */
 
 #define MEXT "mr mw me"
 static const char default_smaps[] =
@@ -191,13 +213,14 @@ static const char default_smaps[] =
 int image_default(struct image *image)
 {
 	static const struct ofile files[] = {
-		{ 0, true, true }, { 0, true, true }, { 0, true, false }, { 1, true, true },
-		{ 2, true, true }, { 2, true, false }, { 0, false, true },
+		{0, true, true}, {0, true, true},  {0, true, false}, {1, true, true},
+		{2, true, true}, {2, true, false}, {0, false, true},
 	};
 	static const struct oinode inodes[] = {
-		{ OINODE_EXT4, 0xfe, 0, 2000, 3 * ORACLE_HUGE + 5 * ORACLE_PAGE, "/oracle-0 (deleted)" },
-		{ OINODE_EXT4, 0xfe, 0, 2001, 9 * ORACLE_PAGE + 100, "/oracle-1 (deleted)" },
-		{ OINODE_MEMFD, 0, 1, 2002, 40 * ORACLE_PAGE, "/memfd:oracle (deleted)" },
+		{OINODE_EXT4, 0xfe, 0, 2000, 3 * ORACLE_HUGE + 5 * ORACLE_PAGE,
+		 "/oracle-0 (deleted)"},
+		{OINODE_EXT4, 0xfe, 0, 2001, 9 * ORACLE_PAGE + 100, "/oracle-1 (deleted)"},
+		{OINODE_MEMFD, 0, 1, 2002, 40 * ORACLE_PAGE, "/memfd:oracle (deleted)"},
 	};
 	char *text = strdup(default_smaps);
 	int err;

@@ -22,7 +22,7 @@
 #define ORACLE_PAGE ((u64)4096)
 #define ORACLE_HUGE ((u64)2 << 20)
 
-/* ---- calls ------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------- */
 
 /* Arguments by kind, in struct op's a[]. */
 enum op_kind {
@@ -36,7 +36,7 @@ enum op_kind {
 	OP_MUNLOCK,    /* addr len */
 	OP_MLOCKALL,   /* flags */
 	OP_MUNLOCKALL, /* */
-	OP_BRK,	       /* addr */
+	OP_BRK,        /* addr */
 	OP_READ,       /* addr: the 64-bit word there */
 	OP_WRITE,      /* addr value */
 	OP_FORK,       /* child: the new process's slot */
@@ -53,7 +53,12 @@ struct op {
 };
 
 /* What a touch that raised a signal returns in result.ret. */
-enum touch_result { TOUCH_MAPERR = -1001, TOUCH_ACCERR = -1002, TOUCH_SIGBUS = -1003, TOUCH_OTHER = -1004 };
+enum touch_result {
+	TOUCH_MAPERR = -1001,
+	TOUCH_ACCERR = -1002,
+	TOUCH_SIGBUS = -1003,
+	TOUCH_OTHER = -1004
+};
 
 struct result {
 	s64 ret;   /* address, 0 or -errno; enum touch_result */
@@ -66,14 +71,14 @@ void op_print(const struct op *op, FILE *out);
 /* "0x7f..", "0", "-ENOMEM (..)", "SIGSEGV (MAPERR)" */
 void result_print(const struct op *op, const struct result *res, FILE *out);
 
-/* ---- layouts ----------------------------------------------------------------------------- */
+/* ---- layouts --------------------------------------------------------------------- */
 
 struct lvma {
 	u64 start, end, offset, ino;
 	u32 major, minor;
 	char perms[5];
-	bool touched;  /* holds anonymous pages (live world only; smaps' Anonymous) */
-	u64 flags;     /* enum vm_flag, ORACLE_FLAGS only; 0 when they were not read */
+	bool touched; /* holds anonymous pages (live world only; smaps' Anonymous) */
+	u64 flags;    /* enum vm_flag, ORACLE_FLAGS only; 0 when they were not read */
 	char name[ORACLE_NAME_MAX];
 };
 struct layout {
@@ -109,11 +114,14 @@ void flags_print(u64 flags, FILE *out);
  */
 struct ino_pairs {
 	u32 count, room;
-	struct { u64 a, b; } *pairs;
+	struct {
+		u64 a, b;
+	} * pairs;
 };
-bool layout_equal(const struct layout *a, const struct layout *b, struct ino_pairs *pairs, FILE *out);
+bool layout_equal(const struct layout *a, const struct layout *b, struct ino_pairs *pairs,
+		  FILE *out);
 
-/* ---- how a process starts --------------------------------------------------------------------- */
+/* ---- how a process starts -------------------------------------------------------- */
 
 struct oinode {
 	enum inode_kind_oracle { OINODE_EXT4, OINODE_MEMFD } kind;
@@ -132,7 +140,9 @@ struct image {
 	u64 mmap_base, start_brk, start_stack;
 	struct mm_limits limits;
 	/* What a script or fuzzer must leave alone: the live process's own code and data. */
-	struct { u64 start, end; } keep[2];
+	struct {
+		u64 start, end;
+	} keep[2];
 	u32 file_count, inode_count;
 	struct ofile files[ORACLE_FILES_MAX];
 	struct oinode inodes[ORACLE_INODES_MAX];
@@ -149,7 +159,7 @@ struct start_config {
 	const char *dir; /* where the ext4 files go */
 };
 
-/* ---- worlds ------------------------------------------------------------------------------------ */
+/* ---- worlds ---------------------------------------------------------------------- */
 
 struct world;
 struct world_ops {
@@ -172,7 +182,7 @@ struct world {
 	bool broken;
 };
 
-/* NULL when this machine can serve as the oracle; else one line that says why not. dir: for files. */
+/* NULL when this machine can be the oracle; else one line that says why not. dir: for files. */
 const char *live_unusable(const char *dir);
 /* Slot 0 runs. image is filled; image_free() it. NULL: a line went to stderr. */
 struct world *MUST_CHECK live_start(const struct start_config *cfg, struct image *image);
@@ -182,7 +192,7 @@ struct world *MUST_CHECK model_start(const struct image *image, const struct mm_
 /* The pages of the stack hold what exec put there: zero them, so that contents compare. */
 void world_settle(struct world *w, const struct image *image);
 
-/* ---- scripts: cases drawn as address lines (script.c) ------------------------------------------ */
+/* ---- scripts: cases drawn as address lines (script.c) ---------------------------- */
 
 /* Lines up to NULL; see script.c for the language. true: all steps went as drawn. Else the first
  * that did not is described in out. */

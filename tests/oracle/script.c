@@ -20,8 +20,8 @@
  *            [dontunmap] [flags=N]; mlockall WORD..; munlockall; brk PLACE; read PLACE; write PLACE
  *            [VALUE]; fork (the next free slot); in SLOT (who makes the next calls); exit.
  * Windows    window arena (at the start; far from everything) | heap (at start_brk) | top N (the N
- *            pages below the vdso's) | stack N (the N pages below [stack]); unit N: a character, and
- *            a page in a place, is N pages.
+ *            pages below the vdso's) | stack N (the N pages below [stack]); unit N: a character,
+ *            and a page in a place, is N pages.
  *
  * Characters  .  nothing
  *   anonymous, private   N ---   R r--   W rw-   X r-x   Y rwx   Z any other
@@ -64,16 +64,20 @@ static bool complain(struct script *s, const char *line, const char *what)
 	return false;
 }
 
-/* ---- drawing ------------------------------------------------------------------------------------ */
+/* ---- drawing --------------------------------------------------------------------- */
 
 static char anon_letter(const struct lvma *v)
 {
-	static const struct { u64 flag; char letter; } flagged[] = {
-		{ VM_GROWSDOWN, 'G' }, { VM_LOCKED, 'L' }, { VM_DONTCOPY, 'D' }, { VM_WIPEONFORK, 'P' },
-		{ VM_DONTDUMP, 'B' }, { VM_HUGEPAGE, 'H' }, { VM_NOHUGEPAGE, 'K' },
-		{ VM_NORESERVE, 'O' }, { VM_SEQ_READ, 'Q' }, { VM_RAND_READ, 'I' },
+	static const struct {
+		u64 flag;
+		char letter;
+	} flagged[] = {
+		{VM_GROWSDOWN, 'G'},  {VM_LOCKED, 'L'},    {VM_DONTCOPY, 'D'},
+		{VM_WIPEONFORK, 'P'}, {VM_DONTDUMP, 'B'},  {VM_HUGEPAGE, 'H'},
+		{VM_NOHUGEPAGE, 'K'}, {VM_NORESERVE, 'O'}, {VM_SEQ_READ, 'Q'},
+		{VM_RAND_READ, 'I'},
 	};
-	static const char by_prot[] = { 'N', 'R', 'Z', 'W', 'Z', 'X', 'Z', 'Y' };
+	static const char by_prot[] = {'N', 'R', 'Z', 'W', 'Z', 'X', 'Z', 'Y'};
 	u32 prot = (v->perms[0] == 'r') | (v->perms[1] == 'w') << 1 | (v->perms[2] == 'x') << 2;
 
 	if (prot == 3)
@@ -148,7 +152,7 @@ static bool expect_line(struct script *s, const char *line)
 	return false;
 }
 
-/* ---- reading a step --------------------------------------------------------------------------------- */
+/* ---- reading a step -------------------------------------------------------------- */
 
 static void split(struct words *w, const char *line)
 {
@@ -231,23 +235,43 @@ static bool word_value(const struct word_value *table, const char *word, u64 *va
 }
 
 static const struct word_value map_words[] = {
-	{ "noreserve", MAP_NORESERVE }, { "stack", MAP_STACK }, { "growsdown", MAP_GROWSDOWN },
-	{ "populate", MAP_POPULATE }, { "locked", MAP_LOCKED }, { "noreplace", MAP_FIXED_NOREPLACE },
-	{ "validate", MAP_SHARED_VALIDATE }, { NULL, 0 },
+	{"noreserve", MAP_NORESERVE},
+	{"stack", MAP_STACK},
+	{"growsdown", MAP_GROWSDOWN},
+	{"populate", MAP_POPULATE},
+	{"locked", MAP_LOCKED},
+	{"noreplace", MAP_FIXED_NOREPLACE},
+	{"validate", MAP_SHARED_VALIDATE},
+	{NULL, 0},
 };
 static const struct word_value advice_words[] = {
-	{ "normal", MADV_NORMAL }, { "random", MADV_RANDOM }, { "sequential", MADV_SEQUENTIAL },
-	{ "willneed", MADV_WILLNEED }, { "dontneed", MADV_DONTNEED }, { "free", MADV_FREE },
-	{ "dontfork", MADV_DONTFORK }, { "dofork", MADV_DOFORK }, { "hugepage", MADV_HUGEPAGE },
-	{ "nohugepage", MADV_NOHUGEPAGE }, { "dontdump", MADV_DONTDUMP }, { "dodump", MADV_DODUMP },
-	{ "wipeonfork", MADV_WIPEONFORK }, { "keeponfork", MADV_KEEPONFORK }, { "cold", MADV_COLD },
-	{ "pageout", MADV_PAGEOUT }, { "populate_read", MADV_POPULATE_READ },
-	{ "populate_write", MADV_POPULATE_WRITE }, { "dontneed_locked", MADV_DONTNEED_LOCKED },
-	{ NULL, 0 },
+	{"normal", MADV_NORMAL},
+	{"random", MADV_RANDOM},
+	{"sequential", MADV_SEQUENTIAL},
+	{"willneed", MADV_WILLNEED},
+	{"dontneed", MADV_DONTNEED},
+	{"free", MADV_FREE},
+	{"dontfork", MADV_DONTFORK},
+	{"dofork", MADV_DOFORK},
+	{"hugepage", MADV_HUGEPAGE},
+	{"nohugepage", MADV_NOHUGEPAGE},
+	{"dontdump", MADV_DONTDUMP},
+	{"dodump", MADV_DODUMP},
+	{"wipeonfork", MADV_WIPEONFORK},
+	{"keeponfork", MADV_KEEPONFORK},
+	{"cold", MADV_COLD},
+	{"pageout", MADV_PAGEOUT},
+	{"populate_read", MADV_POPULATE_READ},
+	{"populate_write", MADV_POPULATE_WRITE},
+	{"dontneed_locked", MADV_DONTNEED_LOCKED},
+	{NULL, 0},
 };
 static const struct word_value mcl_words[] = {
-	{ "current", MCL_CURRENT }, { "future", MCL_FUTURE }, { "onfault", MCL_ONFAULT },
-	{ "bad", 8 }, { NULL, 0 },
+	{"current", MCL_CURRENT},
+	{"future", MCL_FUTURE},
+	{"onfault", MCL_ONFAULT},
+	{"bad", 8},
+	{NULL, 0},
 };
 
 static bool parse_mmap(struct script *s, struct words *w, struct op *op)
@@ -300,8 +324,8 @@ static bool parse_mremap(struct script *s, struct words *w, struct op *op)
 	if (!range(s, next_word(w), &op->a[0], &op->a[1]))
 		return false;
 	word = next_word(w);
-	op->a[2] = !strncmp(word, "0x", 2) ? strtoull(word, NULL, 16) :
-					     strtoull(word, NULL, 10) * s->unit_bytes;
+	op->a[2] = !strncmp(word, "0x", 2) ? strtoull(word, NULL, 16)
+					   : strtoull(word, NULL, 10) * s->unit_bytes;
 	while (*(word = next_word(w))) {
 		if (!strcmp(word, "to") || !strcmp(word, "at")) {
 			if (*word == 't')
@@ -370,13 +394,16 @@ static bool parse_arguments(struct script *s, struct words *w, struct op *op)
 	return true;
 }
 
-/* ---- running ------------------------------------------------------------------------------------------ */
+/* ---- running --------------------------------------------------------------------- */
 
-static bool as_expected(struct script *s, const struct op *op, const struct result *res, const char *want)
+static bool as_expected(struct script *s, const struct op *op, const struct result *res,
+			const char *want)
 {
 	static const struct word_value touches[] = {
-		{ "maperr", (u64)TOUCH_MAPERR }, { "accerr", (u64)TOUCH_ACCERR },
-		{ "sigbus", (u64)TOUCH_SIGBUS }, { NULL, 0 },
+		{"maperr", (u64)TOUCH_MAPERR},
+		{"accerr", (u64)TOUCH_ACCERR},
+		{"sigbus", (u64)TOUCH_SIGBUS},
+		{NULL, 0},
 	};
 	u64 value;
 	char *p;
@@ -384,7 +411,8 @@ static bool as_expected(struct script *s, const struct op *op, const struct resu
 	if (!*want)
 		return res->ret >= 0;
 	if (*want == 'E')
-		return res->ret < 0 && res->ret > -1000 && !strcmp(strerrorname_np((int)-res->ret), want);
+		return res->ret < 0 && res->ret > -1000 &&
+		       !strcmp(strerrorname_np((int)-res->ret), want);
 	if (word_value(touches, want, &value))
 		return res->ret == (s64)value;
 	if (op->kind == OP_READ)
@@ -394,7 +422,7 @@ static bool as_expected(struct script *s, const struct op *op, const struct resu
 
 static bool run_call(struct script *s, const char *line, struct words *w, enum op_kind kind)
 {
-	struct op op = { .kind = kind, .proc = s->proc, .file = -1 };
+	struct op op = {.kind = kind, .proc = s->proc, .file = -1};
 	const char *want = "";
 	struct result res;
 
@@ -464,8 +492,12 @@ static bool run_line(struct script *s, const char *line)
 
 bool script_run(struct world *w, const struct image *image, const char *const *lines, FILE *out)
 {
-	struct script s = { .world = w, .image = image, .out = out, .base = ARENA_BASE,
-			    .unit_bytes = ORACLE_PAGE, .next_slot = 1 };
+	struct script s = {.world = w,
+			   .image = image,
+			   .out = out,
+			   .base = ARENA_BASE,
+			   .unit_bytes = ORACLE_PAGE,
+			   .next_slot = 1};
 	bool ok = true;
 
 	for (; ok && *lines; lines++)

@@ -136,55 +136,57 @@ static bool check_twice(const struct run_options *o, struct cli_error *err)
 	return true;
 }
 
-static bool check_tasks(const struct run_options *o, const struct workload *w,
+/* How many tasks there will be: the workload may say so itself. b is good for its hooks. */
+static u64 tasks_of(const struct run_options *o, const struct bench *b)
+{
+	const struct workload *w = b->workload;
+
+	if (w->task_count) /* --threads does not apply */
+		return w->task_count(b);
+	return (u64)(o->threads ? o->threads : w->threads_per_cpu) *
+	       (!o->threads || o->threads_per_cpu ? b->cpus : 1);
+}
+
+static bool check_tasks(const struct run_options *o, const struct bench *b, u64 tasks,
 			struct cli_error *err)
 {
-	if (w->task_count) /* --threads does not apply */
-		return true;
-	for (u32 c = 0; c < o->cpu_count; c++) {
-		u64 tasks = (u64)(o->threads ? o->threads : w->threads_per_cpu) *
-			    (!o->threads || o->threads_per_cpu ? o->cpus[c] : 1);
-
-		if (tasks > MMSIM_TASKS_MAX)
-			return cli_fail(err,
-					"--cpus=%u: %s would have %llu tasks, at most %u "
-					"(MMSIM_TASKS_MAX); --threads chooses fewer",
-					o->cpus[c], w->name, (unsigned long long)tasks,
-					MMSIM_TASKS_MAX);
-		for (u32 s = 0; o->schemes[s]; s++)
-			if ((o->schemes[s]->caps & LK_CAP_ONE_CPU) && tasks > 1)
-				return cli_fail(err,
-						"--scheme=%s: is for one task, and %s has %llu "
-						"on %u cpus (use --threads=1)",
-						o->schemes[s]->name, w->name,
-						(unsigned long long)tasks, o->cpus[c]);
-	}
+	if (tasks > MMSIM_TASKS_MAX)
+		return cli_fail(
+			err,
+			"--cpus=%u: %s would have %llu tasks, at most %u (MMSIM_TASKS_MAX); "
+			"--threads chooses fewer",
+			b->cpus, b->workload->name, (unsigned long long)tasks, MMSIM_TASKS_MAX);
+	for (u32 s = 0; o->schemes[s]; s++)
+		if ((o->schemes[s]->caps & LK_CAP_ONE_CPU) && tasks > 1)
+			return cli_fail(err, "--scheme=%s: is for one task, and %s has %llu%s",
+					o->schemes[s]->name, b->workload->name,
+					(unsigned long long)tasks,
+					b->workload->task_count ? "" : " (use --threads=1)");
 	return true;
 }
 
-/* The workload's own check of its parameters, at every number of tasks. */
-static bool check_workload(const struct run_options *o, const struct workload *w, const u64 *values,
-			   struct cli_error *err)
+/* At one CPU count: tasks, and the workload's own check of its parameters. */
+static bool check_workload(const struct run_options *o, const struct workload *w, u32 cpus,
+			   const u64 *values, struct cli_error *err)
 {
-	for (u32 c = 0; w->check && c < o->cpu_count; c++) {
-		struct bench *b = calloc(1, sizeof(*b));
-		bool ok;
+	struct bench *b = calloc(1, sizeof(*b));
+	u64 tasks;
+	bool ok;
 
-		if (!b)
-			return cli_fail(err, "out of memory");
-		b->workload = w;
-		b->cfg.arch = o->arch;
-		b->cfg.workload = w;
-		b->arg = b->cfg.arg = o->arg;
-		b->cpus = o->cpus[c];
-		memcpy(b->params, values, sizeof(b->params));
-		b->tasks = w->task_count ? w->task_count(b) : run_tasks(o, w, o->cpus[c]);
-		ok = w->check(b) == 0 || cli_fail(err, "%s: %s", w->name, b->error);
-		free(b);
-		if (!ok)
-			return false;
-	}
-	return true;
+	if (!b)
+		return cli_fail(err, "out of memory");
+	b->workload = b->cfg.workload = w;
+	b->cfg.arch = o->arch;
+	b->arg = b->cfg.arg = o->arg;
+	b->cpus = cpus;
+	memcpy(b->params, values, sizeof(b->params));
+	tasks = tasks_of(o, b);
+	ok = check_tasks(o, b, tasks, err);
+	b->tasks = (u32)tasks;
+	if (ok && w->check && w->check(b) != 0)
+		ok = cli_fail(err, "%s: %s", w->name, b->error);
+	free(b);
+	return ok;
 }
 
 static bool check_job(const struct run_options *o, struct cli_error *err)
@@ -204,8 +206,9 @@ static bool check_job(const struct run_options *o, struct cli_error *err)
 
 		if (!run_params(o, w, values, text, sizeof(text), err))
 			return false;
-		if (!check_tasks(o, w, err) || !check_workload(o, w, values, err))
-			return false;
+		for (u32 c = 0; c < o->cpu_count; c++)
+			if (!check_workload(o, w, o->cpus[c], values, err))
+				return false;
 	}
 	return true;
 }

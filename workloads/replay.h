@@ -50,6 +50,14 @@ s64 replay_call(struct replay_world *w, struct mm *mm, const struct plan_call *c
 s64 replay_orphan(struct replay_world *w, struct mm *mm, const struct plan_action *a);
 /* One PLAN_IMAGE_* action. 0 or -errno. */
 int MUST_CHECK replay_image(struct replay_world *w, struct mm *mm, const struct plan_action *a);
+/*
+ * Calls lazy[0..n), 1 <= n <= REPLAY_OVERLAP_MAX, were entered before call c took effect, and have not
+ * returned. Which of them took effect before c? One bit each: as few as what is recorded of c, and
+ * of those that choose a place, needs; all of them when nothing explains it. mm is as before all.
+ */
+u32 replay_order(struct replay_world *w, struct mm *mm, const struct plan_call *c, const u32 *lazy,
+		 u32 n);
+#define REPLAY_OVERLAP_MAX 10
 /* The access of a page-fault error code. */
 enum access_kind replay_access(u64 error_code);
 

@@ -36,6 +36,8 @@ struct check {
 	u64 *step_pos;	    /* [call]: how far PLAN_STEPs got; 0: not begun */
 	struct pending *pending;
 	u32 pending_count, pending_cap;
+	u64 overlap[REPLAY_OVERLAP_MAX]; /* PLAN_CALL_EARLY actions that are not done yet */
+	u32 overlap_count;
 	int err; /* the host's, or no simulated memory */
 };
 
@@ -352,6 +354,79 @@ static void settle_faults(struct check *c, u32 task)
 	c->pending_count = kept;
 }
 
+/* ---- overlapping calls -------------------------------------------------------------------------------- */
+
+static void do_overlap(struct check *c, u32 i)
+{
+	u64 action = c->overlap[i];
+
+	memmove(c->overlap + i, c->overlap + i + 1, (--c->overlap_count - i) * sizeof(*c->overlap));
+	do_call(c, &c->p->actions[action]);
+}
+
+/* An action takes effect that the order of calls matters to. */
+static bool is_commit(const struct check *c, const struct plan_action *a)
+{
+	const struct plan_call *call;
+
+	if (a->kind == PLAN_STEP || a->kind == PLAN_SPACE_FORK || a->kind == PLAN_ORPHAN)
+		return true;
+	if (a->kind != PLAN_CALL && a->kind != PLAN_RETURN)
+		return false;
+	call = &c->p->calls[a->call];
+	return call->records || (is_placing(call->sys) && call->result >= 0);
+}
+
+/* Which of the calls under way in this space came before it? Those are done. */
+static void settle_order(struct check *c, const struct plan_action *a)
+{
+	static const struct plan_call no_call = { .first_record = ~0ull, .file = PLAN_NONE };
+	const struct plan_call *call = a->call == PLAN_NONE ? &no_call : &c->p->calls[a->call];
+	u32 lazy[REPLAY_OVERLAP_MAX], at[REPLAY_OVERLAP_MAX], n = 0, first, done = 0;
+
+	for (u32 i = 0; i < c->overlap_count; i++)
+		if (c->p->actions[c->overlap[i]].space == a->space) {
+			at[n] = i;
+			lazy[n++] = c->p->actions[c->overlap[i]].call;
+		}
+	if (!n)
+		return;
+	if (a->kind == PLAN_SPACE_FORK) /* nothing tells: as if they had been quick */
+		first = ~0u >> (32 - n);
+	else
+		first = replay_order(&c->world, c->spaces[a->space], call, lazy, n);
+	for (u32 i = 0; i < n; i++)
+		if (first & 1u << i)
+			do_overlap(c, at[i] - done++);
+}
+
+/* true: the action is a call that waits for the next commit, or for its return. */
+static bool postpone(struct check *c, const struct plan_action *a)
+{
+	if (a->kind != PLAN_CALL || !(a->flags & PLAN_CALL_EARLY))
+		return false;
+	if (c->overlap_count == REPLAY_OVERLAP_MAX)
+		do_overlap(c, 0);
+	c->overlap[c->overlap_count++] = (u64)(a - c->p->actions);
+	return true;
+}
+
+/* It returned: at the latest now. */
+static void do_return(struct check *c, const struct plan_action *a)
+{
+	for (u32 i = 0; i < c->overlap_count; i++)
+		if (c->p->actions[c->overlap[i]].call == a->call) {
+			u64 action = c->overlap[i];
+
+			memmove(c->overlap + i, c->overlap + i + 1,
+				(--c->overlap_count - i) * sizeof(*c->overlap));
+			if (is_commit(c, a))
+				settle_order(c, a);
+			do_call(c, &c->p->actions[action]);
+			return;
+		}
+}
+
 /* ---- the walk --------------------------------------------------------------------------------------------- */
 
 /* A mapping that no call explains: perhaps it is there already (a record of something else). */
@@ -397,6 +472,9 @@ static void do_action(struct check *c, const struct plan_action *a)
 	case PLAN_CALL:
 		do_call(c, a);
 		break;
+	case PLAN_RETURN:
+		do_return(c, a);
+		break;
 	case PLAN_STEP:
 		do_step(c, a);
 		break;
@@ -427,8 +505,13 @@ static void replay_all(struct check *c)
 			break;
 		if (c->pending_count)
 			settle_faults(c, a->task);
+		if (postpone(c, a))
+			continue;
+		if (c->overlap_count && a->kind != PLAN_RETURN && is_commit(c, a))
+			settle_order(c, a);
 		do_action(c, a);
-		if (c->pending_count && (a->kind == PLAN_CALL || a->kind == PLAN_STEP) && !c->err)
+		if (c->pending_count && (a->kind == PLAN_CALL || a->kind == PLAN_STEP || a->kind == PLAN_RETURN) &&
+		    !c->err)
 			retry_faults(c, a->space);
 	}
 	if (!c->err)

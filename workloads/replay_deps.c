@@ -516,7 +516,7 @@ static void start_task(struct builder *b, const struct plan_action *a, u32 lane)
 
 static bool is_step(const struct builder *b, const struct plan_action *a)
 {
-	if (a->kind == PLAN_RECORD)
+	if (a->kind == PLAN_RECORD || a->kind == PLAN_RETURN)
 		return false;
 	if (a->call != PLAN_NONE && (a->kind == PLAN_CALL || a->kind == PLAN_STEP) &&
 	    b->call_done[a->call])

@@ -132,6 +132,16 @@ int MUST_CHECK mm_install_bss(struct mm *mm, u64 start, u64 len, bool exec);
 void mm_print_maps(struct mm *mm, FILE *out);
 /* Visit every VMA in order under the lock. fn must not call mm functions. */
 void mm_for_each_vma(struct mm *mm, void (*fn)(const struct vma *vma, void *arg), void *arg);
+/*
+ * Where mmap() would put such a mapping (file NULL: anonymous) if the n ranges of s were mapped, or
+ * free, one after the other. Changes nothing. The address or -errno. Only one task may use the mm.
+ */
+struct mm_supposed {
+	u64 start, end;
+	bool mapped;
+};
+s64 mm_place(struct mm *mm, u64 addr, u64 len, u32 flags, struct file *file, u64 offset,
+	     const struct mm_supposed *s, u32 n);
 /* Every invariant that can be checked at rest: VMAs sorted, counts right, tree right, anon_vma
  * counts right, every present entry inside a VMA that allows it. MMSIM_BUG on the first broken. */
 void mm_check(struct mm *mm);

@@ -250,6 +250,9 @@ static void commit(struct planner *pl, u32 space, u32 call)
 		lazy = s->lazy[i];
 		lazy_remove(pl, space, lazy);
 		emit_call(pl, pl->p->calls[lazy].task, space, lazy);
+		if (!pl->no_memory)
+			pl->p->actions[pl->p->action_count - 1].flags = PLAN_CALL_EARLY;
+		pl->p->calls[lazy].early = true;
 	}
 }
 
@@ -354,7 +357,12 @@ static void on_return(struct planner *pl, u32 task)
 
 		if (c->lazy)
 			lazy_remove(pl, space, call);
-		if (!c->emitted) {
+		if (c->early) {
+			struct plan_action *a = plan_emit(pl, PLAN_RETURN, task, space);
+
+			if (a)
+				a->call = call;
+		} else if (!c->emitted) {
 			if (!stepped && c->sys != SYS_TRACE_munmap && c->result >= 0)
 				commit(pl, space, call);
 			if (c->sys == SYS_TRACE_mmap && !(c->arg[3] & MAP_ANONYMOUS))

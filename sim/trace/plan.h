@@ -25,7 +25,9 @@ enum plan_kind {
 	PLAN_IMAGE_SPECIAL, /* [a, a + b) named by the record `event`; flags: TRACE_MAP_* */
 	PLAN_IMAGE_STACK,   /* call: arg[0], arg[1]: start, length; arg[2]: start_stack */
 	PLAN_IMAGE_DONE,    /* a: mmap_base (0: unknown), b: start of the heap (0: never asked for) */
-	PLAN_CALL,	    /* call: a system call, whole, or the rest of one after PLAN_STEPs */
+	PLAN_CALL,	    /* call: a system call, whole, or the rest of one after PLAN_STEPs; flags:
+			     * PLAN_CALL_* */
+	PLAN_RETURN,	    /* call: returns; it was a PLAN_CALL_EARLY before */
 	PLAN_STEP,	    /* call: the part of an mprotect up to the VMA of one record */
 	PLAN_RECORD,	    /* event: an MMAP2 record to compare with what there is now */
 	PLAN_ORPHAN,	    /* call: a mapping that no recorded call explains, at its place */
@@ -34,6 +36,8 @@ enum plan_kind {
 	PLAN_TASK_EXIT,	    /* the task's last action */
 	PLAN_KINDS,
 };
+/* Before the call returned, because another one took effect: the order is a guess. */
+enum { PLAN_CALL_EARLY = 1 };
 enum { PLAN_START_SHARES = 1 }; /* a process of its own in its parent's space (vfork) */
 enum { PLAN_FAULT_KERNEL = 1, PLAN_FAULT_SIGNAL = 2 /* the recorded kernel sent SIGSEGV */ };
 
@@ -63,6 +67,7 @@ struct plan_call {
 	u8 sys;
 	bool has_result;
 	bool emitted;
+	bool early; /* is a PLAN_CALL_EARLY */
 	bool lazy; /* is in its space's list of calls that have not taken effect */
 };
 

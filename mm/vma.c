@@ -119,10 +119,10 @@ void vma_link(struct vma *vma)
 	/* Write-begun until its creator drops the write lock: visible is not yet usable. */
 	vma_write_begin(vma);
 	vma_link_file(vma);
-	vma_tree_store(&mm->vmas, vma->start, vma->end - 1, vma);
 	vma->attached = true;
-	mm->map_count++;
 	mm->locking->vma_attached(vma);
+	vma_tree_store(&mm->vmas, vma->start, vma->end - 1, vma);
+	mm->map_count++;
 	vma_write_end(vma);
 }
 

@@ -65,7 +65,8 @@ struct mm_locking {
 
 	/* A fresh or recycled VMA: detached, unlocked. vma->mm is set already. */
 	void (*vma_init)(struct vma *vma);
-	/* The tree now maps to it: readers may find and lock it. The caller holds MMAP_WRITE. */
+	/* Complete, write-begun, and about to be stored in the tree: from then on readers may find it,
+	 * and lock it once the write is over. The caller holds MMAP_WRITE. */
 	void (*vma_attached)(struct vma *vma);
 	/* It has left the tree, write-begun: on return no reader holds it, and none will get it. May sleep. */
 	void (*vma_detached)(struct vma *vma);

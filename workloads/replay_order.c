@@ -107,20 +107,34 @@ static bool explains(struct replay_world *w, struct mm *mm, const struct plan_ca
 struct verdict {
 	u32 before; /* must have been */
 	u32 after;
-	u32 likely; /* before: then the record holds whatever the neighbours' flags are */
+	u32 likely; /* before: else the record's VMA would have merged with it */
 };
 
-static struct verdict judge_by_record(struct replay_world *w, const struct plan_call *c,
-				      const u32 *lazy, u32 n)
+/* Does vma, beside the VMA of the record, look as if they would merge? */
+static bool alike(const struct vma *vma, const struct trace *t, const struct trace_event *rec)
+{
+	u32 access = (vma && vma->flags & VM_READ ? TRACE_MAP_READ : 0) |
+		     (vma && vma->flags & VM_WRITE ? TRACE_MAP_WRITE : 0) |
+		     (vma && vma->flags & VM_EXEC ? TRACE_MAP_EXEC : 0) |
+		     (vma && vma->flags & VM_MAYSHARE ? TRACE_MAP_SHARED : 0);
+
+	return vma && !vma->name && access == rec->flags &&
+	       (vma->file ? vma->file->inode->ino : 0) == trace_map_field(t, rec, MAP_INO);
+}
+
+static struct verdict judge_by_record(struct replay_world *w, const struct mm *mm,
+				      const struct plan_call *c, const u32 *lazy, u32 n)
 {
 	const struct trace *t = w->plan->t;
+	const struct trace_event *rec =
+		c->first_record == ~0ull ? NULL : &t->events[c->first_record];
 	u64 start = 0, end = 0, made = (u64)c->result, made_end = made + page_up(c->arg[1]);
 	bool maps = c->sys == SYS_TRACE_mmap && c->has_result && c->result > 0;
 	struct verdict v = { 0, 0, 0 };
 
-	if (c->first_record != ~0ull) {
-		start = t->events[c->first_record].arg[0];
-		end = start + t->events[c->first_record].arg[1];
+	if (rec) {
+		start = rec->arg[0];
+		end = start + rec->arg[1];
 	}
 	for (u32 i = 0; i < n; i++) {
 		const struct plan_call *l = &w->plan->calls[lazy[i]];
@@ -132,7 +146,9 @@ static struct verdict judge_by_record(struct replay_world *w, const struct plan_
 			v.before |= 1u << i;
 		else if (overlaps(gone, gone_end, start, end))
 			v.after |= 1u << i;
-		else if (gone == end || gone_end == start)
+		else if ((gone == end && rec && alike(vma_tree_load(&mm->vmas, gone), t, rec)) ||
+			 (gone_end == start && rec &&
+			  alike(vma_tree_load(&mm->vmas, start - 1), t, rec)))
 			v.likely |= 1u << i;
 	}
 	return v;
@@ -178,7 +194,7 @@ static bool smallest_set(struct replay_world *w, struct mm *mm, const struct pla
 u32 replay_order(struct replay_world *w, struct mm *mm, const struct plan_call *c, const u32 *lazy,
 		 u32 n)
 {
-	struct verdict v = judge_by_record(w, c, lazy, n);
+	struct verdict v = judge_by_record(w, mm, c, lazy, n);
 	u32 set;
 
 	if (smallest_set(w, mm, c, lazy, n, v.before | v.likely, v.after, &set) ||

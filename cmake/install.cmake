@@ -3,7 +3,8 @@
 include(CMakePackageConfigHelpers)
 
 add_library(mmsim-native STATIC
-  $<TARGET_OBJECTS:mmsim_sim> $<TARGET_OBJECTS:mmsim_arch> $<TARGET_OBJECTS:mmsim_mm>)
+  $<TARGET_OBJECTS:mmsim_sim> $<TARGET_OBJECTS:mmsim_arch> $<TARGET_OBJECTS:mmsim_mm>
+  $<TARGET_OBJECTS:mmsim_workloads>)
 add_library(mmsim::native ALIAS mmsim-native)
 set_target_properties(mmsim-native PROPERTIES EXPORT_NAME native)
 target_compile_definitions(mmsim-native INTERFACE _GNU_SOURCE MMSIM_ENGINE_NATIVE)

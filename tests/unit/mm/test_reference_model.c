@@ -301,10 +301,10 @@ static u64 random_pages(struct world *w)
 {
 	switch (below(w, 40)) {
 	case 0:
-		return 512 * (1 + below(w, 2)); /* whole huge pages */
 	case 1:
-		return 500 + below(w, 700);
+		return 512 * (1 + below(w, 2)); /* whole huge pages */
 	case 2:
+		return 500 + below(w, 700);
 	case 3:
 	case 4:
 		return 1 + below(w, 100);
@@ -358,12 +358,29 @@ static u32 random_map_flags(struct world *w)
 	return flags;
 }
 
+/* f: index of the file, -1: none */
+static void call_mmap(struct world *w, struct proc *p, u64 addr, u64 len, u32 prot, u32 flags, int f,
+		      u64 offset)
+{
+	s64 got, want;
+
+	got = mm_mmap(p->mm, addr, len, prot, flags, f >= 0 ? w->file[f] : NULL, offset);
+	want = ref_mmap(p->ref, addr, len, prot, flags, f >= 0 ? &w->ref_file[f] : NULL, offset);
+	note(w, "%u: mmap(%#llx, %#llx, %u, %#x, file %d, %#llx) = %#llx", (u32)(p - w->proc),
+	     LL(addr), LL(len), prot, flags, f, LL(offset), LL(got));
+	expect(w, got, want);
+	compare(w, p);
+	if (got > 0) {
+		expect_merged(w, p, (u64)got);
+		expect_merged(w, p, ((u64)got + len + REF_PAGE - 1) & ~(REF_PAGE - 1));
+	}
+}
+
 static void op_mmap(struct world *w, struct proc *p)
 {
 	u32 flags = random_map_flags(w), prot = random_prot(w);
 	int f = one_in(w, 2) ? (int)below(w, FILES) : -1;
 	u64 addr = 0, len, offset = 0;
-	s64 got, want;
 
 	if (!one_in(w, 3))
 		addr = one_in(w, 3) ? random_page(w) : random_place(w, p);
@@ -378,16 +395,25 @@ static void op_mmap(struct world *w, struct proc *p)
 		offset = below(w, w->ref_file[f].object->pages + 4) * REF_PAGE;
 	if (one_in(w, 40))
 		offset += 512;
+	call_mmap(w, p, addr, len, prot, flags, f, offset);
+}
 
-	got = mm_mmap(p->mm, addr, len, prot, flags, f >= 0 ? w->file[f] : NULL, offset);
-	want = ref_mmap(p->ref, addr, len, prot, flags, f >= 0 ? &w->ref_file[f] : NULL, offset);
-	note(w, "%u: mmap(%#llx, %#llx, %u, %#x, file %d, %#llx) = %#llx", (u32)(p - w->proc),
-	     LL(addr), LL(len), prot, flags, f, LL(offset), LL(got));
-	expect(w, got, want);
-	compare(w, p);
-	if (got > 0) {
-		expect_merged(w, p, (u64)got);
-		expect_merged(w, p, ((u64)got + len + REF_PAGE - 1) & ~(REF_PAGE - 1));
+/* All empty, and large mappings from the top down: where 2 MiB alignment decides. */
+static void start_afresh(struct world *w, struct proc *p)
+{
+	static const int files[] = { -1, -1, 0, 2, 4 };
+
+	note(w, "%u: munmap(all)", (u32)(p - w->proc));
+	expect(w, mm_munmap(p->mm, w->low, w->high - w->low),
+	       ref_munmap(p->ref, w->low, w->high - w->low));
+	for (u64 n = below(w, 5); n--;) {
+		int f = files[below(w, ARRAY_SIZE(files))];
+		u64 pages = 512 * (1 + below(w, 2)) + (one_in(w, 4) ? below(w, 40) : 0);
+		u64 offset = f < 0 || one_in(w, 2) ? 0 : below(w, 600) * REF_PAGE;
+		u32 flags = one_in(w, 4) ? MAP_SHARED : MAP_PRIVATE;
+
+		call_mmap(w, p, 0, pages * REF_PAGE, PROT_READ | PROT_WRITE,
+			  flags | (f < 0 ? MAP_ANONYMOUS : 0), f, offset);
 	}
 }
 
@@ -397,9 +423,9 @@ static void op_munmap(struct world *w, struct proc *p)
 
 	if (one_in(w, 30))
 		addr += 8;
-	if (one_in(w, 200)) {
-		addr = w->low;
-		len = w->high - w->low;
+	if (one_in(w, 50)) {
+		start_afresh(w, p);
+		return;
 	}
 	note(w, "%u: munmap(%#llx, %#llx)", (u32)(p - w->proc), LL(addr), LL(len));
 	expect(w, mm_munmap(p->mm, addr, len), ref_munmap(p->ref, addr, len));

@@ -125,9 +125,9 @@ s64 get_unmapped_area(struct mm *mm, struct file *file, u64 addr, u64 len, u64 p
 		return found;
 	if ((u64)found > mm->task_size - len)
 		return -ENOMEM;
-	if ((u64)found < mm->limits.mmap_min_addr)
-		return -EPERM;
-	return (u64)found & (page_bytes - 1) ? -EINVAL : found;
+	if ((u64)found & (page_bytes - 1))
+		return -EINVAL;
+	return (u64)found < mm->limits.mmap_min_addr ? -EPERM : found;
 }
 
 /* ---- what? ------------------------------------------------------------------------------------- */

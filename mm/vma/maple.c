@@ -46,9 +46,9 @@ struct maple_node {
 			struct vma *slot[LEAF_SLOTS]; /* (m W, RCU R) */
 		} leaf;
 		struct {
-			u64 pivot[INNER_SLOTS - 1];	     /* (c) */
+			u64 pivot[INNER_SLOTS - 1];           /* (c) */
 			struct maple_node *slot[INNER_SLOTS]; /* (m W, RCU R) */
-			u64 gap[INNER_SLOTS];		     /* (m) bytes; 0: no gap */
+			u64 gap[INNER_SLOTS];                 /* (m) bytes; 0: no gap */
 		} inner;
 		struct maple_node *next_free; /* while in vma_tree->prealloc */
 	};
@@ -251,8 +251,7 @@ bool vma_tree_gap(const struct vma_tree *t, u64 low, u64 high, u64 len_bytes, bo
 		  u64 *start)
 {
 	struct gap_query q = {
-		.low = low, .last = high - 1, .len_bytes = len_bytes, .top_down = top_down
-	};
+		.low = low, .last = high - 1, .len_bytes = len_bytes, .top_down = top_down};
 	const void *root = rcu_dereference(t->root);
 
 	if (low >= high || len_bytes == 0 || high - low < len_bytes)
@@ -275,7 +274,7 @@ struct objcache *vma_tree_cache_create(struct machine *m)
 
 void vma_tree_init(struct vma_tree *t, struct machine *m, struct objcache *nodes)
 {
-	*t = (struct vma_tree){ .machine = m, .nodes = nodes };
+	*t = (struct vma_tree){.machine = m, .nodes = nodes};
 }
 
 /*
@@ -469,7 +468,7 @@ static void find_ends(struct write *w)
 
 static void item_add(struct write *w, void *slot, u64 last, u64 gap)
 {
-	w->items[w->item_count++] = (struct item){ slot, last, gap };
+	w->items[w->item_count++] = (struct item){slot, last, gap};
 }
 
 /* Slots [from, to) of one node of a path. */
@@ -609,11 +608,11 @@ static void items_to_nodes(struct write *w, u32 level)
 		struct maple_node *node = node_take(w->t);
 		const struct item *items = &w->items[done];
 		u64 last = items[n - 1].last;
-		u64 gap = level ? node_fill_inner(node, items, n) :
-				  node_fill_leaf(node, items, n, lo);
+		u64 gap = level ? node_fill_inner(node, items, n)
+				: node_fill_leaf(node, items, n, lo);
 
 		/* i <= done: what is overwritten has been packed. */
-		w->items[i] = (struct item){ node, last, gap };
+		w->items[i] = (struct item){node, last, gap};
 		done += n;
 		lo = last + 1;
 	}
@@ -790,16 +789,17 @@ void vma_tree_store(struct vma_tree *t, u64 first, u64 last, struct vma *vma)
 
 struct check {
 	const struct vma_tree *t;
-	bool any;	  /* a leaf slot has been seen: */
+	bool any;         /* a leaf slot has been seen: */
 	struct vma *last; /* the one before */
 };
 
 #define CHECK(cond)                                                                                \
 	do {                                                                                       \
 		if (!(cond))                                                                       \
-			MMSIM_BUG("vma tree %p, node %p, level %u, [%#llx, %#llx], slot %u: not %s", \
-				  (const void *)c->t, (const void *)node, level,                   \
-				  (unsigned long long)lo, (unsigned long long)hi, i, #cond);       \
+			MMSIM_BUG(                                                                 \
+				"vma tree %p, node %p, level %u, [%#llx, %#llx], slot %u: not %s", \
+				(const void *)c->t, (const void *)node, level,                     \
+				(unsigned long long)lo, (unsigned long long)hi, i, #cond);         \
 	} while (0)
 
 /* Returns the largest gap. */
@@ -818,7 +818,8 @@ static u64 check_node(struct check *c, const struct maple_node *node, u32 level,
 		CHECK(last >= first && last <= hi);
 		CHECK((i == n - 1) == (last == hi));
 		if (level) {
-			slot_gap = check_node(c, node->inner.slot[i], level - 1, first, last, false);
+			slot_gap =
+				check_node(c, node->inner.slot[i], level - 1, first, last, false);
 			CHECK(slot_gap == READ_ONCE(node->inner.gap[i]));
 		} else {
 			CHECK(!c->any || c->last != node->leaf.slot[i]);
@@ -839,7 +840,7 @@ static u64 check_node(struct check *c, const struct maple_node *node, u32 level,
 
 void vma_tree_check(const struct vma_tree *t)
 {
-	struct check c = { .t = t };
+	struct check c = {.t = t};
 	const struct maple_node *root = root_node(t->root);
 	u32 free_count = 0;
 

@@ -116,7 +116,7 @@ static double measure(struct bench *b, void (*op)(struct bench *b))
 
 static void run(struct machine *m, struct objcache *nodes, u32 count)
 {
-	struct bench b = { .count = count, .rng = 1 };
+	struct bench b = {.count = count, .rng = 1};
 
 	b.vmas = calloc(count, sizeof(*b.vmas));
 	if (!b.vmas) {
@@ -146,10 +146,9 @@ static void run(struct machine *m, struct objcache *nodes, u32 count)
 
 int main(int argc, char **argv)
 {
-	static const u32 counts[] = { 10, 100, 1000, 10000, 60000 };
+	static const u32 counts[] = {10, 100, 1000, 10000, 60000};
 	struct machine_config cfg = {
-		.tasks = 1, .cpus = 1, .memory_bytes = 1 << 20, .content_words = 1, .seed = 1
-	};
+		.tasks = 1, .cpus = 1, .memory_bytes = 1 << 20, .content_words = 1, .seed = 1};
 	struct machine *m = machine_create(&cfg);
 	struct objcache *nodes;
 

@@ -139,7 +139,8 @@ const u64 *ref_content(const struct ref_page *p)
 
 /* ---- where a mapping goes -------------------------------------------------------------------- */
 
-/* Where a range that is free must end at the latest: lower than the next mapping if that is a stack. */
+/* Where a range that is free must end at the latest: lower than the next mapping if that is a
+ * stack. */
 static u64 guarded_end(const struct ref_mm *mm, u64 end)
 {
 	u64 above = next_mapped(mm, end);
@@ -155,8 +156,8 @@ static bool fits(const struct ref_mm *mm, u64 addr, u64 len)
 }
 
 /*
- * One place after the other. From the top, a stack in the way hides everything down to its guard gap's
- * lower end, also what lies below another mapping: the kernel goes on searching from there.
+ * One place after the other. From the top, a stack in the way hides everything down to its guard
+ * gap's lower end, also what lies below another mapping: the kernel goes on searching from there.
  */
 static s64 search(const struct ref_mm *mm, u64 len)
 {
@@ -308,7 +309,8 @@ static int populate(struct ref_mm *mm, u64 start, u64 end, bool ignore_errors)
 	return 0;
 }
 
-/* ---- mmap, munmap, brk ------------------------------------------------------------------------ */
+/* ---- mmap, munmap, brk ------------------------------------------------------------------------
+ */
 
 static u64 page_align(u64 x)
 {
@@ -352,7 +354,7 @@ static void map_range(struct ref_mm *mm, u64 addr, u64 len, u64 vm_flags,
 	if (!file && (vm_flags & VM_SHARED))
 		shared = ref_object_create(len / REF_PAGE);
 	for (u64 i = 0; i < len / REF_PAGE; i++) {
-		struct ref_page p = { .mapped = true, .flags = vm_flags, .file = file };
+		struct ref_page p = {.mapped = true, .flags = vm_flags, .file = file};
 
 		p.object = file ? file->object : shared;
 		p.index = p.object ? offset / REF_PAGE + i : 0;
@@ -437,7 +439,8 @@ u64 ref_brk(struct ref_mm *mm, u64 brk)
 	return brk;
 }
 
-/* ---- mprotect, mlock, madvise ------------------------------------------------------------------ */
+/* ---- mprotect, mlock, madvise ------------------------------------------------------------------
+ */
 
 int ref_mprotect(struct ref_mm *mm, u64 start, u64 len, u32 prot)
 {
@@ -451,13 +454,13 @@ int ref_mprotect(struct ref_mm *mm, u64 start, u64 len, u32 prot)
 
 		if (!is_mapped(mm, va))
 			return -ENOMEM;
-		if (((new & VM_READ) && !(old & VM_MAYREAD)) ||
-		    ((new & VM_WRITE) && !(old & VM_MAYWRITE)) ||
-		    ((new & VM_EXEC) && !(old & VM_MAYEXEC)))
+		if (((new &VM_READ) && !(old & VM_MAYREAD)) ||
+		    ((new &VM_WRITE) && !(old & VM_MAYWRITE)) ||
+		    ((new &VM_EXEC) && !(old & VM_MAYEXEC)))
 			return -EACCES;
 		set_flags(mm, va, new);
 		/* a locked private page becomes writable: it is copied now */
-		if ((old & (VM_WRITE | VM_SHARED | VM_LOCKED)) == VM_LOCKED && (new & VM_WRITE))
+		if ((old & (VM_WRITE | VM_SHARED | VM_LOCKED)) == VM_LOCKED && (new &VM_WRITE))
 			(void)populate_page(p);
 	}
 	return 0;
@@ -614,7 +617,8 @@ int ref_madvise(struct ref_mm *mm, u64 start, u64 len, int behavior)
 	return hole;
 }
 
-/* ---- mremap -------------------------------------------------------------------------------------- */
+/* ---- mremap
+ * -------------------------------------------------------------------------------------- */
 
 static bool in_one_vma(struct ref_mm *mm, u64 addr, u64 len)
 {
@@ -623,8 +627,8 @@ static bool in_one_vma(struct ref_mm *mm, u64 addr, u64 len)
 	return mm->vma_of(mm->vma_of_arg, addr, &start, &end) && len <= end - addr;
 }
 
-/* Records of [addr, addr + old_len) appear at target, continued to new_len; then leave their old place,
- * or stay there with nothing of their own (dontunmap). Nothing is mapped at the target. */
+/* Records of [addr, addr + old_len) appear at target, continued to new_len; then leave their old
+ * place, or stay there with nothing of their own (dontunmap). Nothing is mapped at the target. */
 static void move_pages(struct ref_mm *mm, u64 addr, u64 old_len, u64 target, u64 new_len,
 		       bool dontunmap)
 {
@@ -656,7 +660,8 @@ static s64 target_for(struct ref_mm *mm, u64 addr, u64 new_len, u64 hint)
 	const struct ref_page *p = ref_page(mm, addr);
 
 	return choose_place(mm, hint, new_len, p->file && p->file->huge,
-			    !p->file && !(p->flags & VM_MAYSHARE), p->file ? p->index * REF_PAGE : 0);
+			    !p->file && !(p->flags & VM_MAYSHARE),
+			    p->file ? p->index * REF_PAGE : 0);
 }
 
 /* Same size, to a fixed place: page by page over VMAs and holes; a hole leaves what is there. */
@@ -786,7 +791,8 @@ s64 ref_mremap(struct ref_mm *mm, u64 addr, u64 old_len, u64 new_len, u32 flags,
 	return result;
 }
 
-/* ---- fork ----------------------------------------------------------------------------------------- */
+/* ---- fork
+ * ----------------------------------------------------------------------------------------- */
 
 struct ref_mm *ref_fork(const struct ref_mm *mm)
 {

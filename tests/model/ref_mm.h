@@ -1,16 +1,15 @@
 /*
  * tests/model/ref_mm.h - a slow, obvious address space: one record per page, no VMAs, no tables
  *
- * Models       What a program can tell of Linux 6.18's mmap, munmap, mprotect, mremap, madvise, brk,
- *              mlock, fork and of touching memory: return values, which pages are mapped with which
- *              flags and backing, and what every page contains.
- * How          Everything is a loop over pages. There is nothing to split, to merge, to share or to
- *              look up, so there is little to get wrong. It knows an arena [low, high) only; all
- *              that lies outside counts as mapped by others.
- * Leaves out   MREMAP_DONTUNMAP of locked memory (it unlocks a whole VMA), limits on mappings, VM_ACCOUNT and anon_vma (tests/oracle compares those), where one
- *              VMA ends and the next begins: the few calls whose result depends on it (mremap) ask
- *              the function vma_of, which the test answers from the mm under test.
- * Tests        tests/unit/mm/test_reference_model.c
+ * Models       What a program can tell of Linux 6.18's mmap, munmap, mprotect, mremap, madvise,
+ * brk, mlock, fork and of touching memory: return values, which pages are mapped with which flags
+ * and backing, and what every page contains. How          Everything is a loop over pages. There is
+ * nothing to split, to merge, to share or to look up, so there is little to get wrong. It knows an
+ * arena [low, high) only; all that lies outside counts as mapped by others. Leaves out
+ * MREMAP_DONTUNMAP of locked memory (it unlocks a whole VMA), limits on mappings, VM_ACCOUNT and
+ * anon_vma (tests/oracle compares those), where one VMA ends and the next begins: the few calls
+ * whose result depends on it (mremap) ask the function vma_of, which the test answers from the mm
+ * under test. Tests        tests/unit/mm/test_reference_model.c
  */
 #ifndef TESTS_MODEL_REF_MM_H
 #define TESTS_MODEL_REF_MM_H
@@ -24,7 +23,7 @@
 
 /* What a shared page is a page of: a file's pages, or those of a shared anonymous mapping. */
 struct ref_object {
-	u32 refs; /* page records, and files */
+	u32 refs;  /* page records, and files */
 	u64 pages; /* a touch beyond them is SIGBUS */
 	u64 (*word)[REF_WORDS];
 };
@@ -39,20 +38,21 @@ struct ref_file {
 
 struct ref_page {
 	bool mapped;
-	bool own;	/* a private copy (or a written anonymous page): content is word[], not the object's */
+	bool own;        /* a private copy (or a written anonymous page): content is word[], not the
+			    object's */
 	bool maybe_zero; /* MADV_FREE: the own copy may be gone at any time, until it is written */
-	u64 flags;	/* enum vm_flag, less REF_FLAGS_IGNORED */
-	struct ref_object *object; /* NULL: private anonymous */
+	u64 flags;       /* enum vm_flag, less REF_FLAGS_IGNORED */
+	struct ref_object *object;   /* NULL: private anonymous */
 	const struct ref_file *file; /* NULL: none, or shared anonymous */
-	u64 index;	/* in object */
+	u64 index;                   /* in object */
 	u64 word[REF_WORDS];
 };
 #define REF_FLAGS_IGNORED (VM_ACCOUNT | VM_SOFTDIRTY)
 
 struct ref_mm {
-	u64 low, high;	   /* the arena */
-	u64 mmap_base;	   /* top-down searches begin here */
-	u64 bottom_up;	   /* where the search of last resort begins */
+	u64 low, high; /* the arena */
+	u64 mmap_base; /* top-down searches begin here */
+	u64 bottom_up; /* where the search of last resort begins */
 	u64 start_brk, brk;
 	u64 memlock_pages; /* limit */
 	u64 locked_pages;

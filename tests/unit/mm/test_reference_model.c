@@ -26,9 +26,9 @@
 #define PROCS 3
 #define FILES 5
 #define LOG_LINES 24
-#define BELOW_PAGES 2048   /* low .. third */
-#define BASE_PAGES 6144	   /* third .. mmap_base */
-#define ABOVE_PAGES 2048   /* mmap_base .. high */
+#define BELOW_PAGES 2048 /* low .. third */
+#define BASE_PAGES 6144  /* third .. mmap_base */
+#define ABOVE_PAGES 2048 /* mmap_base .. high */
 #define ARENA_PAGES (BELOW_PAGES + BASE_PAGES + ABOVE_PAGES)
 
 /* What one page of the mm under test is, by its VMA and its page-table entry. */
@@ -144,7 +144,7 @@ static void see_entry(void *arg, u64 va, pte_t e, u32 level)
 
 static void look_at(struct world *w, struct proc *p)
 {
-	struct look l = { .w = w, .seen = p->seen };
+	struct look l = {.w = w, .seen = p->seen};
 
 	memset(p->seen, 0, ARENA_PAGES * sizeof(*p->seen));
 	mm_for_each_vma(p->mm, see_vma, &l);
@@ -287,8 +287,8 @@ static u64 random_place(struct world *w, const struct proc *p)
 		case 1:
 			return s->vma_end < w->high ? s->vma_end : s->vma_start;
 		case 2:
-			return s->vma_start > w->low + 3 * REF_PAGE ? s->vma_start - 3 * REF_PAGE :
-								      s->vma_start;
+			return s->vma_start > w->low + 3 * REF_PAGE ? s->vma_start - 3 * REF_PAGE
+								    : s->vma_start;
 		default:
 			return s->vma_start +
 			       below(w, (s->vma_end - s->vma_start) / REF_PAGE) * REF_PAGE;
@@ -324,10 +324,15 @@ static u64 random_len(struct world *w, u64 va)
 
 static u32 random_prot(struct world *w)
 {
-	static const u32 prots[] = { PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE,
-				     PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE,
-				     PROT_READ | PROT_EXEC,  PROT_WRITE, PROT_EXEC,
-				     PROT_READ | PROT_WRITE | PROT_EXEC };
+	static const u32 prots[] = {PROT_READ | PROT_WRITE,
+				    PROT_READ | PROT_WRITE,
+				    PROT_READ | PROT_WRITE,
+				    PROT_READ,
+				    PROT_NONE,
+				    PROT_READ | PROT_EXEC,
+				    PROT_WRITE,
+				    PROT_EXEC,
+				    PROT_READ | PROT_WRITE | PROT_EXEC};
 
 	return prots[below(w, ARRAY_SIZE(prots))];
 }
@@ -338,16 +343,16 @@ static void expect(struct world *w, s64 got, s64 want)
 {
 	w->succeeded = got >= 0;
 	if (got != want)
-		mismatch(w, "returned %lld (%#llx), should be %lld (%#llx)", (long long)got, LL(got),
-			 (long long)want, LL(want));
+		mismatch(w, "returned %lld (%#llx), should be %lld (%#llx)", (long long)got,
+			 LL(got), (long long)want, LL(want));
 }
 
 static u32 random_map_flags(struct world *w)
 {
 	static const struct {
 		u32 flag, one_in;
-	} extra[] = { { MAP_NORESERVE, 8 }, { MAP_STACK, 16 },	  { MAP_POPULATE, 12 },
-		      { MAP_LOCKED, 20 },   { MAP_GROWSDOWN, 12 }, { MAP_NONBLOCK, 24 } };
+	} extra[] = {{MAP_NORESERVE, 8}, {MAP_STACK, 16},     {MAP_POPULATE, 12},
+		     {MAP_LOCKED, 20},   {MAP_GROWSDOWN, 12}, {MAP_NONBLOCK, 24}};
 	u32 flags = one_in(w, 3) ? MAP_SHARED : MAP_PRIVATE;
 
 	if (one_in(w, 60))
@@ -359,8 +364,8 @@ static u32 random_map_flags(struct world *w)
 }
 
 /* f: index of the file, -1: none */
-static void call_mmap(struct world *w, struct proc *p, u64 addr, u64 len, u32 prot, u32 flags, int f,
-		      u64 offset)
+static void call_mmap(struct world *w, struct proc *p, u64 addr, u64 len, u32 prot, u32 flags,
+		      int f, u64 offset)
 {
 	s64 got, want;
 
@@ -401,7 +406,7 @@ static void op_mmap(struct world *w, struct proc *p)
 /* All empty, and large mappings from the top down: where 2 MiB alignment decides. */
 static void start_afresh(struct world *w, struct proc *p)
 {
-	static const int files[] = { -1, -1, 0, 2, 4 };
+	static const int files[] = {-1, -1, 0, 2, 4};
 
 	note(w, "%u: munmap(all)", (u32)(p - w->proc));
 	expect(w, mm_munmap(p->mm, w->low, w->high - w->low),
@@ -484,11 +489,11 @@ static void op_mremap(struct world *w, struct proc *p)
 static void op_madvise(struct world *w, struct proc *p)
 {
 	static const int advice[] = {
-		MADV_DONTNEED,	MADV_DONTNEED,	   MADV_DONTNEED,     MADV_DONTNEED_LOCKED,
-		MADV_FREE,	MADV_FREE,	   MADV_REMOVE,	      MADV_POPULATE_READ,
-		MADV_COLD,	MADV_POPULATE_WRITE, MADV_NORMAL,     MADV_SEQUENTIAL,
-		MADV_RANDOM,	MADV_DONTFORK,	   MADV_DOFORK,	      MADV_WIPEONFORK,
-		MADV_KEEPONFORK, MADV_DONTDUMP,	   MADV_DODUMP,	      MADV_HUGEPAGE,
+		MADV_DONTNEED,   MADV_DONTNEED,       MADV_DONTNEED, MADV_DONTNEED_LOCKED,
+		MADV_FREE,       MADV_FREE,           MADV_REMOVE,   MADV_POPULATE_READ,
+		MADV_COLD,       MADV_POPULATE_WRITE, MADV_NORMAL,   MADV_SEQUENTIAL,
+		MADV_RANDOM,     MADV_DONTFORK,       MADV_DOFORK,   MADV_WIPEONFORK,
+		MADV_KEEPONFORK, MADV_DONTDUMP,       MADV_DODUMP,   MADV_HUGEPAGE,
 		MADV_NOHUGEPAGE,
 	};
 	u64 addr = random_place(w, p), len = random_len(w, addr);
@@ -595,11 +600,11 @@ static struct {
 	const char *name;
 	u32 calls, successes;
 } ops[] = {
-	{ 20, op_mmap, "mmap", 0, 0 },	     { 12, op_munmap, "munmap", 0, 0 },
-	{ 12, op_mprotect, "mprotect", 0, 0 }, { 12, op_mremap, "mremap", 0, 0 },
-	{ 12, op_madvise, "madvise", 0, 0 }, { 4, op_brk, "brk", 0, 0 },
-	{ 4, op_mlock, "mlock", 0, 0 },	     { 1, op_fork, "fork", 0, 0 },
-	{ 40, op_touch, "touch", 0, 0 },
+	{20, op_mmap, "mmap", 0, 0},         {12, op_munmap, "munmap", 0, 0},
+	{12, op_mprotect, "mprotect", 0, 0}, {12, op_mremap, "mremap", 0, 0},
+	{12, op_madvise, "madvise", 0, 0},   {4, op_brk, "brk", 0, 0},
+	{4, op_mlock, "mlock", 0, 0},        {1, op_fork, "fork", 0, 0},
+	{40, op_touch, "touch", 0, 0},
 };
 
 static void one_operation(struct world *w)
@@ -638,9 +643,8 @@ static void make_file(struct world *w, u32 i, enum inode_kind kind, u64 bytes)
 	assert_non_null(w->inode[i]);
 	w->file[i] = file_open(w->inode[i], true, true);
 	assert_non_null(w->file[i]);
-	w->ref_file[i] = (struct ref_file){ .id = w->file[i],
-					    .writable = true,
-					    .huge = kind == INODE_REGULAR };
+	w->ref_file[i] = (struct ref_file){
+		.id = w->file[i], .writable = true, .huge = kind == INODE_REGULAR};
 	w->ref_file[i].object = ref_object_create((bytes + REF_PAGE - 1) / REF_PAGE);
 	for (u64 n = 0; n < w->ref_file[i].object->pages; n++)
 		for (u32 word = 0; word < REF_WORDS; word++)
@@ -675,9 +679,11 @@ static void make_first_proc(struct world *w)
 	mm_set_mmap_base(p->mm, w->third + BASE_PAGES * REF_PAGE);
 	mm_set_brk(p->mm, w->low + 64 * REF_PAGE);
 	assert_int_equal(mm_install_special(p->mm, REF_PAGE, w->low - REF_PAGE,
-					    VM_READ | VM_MAYREAD, "[below]"), 0);
+					    VM_READ | VM_MAYREAD, "[below]"),
+			 0);
 	assert_int_equal(mm_install_special(p->mm, w->high, p->mm->task_size - w->high,
-					    VM_READ | VM_MAYREAD, "[above]"), 0);
+					    VM_READ | VM_MAYREAD, "[above]"),
+			 0);
 
 	p->ref = ref_create(w->low, w->high);
 	p->ref->mmap_base = p->mm->mmap_base;
@@ -695,11 +701,11 @@ static void make_first_proc(struct world *w)
 
 static void make_world(struct world *w, const struct mm_locking *locking, u64 seed)
 {
-	struct machine_config cfg = { .tasks = 1,
-				      .cpus = 1,
-				      .memory_bytes = 512ull << 20,
-				      .content_words = REF_WORDS,
-				      .seed = seed };
+	struct machine_config cfg = {.tasks = 1,
+				     .cpus = 1,
+				     .memory_bytes = 512ull << 20,
+				     .content_words = REF_WORDS,
+				     .seed = seed};
 
 	memset(w, 0, sizeof(*w));
 	w->locking = locking;

@@ -52,8 +52,7 @@ static u32 below(struct fixture *f, u32 n)
 static int set_up(void **state)
 {
 	struct machine_config cfg = {
-		.tasks = 8, .cpus = 2, .memory_bytes = 1 << 20, .content_words = 1, .seed = 1
-	};
+		.tasks = 8, .cpus = 2, .memory_bytes = 1 << 20, .content_words = 1, .seed = 1};
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
@@ -392,7 +391,7 @@ static void test_for_each(void **state)
 		assert_int_equal(vma_tree_prealloc(&f->tree), 0);
 		vma_tree_store(&f->tree, vmas[i].start, vmas[i].end - 1, &vmas[i]);
 	}
-	vma_tree_for_each(&f->tree, vma)
+	vma_tree_for_each (&f->tree, vma)
 		assert_ptr_equal(vma, &vmas[n++]);
 	assert_int_equal(n, 300);
 
@@ -402,7 +401,7 @@ static void test_for_each(void **state)
 
 			for (n = 0; n < 300 && vmas[n].end <= first; n++)
 				;
-			vma_tree_for_each_range(&f->tree, vma, first, end)
+			vma_tree_for_each_range (&f->tree, vma, first, end)
 				assert_ptr_equal(vma, &vmas[n++]);
 			assert_true(n == 300 || vmas[n].start >= end);
 		}
@@ -452,8 +451,8 @@ static void test_random(void **state)
 	static const struct {
 		u32 cells, ops, check_every;
 	} runs[] = {
-		{ 3, 2000, 1 },	    { 20, 20000, 1 },  { 60, 20000, 1 },
-		{ 200, 20000, 1 },  { 1000, 40000, 8 }, { 4096, 60000, 64 },
+		{3, 2000, 1},    {20, 20000, 1},   {60, 20000, 1},
+		{200, 20000, 1}, {1000, 40000, 8}, {4096, 60000, 64},
 	};
 
 	for (u32 s = 0; s < 3; s++) {
@@ -527,8 +526,8 @@ static void rcu_writer(struct rcu_run *r)
 /* One look at the flipped part; false: something that never was. */
 static bool flipped_is_sane(struct rcu_run *r, u64 addr, u64 *generation, bool by_find)
 {
-	struct vma *vma = by_find ? vma_tree_find(&r->f->tree, addr, ~0ull) :
-				    vma_tree_load(&r->f->tree, addr);
+	struct vma *vma = by_find ? vma_tree_find(&r->f->tree, addr, ~0ull)
+				  : vma_tree_load(&r->f->tree, addr);
 
 	if (!vma || addr < vma->start || addr >= vma->end || vma->pgoff < *generation)
 		return false;
@@ -579,9 +578,9 @@ static void test_rcu_readers(void **state)
 {
 	struct fixture *f = *state;
 #ifdef MMSIM_SANITIZED
-	struct rcu_run r = { .f = f, .rounds = 150 };
+	struct rcu_run r = {.f = f, .rounds = 150};
 #else
-	struct rcu_run r = { .f = f, .rounds = 1000 };
+	struct rcu_run r = {.f = f, .rounds = 1000};
 #endif
 
 	r.pool = calloc((r.rounds + 1) * (FLIP_CELLS + 1), sizeof(*r.pool));

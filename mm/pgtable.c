@@ -82,18 +82,33 @@ void pgtable_destroy(struct mm *mm)
 
 /* ---- descent ---------------------------------------------------------------------------- */
 
-/* Link a new table under the empty entry *p of `level`, which lies in table page `in`. Returns the
- * entry that is there now: ours, or another CPU's; 0: no memory. */
-static NOINLINE pte_t table_link(struct mm *mm, pte_t *p, u32 level, struct page *in)
+/* Down to va's table of level `lowest`: see arch_ops. */
+static inline u32 descend(const struct mm *mm, u64 va, u32 lowest, u64 *pfn)
 {
-	spinlock_t *lock = level == 1 ? &in->ptl : &mm->page_table_lock;
+	return mm->arch->ops->descend(mm->arch, mm->memory, mm->pgd_pfn, va, lowest, pfn);
+}
+
+/* va's entry in the table of `level` at pfn, and that table's lock. */
+static inline pte_t *table_entry(const struct mm *mm, u64 pfn, u64 va, u32 level, spinlock_t **ptl)
+{
+	*ptl = &pfn_to_page(mm->memory, pfn)->ptl;
+	return (pte_t *)phys_to_virt(mm->memory, pfn) + level_index(mm->arch, va, level);
+}
+
+/* Link a new table below the table at pfn, of `level`, where va has none; or another CPU has done
+ * so meanwhile. False: no memory. */
+static NOINLINE bool table_link(struct mm *mm, u64 va, u32 level, u64 pfn)
+{
 	struct page *page = table_page_alloc(mm);
-	pte_t e;
+	spinlock_t *lock;
+	pte_t *p = table_entry(mm, pfn, va, level, &lock), e;
 
 	if (!page)
-		return 0;
+		return false;
+	if (level > 1)
+		lock = &mm->page_table_lock;
 	spin_lock(lock);
-	e = smp_load_acquire(p);
+	e = READ_ONCE(*p);
 	if (likely(!pte_present(mm->arch, e))) {
 		e = table_make(mm->arch, page_to_pfn(mm->memory, page), level);
 		/* Pairs with the acquire of whoever descends: see the file's head. */
@@ -103,34 +118,23 @@ static NOINLINE pte_t table_link(struct mm *mm, pte_t *p, u32 level, struct page
 	spin_unlock(lock);
 	if (unlikely(page)) {
 		table_page_free(mm->memory, page);
-		return e;
+		return true;
 	}
 	count_event(COUNTER_PT_ALLOC);
 	(void)fetch_add_relaxed(&mm->table_pages, 1);
-	return e;
+	return true;
 }
 
 pte_t *pgtable_entry(struct mm *mm, u64 va, u32 level, bool alloc, spinlock_t **ptl)
 {
-	const struct arch_desc *a = mm->arch;
-	const struct memory *mem = mm->memory;
-	u64 pa = mm->pgd_pfn << a->page_shift;
+	u32 at;
+	u64 pfn;
 
-	for (u32 at = a->levels - 1u; at > level; at--) {
-		pte_t *p = (pte_t *)(mem->direct_map + pa) + level_index(a, va, at);
-		pte_t e = smp_load_acquire(p);
-
-		if (unlikely(!pte_present(a, e))) {
-			if (!alloc)
-				return NULL;
-			e = table_link(mm, p, at, pfn_to_page(mem, pa >> a->page_shift));
-			if (!e)
-				return NULL;
-		}
-		pa = table_pa(a, e);
-	}
-	*ptl = &pfn_to_page(mem, pa >> a->page_shift)->ptl;
-	return (pte_t *)(mem->direct_map + pa) + level_index(a, va, level);
+	/* Each further turn has made one table. The way down to it is short and warm. */
+	while (unlikely((at = descend(mm, va, level, &pfn)) != level))
+		if (!alloc || !table_link(mm, va, at, pfn))
+			return NULL;
+	return table_entry(mm, pfn, va, level, ptl);
 }
 
 pte_t *pgtable_lookup(struct mm *mm, u64 va, spinlock_t **ptl)
@@ -145,26 +149,12 @@ pte_t *pgtable_alloc(struct mm *mm, u64 va, spinlock_t **ptl)
 
 u64 pgtable_span(struct mm *mm, u64 va, u64 end, pte_t **pte, spinlock_t **ptl)
 {
-	const struct arch_desc *a = mm->arch;
-	const struct memory *mem = mm->memory;
-	u64 pa = mm->pgd_pfn << a->page_shift;
-	u32 level;
+	u64 pfn;
+	u32 level = descend(mm, va, 0, &pfn);
 
-	*pte = NULL;
-	for (level = a->levels - 1u; level > 0; level--) {
-		pte_t *p = (pte_t *)(mem->direct_map + pa) + level_index(a, va, level);
-		pte_t e = smp_load_acquire(p);
-
-		if (!pte_present(a, e))
-			break;
-		pa = table_pa(a, e);
-	}
-	if (level == 0) {
-		*ptl = &pfn_to_page(mem, pa >> a->page_shift)->ptl;
-		*pte = (pte_t *)(mem->direct_map + pa) + level_index(a, va, 0);
-		level = 1; /* what one level-1 entry covers */
-	}
-	va |= level_bytes(a, level) - 1;
+	*pte = level == 0 ? table_entry(mm, pfn, va, 0, ptl) : NULL;
+	/* Up to the end of what one entry covers that has no table, or of va's level-0 table. */
+	va |= level_bytes(mm->arch, max(level, 1u)) - 1;
 	return va < end - 1 ? va + 1 : end;
 }
 

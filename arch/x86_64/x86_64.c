@@ -13,6 +13,7 @@
  * Defined in   Intel SDM vol. 3A chapter 4.
  * Tests        tests/unit/arch/x86_64/test_x86_64.c
  */
+#include "arch/walk.h"
 #include "arch/x86_64/x86_64.h"
 
 /* Linux's _PAGE_TABLE: upper levels restrict nothing; Accessed is preset so that a walk is
@@ -49,8 +50,23 @@ static void x86_decode(const struct arch_desc *a, struct syndrome s, enum access
 					: MMU_DENIED;
 }
 
+static bool x86_walk(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
+		     enum access_kind kind, bool user, struct mmu_walk *w)
+{
+	(void)a;
+	return walk_tree(&arch_x86_64, mem, root_pfn, va, kind, user, w);
+}
+
+static u32 x86_descend(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
+		       u32 lowest, u64 *table)
+{
+	(void)a;
+	return descend_tree(&arch_x86_64, mem, root_pfn, va, lowest, table);
+}
+
 static const struct arch_ops x86_ops = {
-	.walk = arch_walk_tree,
+	.walk = x86_walk,
+	.descend = x86_descend,
 	.raise = x86_raise,
 	.decode = x86_decode,
 };

@@ -122,9 +122,14 @@ struct arch_ops {
 	/* What the MMU does on a TLB miss: translate va by the table at root_pfn, update Accessed
 	 * and Dirty (atomically) where the hardware does, check the access. false: w->cause and
 	 * w->level say why. Context: inside an instruction window; takes no lock.
-	 * arch_walk_tree() does it for every MMU that walks the tree itself. */
+	 * arch_walk_tree() does it for every MMU that walks the tree itself (arch/walk.h). */
 	bool (*walk)(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
 		     enum access_kind kind, bool user, struct mmu_walk *w);
+	/* Software's way down to the table of level `lowest` for va, which sets nothing. Returns
+	 * the level that it came to, above `lowest` where a table is missing; *table: the pfn of
+	 * that level's table. Context: see pgtable_lookup(). arch_descend_tree() does it for all. */
+	u32 (*descend)(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
+		       u32 lowest, u64 *table);
 	/* The syndrome that the MMU raises for this access; level: where the walk ended. */
 	struct syndrome (*raise)(const struct arch_desc *a, u64 va, enum access_kind kind,
 				 bool user, enum mmu_cause cause, u32 level);
@@ -140,6 +145,8 @@ const struct arch_desc *arch_find(const char *name); /* NULL: unknown */
 
 bool arch_walk_tree(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
 		    enum access_kind kind, bool user, struct mmu_walk *w);
+u32 arch_descend_tree(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
+		      u32 lowest, u64 *table);
 
 static inline u64 arch_page_bytes(const struct arch_desc *a)
 {
@@ -221,6 +228,7 @@ static inline bool pte_has(const struct arch_desc *a, pte_t e, u32 attrs)
 {
 	pte_t set = 0, clear = 0;
 
+#pragma GCC unroll 8
 	for (u32 i = 0; i < PTE_ATTR_COUNT; i++)
 		if (attrs & (1u << i)) {
 			set |= a->set[i];
@@ -239,6 +247,7 @@ static inline pte_t pte_settle(const struct arch_desc *a, pte_t e)
 
 static inline pte_t pte_set_attrs(const struct arch_desc *a, pte_t e, u32 attrs)
 {
+#pragma GCC unroll 8
 	for (u32 i = 0; i < PTE_ATTR_COUNT; i++)
 		if (attrs & (1u << i))
 			e = (e | a->set[i]) & ~a->clear[i];
@@ -247,6 +256,7 @@ static inline pte_t pte_set_attrs(const struct arch_desc *a, pte_t e, u32 attrs)
 
 static inline pte_t pte_clear_attrs(const struct arch_desc *a, pte_t e, u32 attrs)
 {
+#pragma GCC unroll 8
 	for (u32 i = 0; i < PTE_ATTR_COUNT; i++)
 		if (attrs & (1u << i))
 			e = (e & ~a->set[i]) | a->clear[i];
@@ -258,6 +268,7 @@ static inline u32 pte_attrs(const struct arch_desc *a, pte_t e)
 {
 	u32 attrs = 0;
 
+#pragma GCC unroll 8
 	for (u32 i = 0; i < PTE_ATTR_COUNT; i++)
 		attrs |= (u32)((e & (a->set[i] | a->clear[i])) == a->set[i]) << i;
 	return attrs;
@@ -267,6 +278,7 @@ static inline pte_t leaf_make(const struct arch_desc *a, pte_t base, u64 pfn, u3
 {
 	pte_t e = base | pfn_bits(a, pfn);
 
+#pragma GCC unroll 8
 	for (u32 i = 0; i < PTE_ATTR_COUNT; i++)
 		e |= attrs & (1u << i) ? a->set[i] : a->clear[i];
 	return pte_settle(a, e);

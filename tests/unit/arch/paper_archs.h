@@ -28,6 +28,7 @@ static void paper_decode(const struct arch_desc *a, struct syndrome s, enum acce
 
 static const struct arch_ops paper_ops = {
 	.walk = arch_walk_tree,
+	.descend = arch_descend_tree,
 	.raise = paper_raise,
 	.decode = paper_decode,
 };

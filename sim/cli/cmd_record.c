@@ -88,14 +88,20 @@ static char *event_list(void)
 	return list;
 }
 
+/* out_fd >= 0: its standard output, and what it says on standard error is not for the user. */
 static pid_t spawn(const char *const *argv, int out_fd)
 {
 	pid_t pid = fork();
+	int null;
 
 	if (pid)
 		return pid;
-	if (out_fd >= 0)
+	if (out_fd >= 0) {
+		null = open("/dev/null", O_WRONLY);
 		dup2(out_fd, STDOUT_FILENO);
+		if (null >= 0)
+			dup2(null, STDERR_FILENO);
+	}
 	execvp(argv[0], (char *const *)argv);
 	_exit(127);
 }
@@ -201,6 +207,22 @@ static bool copy_stream(int fd, struct archive *a, u64 *bytes)
 	return true;
 }
 
+/* Better to know before the program has run. */
+static bool check_output(const char *output, struct cli_error *err)
+{
+	const char *base = base_name(output);
+	char dir[4096];
+	struct stat st;
+
+	snprintf(dir, sizeof(dir), "%.*s", base > output ? (int)(base - output) : 1,
+		 base > output ? output : ".");
+	if (!*base || (stat(output, &st) == 0 && S_ISDIR(st.st_mode)))
+		return cli_fail(err, "--output=%s: is a directory, a file is needed", output);
+	if (access(dir, W_OK) != 0)
+		return cli_fail(err, "--output=%s: %s: %s", output, dir, strerror(errno));
+	return true;
+}
+
 static bool convert(const char *data, const char *output)
 {
 	const char *argv[] = { "perf", "script", "-i", data, "--ns", "--show-mmap-events",
@@ -254,7 +276,7 @@ static int record_into(const char *output, char **program, int program_argc)
 	}
 	snprintf(data, sizeof(data), "%s/perf.data", dir);
 	if (record_program(data, program, program_argc) && convert(data, output)) {
-		printf("%s\ntry: mmsim replay --check %s\n", output, output);
+		fprintf(stderr, "%s\ntry: mmsim replay --check %s\n", output, output);
 		status = CLI_OK;
 	}
 	unlink(data);
@@ -291,6 +313,8 @@ static int record(int argc, char **argv)
 		return CLI_FAILED;
 	}
 	snprintf(output, sizeof(output), "%s.perf.zst", base_name(args[0]));
+	if (!check_output(r.output ? r.output : output, &err))
+		return cli_usage(&err);
 	return record_into(r.output ? r.output : output, (char **)args, (int)parse.arg_count);
 }
 

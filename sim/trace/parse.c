@@ -627,6 +627,8 @@ static int parse_record(struct trace_parser *p, struct cursor *c, u32 task, u64 
 		return parse_task(p, c, task, time_ns, TRACE_TASK_EXIT);
 	if (TAKE(c, "LOST"))
 		return parse_lost(p, c, task, time_ns);
+	if (STARTS(c, "MMAP -1/"))
+		return 0; /* the kernel's own text: in every recording */
 	while (c->p < c->end && *c->p != ' ' && *c->p != ':' && *c->p != '(')
 		c->p++;
 	return count_unknown(p, name, (size_t)(c->p - name));

@@ -147,7 +147,7 @@ static void test_tolerated(void **state)
 		"PERF_RECORD_MMAP -1/0: [0xffffffff81000000(0x120bb08) @ 0xffffffff81000000]: x [k]\n");
 
 	assert_int_equal(t->event_count, 1);
-	assert_int_equal(t->unknown_count, 4);
+	assert_int_equal(t->unknown_count, 3);
 	assert_string_equal(trace_name(t, t->unknown[0].name), "sched:sched_switch");
 	assert_int_equal(t->unknown[0].count, 2);
 	trace_free(t);

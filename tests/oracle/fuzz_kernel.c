@@ -34,7 +34,7 @@ struct options {
 	const char *dir;
 	bool verbose, self;
 };
-static struct options opt = {.calls = 100000, .seed = 1, .dir = "."};
+static struct options opt = {.calls = 100000, .seed = 1};
 
 /* Does this round use MADV_FREE? */
 static bool lazy_free_round;
@@ -425,7 +425,11 @@ int main(int argc, char **argv)
 
 	if (err)
 		return err < 0 ? 0 : err;
-	why = live_unusable(opt.dir);
+	if (opt.dir && !live_dir(opt.dir)) {
+		fprintf(stderr, "fuzz_kernel: --dir=%s: a directory on ext4 is wanted\n", opt.dir);
+		return 2;
+	}
+	why = live_unusable();
 	if (why) {
 		printf("skipped: %s\n", why);
 		return SKIPPED;

@@ -78,10 +78,23 @@ static bool file_says(const char *path, const char *want)
 	return strstr(text, want) != NULL;
 }
 
-const char *live_unusable(const char *dir)
+const char *live_dir(const char *wanted)
+{
+	const char *const places[] = {".", getenv("TMPDIR"), "/tmp", "/var/tmp", getenv("HOME")};
+	struct statfs fs;
+
+	if (wanted)
+		return !statfs(wanted, &fs) && fs.f_type == EXT4_MAGIC ? wanted : NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (places[i] && !statfs(places[i], &fs) && fs.f_type == EXT4_MAGIC &&
+		    !access(places[i], W_OK | X_OK))
+			return places[i];
+	return NULL;
+}
+
+const char *live_unusable(void)
 {
 	struct utsname u;
-	struct statfs fs;
 
 #if !defined(__x86_64__)
 	return "not x86-64";
@@ -92,8 +105,8 @@ const char *live_unusable(const char *dir)
 		return "transparent huge pages are not in the mode \"madvise\"";
 	if (!file_says("/proc/sys/vm/overcommit_memory", "0"))
 		return "vm.overcommit_memory is not 0";
-	if (statfs(dir, &fs) || fs.f_type != EXT4_MAGIC)
-		return "the directory for files is not on ext4";
+	if (!live_dir(NULL))
+		return "no directory on ext4 for the files";
 	if (access(ORACLE_CHILD_PATH, X_OK))
 		return "oracle_child was not built";
 	return NULL;
@@ -493,6 +506,7 @@ static int read_limits(struct live_world *l, struct image *image)
 {
 	pid_t pid = l->procs[0].pid;
 	char path[64];
+	u64 caps;
 
 	image->limits.max_map_count = (u32)number_in("/proc/sys/vm/max_map_count", "", 10);
 	image->limits.address_space_bytes = limit_of(pid, RLIMIT_AS);
@@ -500,7 +514,10 @@ static int read_limits(struct live_world *l, struct image *image)
 	image->limits.stack_bytes = limit_of(pid, RLIMIT_STACK);
 	image->limits.memlock_bytes = limit_of(pid, RLIMIT_MEMLOCK);
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	image->limits.can_ipc_lock = number_in(path, "CapEff:", 16) >> CAP_IPC_LOCK & 1;
+	caps = number_in(path, "CapEff:", 16);
+	image->limits.can_ipc_lock = caps >> CAP_IPC_LOCK & 1;
+	if (!(caps >> CAP_SYS_RAWIO & 1))
+		image->limits.mmap_min_addr = number_in("/proc/sys/vm/mmap_min_addr", "", 10);
 	return image->limits.max_map_count ? 0 : -EINVAL;
 }
 
@@ -576,7 +593,7 @@ struct world *live_start(const struct start_config *cfg, struct image *image)
 	if (!err && l->ctl == MAP_FAILED)
 		err = -errno;
 	if (!err)
-		err = create_files(l, image, cfg->dir ? cfg->dir : ".");
+		err = create_files(l, image, cfg->dir ? cfg->dir : live_dir(NULL));
 	if (!err)
 		err = start_process(l, cfg);
 	if (!err)

@@ -156,7 +156,7 @@ void image_free(struct image *image);
 struct start_config {
 	u64 address_space_bytes, data_bytes, stack_bytes, memlock_bytes;
 	bool drop_ipc_lock;
-	const char *dir; /* where the ext4 files go */
+	const char *dir; /* where the ext4 files go; NULL: live_dir(NULL) */
 };
 
 /* ---- worlds ---------------------------------------------------------------------- */
@@ -182,8 +182,11 @@ struct world {
 	bool broken;
 };
 
-/* NULL when this machine can be the oracle; else one line that says why not. dir: for files. */
-const char *live_unusable(const char *dir);
+/* NULL when this machine can be the oracle; else one line that says why not. */
+const char *live_unusable(void);
+/* A directory on ext4 for the files: `wanted` if it is one, else (wanted NULL) the first of ".",
+ * $TMPDIR, /tmp, /var/tmp, $HOME that is; or NULL. */
+const char *live_dir(const char *wanted);
 /* Slot 0 runs. image is filled; image_free() it. NULL: a line went to stderr. */
 struct world *MUST_CHECK live_start(const struct start_config *cfg, struct image *image);
 /* The caller must not be inside a machine: the world enters its own. One at a time per thread. What

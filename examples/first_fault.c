@@ -1,7 +1,7 @@
 /*
  * examples/first_fault.c - a program that uses libmmsim: map, write, fork, copy on write
  *
- *   cc first_fault.c $(pkg-config --cflags --libs --static mmsim-native) && ./a.out
+ *   cc first_fault.c $(pkg-config --cflags --libs mmsim-native) && ./a.out
  */
 #include <inttypes.h>
 #include <stdio.h>

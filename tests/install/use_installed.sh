@@ -15,7 +15,7 @@ case $how in
 pkg-config)
 	# shellcheck disable=SC2046
 	"$cc" -o "$tmp/first_fault" "$source/examples/first_fault.c" \
-		$(pkg-config --define-variable=prefix="$tmp/prefix" --cflags --libs --static mmsim-native)
+		$(pkg-config --define-variable=prefix="$tmp/prefix" --cflags --libs mmsim-native)
 	;;
 cmake)
 	mkdir "$tmp/app"

@@ -15,6 +15,9 @@
 const struct cli_command *const cli_commands[] = {
 	&cli_cmd_run,  &cli_cmd_replay, &cli_cmd_compare,
 	&cli_cmd_plot, &cli_cmd_record, &cli_cmd_list,
+#if defined(MMSIM_ENGINE_NATIVE)
+	&cli_cmd_calibrate, /* measures this host */
+#endif
 	NULL,
 };
 

@@ -1,12 +1,15 @@
 /* sim/cli/cmd_list.c - mmsim list: what there is to choose from, one line each, or as JSON */
+#include <ini.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <mmsim/locking.h>
+#include <mmsim/machine_model.h>
 #include <mmsim/workload.h>
 
 #include "sim/cli/cli.h"
+#include "sim/model_presets.h"
 
 /* One thing: a name, what else stands in columns, a line of explanation. */
 typedef void (*emit_fn)(void *arg, const char *name, const char *detail, const char *meaning);
@@ -87,12 +90,36 @@ static void each_param(emit_fn emit, void *arg)
 		emit_param(emit, arg, "(all)", p);
 }
 
+static const char *const machine_kinds[] = { "calibrated", "published", "estimated" };
+
+static void load_preset(const char *name, struct machine_model *model)
+{
+	struct machine_model_error err;
+
+	if (machine_model_load(model, name, &err))
+		MMSIM_BUG("preset %s", err.text);
+}
+
+static void each_machine(emit_fn emit, void *arg)
+{
+	struct machine_model model;
+	char detail[64];
+
+	for (u32 i = 0; machine_presets[i].name; i++) {
+		load_preset(machine_presets[i].name, &model);
+		snprintf(detail, sizeof(detail), "%4u CPUs, %s", machine_model_cpus(&model),
+			 machine_kinds[model.kind]);
+		emit(arg, model.name, detail, model.summary);
+	}
+}
+
 static const struct topic {
 	const char *name;
 	void (*each)(emit_fn emit, void *arg);
 } topics[] = {
 	{"workloads", each_workload}, {"params", each_param}, {"schemes", each_scheme},
-	{"trees", each_tree},         {"archs", each_arch},   {"counters", each_counter},
+	{"trees", each_tree},         {"archs", each_arch},     {"machines", each_machine},
+	{"counters", each_counter},
 };
 
 /* ---- as text: columns as wide as they must be ---------------------------------------------- */
@@ -164,11 +191,74 @@ static json_t *params_array(const struct param *p)
 	return a;
 }
 
+/* ---- machines: every number, and where it is from ------------------------------------------------- */
+
+#define MACHINE_NUMBER(section_, key_, unit_, def_, min_, max_, meaning_)                          \
+	{ #section_, #key_, #unit_, #def_, meaning_, min_, max_,                                  \
+	  offsetof(struct machine_model, section_##_##key_) },
+static const struct machine_number {
+	const char *section, *key, *unit, *def, *meaning;
+	u64 min, max;
+	size_t offset;
+} machine_numbers[] = { MACHINE_MODEL_FIELDS(MACHINE_NUMBER) };
+
+/* The preset's text is searched for one number's source.KEY. */
+struct source_search {
+	const struct machine_number *n;
+	json_t *object;
+};
+
+static int on_source(void *arg, const char *section, const char *key, const char *value)
+{
+	struct source_search *s = arg;
+
+	if (!strcmp(section, s->n->section) && !strncmp(key, "source.", 7) && !strcmp(key + 7, s->n->key))
+		json_object_set_new(s->object, "source", json_string(value));
+	return 1;
+}
+
+static json_t *number_object(const struct machine_model *model, const char *text,
+			     const struct machine_number *n)
+{
+	u64 value = *(const u64 *)((const char *)model + n->offset);
+	bool ns = !strcmp(n->unit, "NS");
+	struct source_search s = { n, NULL };
+	char key[64];
+
+	snprintf(key, sizeof(key), "%s.%s", n->section, n->key);
+	s.object = json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:s, s:s}", "key", key, "value",
+			     ns ? json_real((double)value / 1000) : json_integer((json_int_t)value),
+			     "unit", ns ? "ns" : "count", "default", n->def, "min", (json_int_t)n->min,
+			     "max", (json_int_t)n->max, "meaning", n->meaning, "source",
+			     "estimated: the default of all machines");
+	/* The text was read without fault when the model was. */
+	(void)ini_parse_string(text, on_source, &s);
+	return s.object;
+}
+
+static json_t *machine_object(const struct machine_preset *preset)
+{
+	json_t *numbers = json_array(), *fitted = json_array();
+	struct machine_model model;
+
+	load_preset(preset->name, &model);
+	for (u32 i = 0; i < ARRAY_SIZE(machine_numbers); i++)
+		json_array_append_new(numbers, number_object(&model, preset->text, &machine_numbers[i]));
+	for (u32 i = 0; i < model.fitted_count; i++)
+		json_array_append_new(fitted, json_string(model.fitted[i]));
+	return json_pack("{s:s, s:i, s:s, s:s, s:o, s:o}", "name", model.name, "cpus",
+			 (int)machine_model_cpus(&model), "kind", machine_kinds[model.kind], "meaning",
+			 model.summary, "fitted", fitted, "numbers", numbers);
+}
+
 static json_t *topic_json(const struct topic *t)
 {
 	json_t *a = json_array();
 
-	if (t->each == each_workload) {
+	if (t->each == each_machine) {
+		for (u32 i = 0; machine_presets[i].name; i++)
+			json_array_append_new(a, machine_object(&machine_presets[i]));
+	} else if (t->each == each_workload) {
 		for (u32 i = 0; workload_all[i]; i++) {
 			const struct workload *w = workload_all[i];
 
@@ -219,7 +309,7 @@ static bool find_topic(const char *name, const struct topic **topic, struct cli_
 	nearest = cli_nearest(name, names, ARRAY_SIZE(names));
 	return cli_fail(err,
 			"list %s: unknown%s%s%s (allowed: workloads, params, schemes, trees, "
-			"archs, counters)",
+			"archs, machines, counters)",
 			name, nearest ? "; did you mean " : "", nearest ? nearest : "",
 			nearest ? "?" : "");
 }
@@ -231,7 +321,7 @@ static int print_json(const struct topic *topic)
 
 	for (u32 i = 0; !topic && i < ARRAY_SIZE(topics); i++)
 		json_object_set_new(doc, topics[i].name, topic_json(&topics[i]));
-	text = json_dumps(doc, JSON_INDENT(1));
+	text = json_dumps(doc, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
 	json_decref(doc);
 	if (!text) {
 		cli_complain("out of memory");
@@ -276,8 +366,8 @@ static const struct cli_option *const list_tables[] = {list_table, NULL};
 
 const struct cli_command cli_cmd_list = {
 	.name = "list",
-	.args = "[workloads | params | schemes | trees | archs | counters] [--json]",
-	.summary = "list workloads, params, schemes, trees, archs or counters, one line each",
+	.args = "[workloads | params | schemes | trees | archs | machines | counters] [--json]",
+	.summary = "list workloads, params, schemes, trees, archs, machines or counters, one line each",
 	.run = run,
 	.tables = list_tables,
 };

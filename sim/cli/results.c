@@ -360,6 +360,15 @@ static bool write_new(const char *path, const char *text, size_t len, int *fd_ou
 	return ok || cli_fail(err, "%s: cannot be written: %s", path, strerror(saved));
 }
 
+bool results_write_file(const char *path, const char *text, size_t len, struct cli_error *err)
+{
+	char *real = real_name(path);
+	bool ok = real ? write_new(real, text, len, NULL, err) : cli_fail(err, "out of memory");
+
+	free(real);
+	return ok;
+}
+
 /* Add text to what is there, or leave it as it was. */
 static bool append(struct results *rs, const char *text, size_t len, struct cli_error *err)
 {

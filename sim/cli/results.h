@@ -71,6 +71,8 @@ struct results_config {
 };
 /* Can the files be written? false: a line in err (names option and path); nothing was created. */
 bool results_check_paths(const struct results_config *cfg, struct cli_error *err);
+/* A whole file at once, where results_check_paths() agreed: beside it, then renamed. */
+bool results_write_file(const char *path, const char *text, size_t len, struct cli_error *err);
 struct results *results_open(const struct results_config *cfg, struct cli_error *err);
 bool results_add(struct results *rs, const struct result *r, struct cli_error *err);
 /* Writes the JSON. Frees rs whatever happens. */

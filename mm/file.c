@@ -3,7 +3,6 @@
  *
  * Inodes and files are counted. An open file holds its inode; a VMA holds its file. The last
  * reference to an inode frees its page cache, so that needs a task (frames go to its CPU's list).
- * Host memory comes from malloc(): opening files is not what is measured.
  * Tests  tests/unit/mm/test_filemap.c
  */
 #include <stdlib.h>
@@ -15,8 +14,7 @@
 struct inode *inode_create(struct machine *m, enum inode_kind kind, const char *name, u32 dev_major,
 			   u32 dev_minor, u64 ino, u64 size_bytes)
 {
-	struct inode *inode = aligned_alloc(MMSIM_CACHE_LINE_BYTES,
-					    ALIGN_UP(sizeof(*inode), MMSIM_CACHE_LINE_BYTES));
+	struct inode *inode = machine_memory_alloc(m, sizeof(*inode), MMSIM_CACHE_LINE_BYTES);
 
 	if (!inode)
 		return NULL;
@@ -31,7 +29,7 @@ struct inode *inode_create(struct machine *m, enum inode_kind kind, const char *
 		.refcount = ATOMIC_INIT(1),
 	};
 	if (!inode->name) {
-		free(inode);
+		machine_memory_free(m, inode, sizeof(*inode));
 		return NULL;
 	}
 	inode->mapping.inode = inode;
@@ -51,12 +49,12 @@ void inode_put(struct inode *inode)
 	MMSIM_BUG_ON(!list_empty(&inode->mapping.i_mmap));
 	mapping_free_pages(&inode->mapping);
 	free(inode->name);
-	free(inode);
+	machine_memory_free(inode->machine, inode, sizeof(*inode));
 }
 
 struct file *file_open(struct inode *inode, bool readable, bool writable)
 {
-	struct file *file = malloc(sizeof(*file));
+	struct file *file = machine_memory_alloc(inode->machine, sizeof(*file), MMSIM_CACHE_LINE_BYTES);
 
 	if (!file)
 		return NULL;
@@ -78,10 +76,12 @@ void file_get(struct file *file)
 void file_put(struct file *file)
 {
 	s32 left = atomic_dec_return(&file->refcount);
+	struct machine *machine;
 
 	MMSIM_BUG_ON(left < 0);
 	if (left)
 		return;
+	machine = file->inode->machine;
 	inode_put(file->inode);
-	free(file);
+	machine_memory_free(machine, file, sizeof(*file));
 }

@@ -27,7 +27,7 @@ enum lru_list {
 struct lruvec {
 	spinlock_t lock;
 	struct list_head lists[LRU_LISTS]; /* (lock) struct page by lru */
-	u64 pages;			   /* (lock) on all lists; flags change, so not one per list */
+	u64 pages; /* (lock) on all lists; flags change, so not one per list */
 };
 
 struct lru_batch {
@@ -58,8 +58,9 @@ static void batch_drain(const struct memory *mem, struct lru_batch *batch)
 	line_write(lruvec, lists);
 	for (u32 i = 0; i < n; i++) {
 		struct page *page = batch->pages[i];
-		u32 flags = fetch_or_relaxed(&page->flags, (u32)PAGE_LRU);
+		u32 flags = READ_ONCE(page->flags);
 
+		page_set_flags(page, PAGE_LRU);
 		line_write_ptr(lruvec->lists[page_lru(flags)].next);
 		list_add(&page->lru, &lruvec->lists[page_lru(flags)]);
 	}
@@ -134,8 +135,8 @@ u64 lru_pages(const struct memory *mem)
 
 int lruvec_init(struct memory *mem)
 {
-	struct lruvec *lruvec = aligned_alloc(MMSIM_CACHE_LINE_BYTES,
-					      ALIGN_UP(sizeof(*lruvec), MMSIM_CACHE_LINE_BYTES));
+	struct lruvec *lruvec =
+		machine_memory_alloc(mem->machine, sizeof(*lruvec), MMSIM_CACHE_LINE_BYTES);
 
 	if (!lruvec)
 		return -ENOMEM;
@@ -147,7 +148,7 @@ int lruvec_init(struct memory *mem)
 	mem->lru_batch =
 		percpu_alloc(mem->machine, sizeof(struct lru_batch), MMSIM_CACHE_LINE_BYTES);
 	if (!mem->lru_batch) {
-		free(lruvec);
+		machine_memory_free(mem->machine, lruvec, sizeof(*lruvec));
 		return -ENOMEM;
 	}
 	return 0;
@@ -156,7 +157,7 @@ int lruvec_init(struct memory *mem)
 void lruvec_destroy(struct memory *mem)
 {
 	percpu_free(mem->machine, mem->lru_batch, sizeof(struct lru_batch));
-	free(mem->lruvec);
+	machine_memory_free(mem->machine, mem->lruvec, sizeof(*mem->lruvec));
 }
 
 /* ---- page lock ------------------------------------------------------------------------------- */
@@ -169,8 +170,9 @@ static struct wait_queue *page_wait_queue(const struct memory *mem, const struct
 
 bool page_trylock(struct page *page)
 {
-	if (page_has(page, PAGE_LOCKED) ||
-	    (fetch_or(&page->flags, (u32)PAGE_LOCKED) & PAGE_LOCKED))
+	if (page_has(page, PAGE_LOCKED))
+		return false;
+	if (fetch_or(&page->flags, (u32)PAGE_LOCKED) & PAGE_LOCKED)
 		return false;
 	lock_rank_acquire(&page->flags, LOCK_RANK_FOLIO, true, true);
 	return true;

@@ -1,9 +1,10 @@
 /*
  * mm/memory_init.c - the simulated physical memory of one machine: reserved, and given back
  *
- * Layout       One anonymous host mapping without reservation holds, in this order, struct page
- *              [frames], the content words [frames * content_words], and the direct map. Only what
- *              is touched costs host memory: of the direct map, page tables alone.
+ * Layout       struct page [frames] and the direct map are machine memory, which CPUs share by
+ *              cache lines; the content words [frames * content_words] stand for whole pages, so
+ *              their lines mean nothing, and are the host's. Only what is touched costs host
+ *              memory: of the direct map, page tables alone.
  * Frame 0      is never handed out, as on most machines: no entry or frame number is ever 0.
  * Failure      -ENOMEM when the host gives no address space, -EINVAL for an absurd size.
  * Tests        tests/unit/mm/test_page_alloc.c
@@ -27,35 +28,58 @@ struct memory *memory_of(const struct machine *m)
 /* The arrays that every fault walks through are worth huge pages; a refusal changes nothing. */
 static void host_wants_huge(void *start, u64 bytes)
 {
-	(void)madvise(start, ALIGN_UP(bytes, HOST_HUGE_BYTES), MADV_HUGEPAGE);
+	(void)madvise(start, bytes, MADV_HUGEPAGE);
+}
+
+static u64 pages_bytes(const struct memory *mem)
+{
+	return ALIGN_UP(mem->frames * sizeof(struct page), HOST_HUGE_BYTES);
+}
+
+static u64 content_bytes(const struct memory *mem)
+{
+	return ALIGN_UP(mem->frames * mem->content_words * 8, HOST_HUGE_BYTES);
+}
+
+static void memory_release(struct memory *mem)
+{
+	if (mem->direct_map)
+		machine_memory_free(mem->machine, mem->direct_map, mem->frames << mem->page_shift);
+	if (mem->pages)
+		machine_memory_free(mem->machine, mem->pages, pages_bytes(mem));
+	if (mem->content)
+		munmap(mem->content, content_bytes(mem));
 }
 
 static int memory_reserve(struct memory *mem)
 {
-	u64 page_bytes = ALIGN_UP(mem->frames * sizeof(struct page), HOST_HUGE_BYTES);
-	u64 content_bytes = ALIGN_UP(mem->frames * mem->content_words * 8, HOST_HUGE_BYTES);
-	u64 map_bytes = mem->frames << mem->page_shift;
-	char *base, *start;
+	void *content = mmap(NULL, content_bytes(mem), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	mem->reserve_bytes = page_bytes + content_bytes + map_bytes + HOST_HUGE_BYTES;
-	base = mmap(NULL, mem->reserve_bytes, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (base == MAP_FAILED)
+	mem->content = content == MAP_FAILED ? NULL : content;
+	mem->pages = machine_memory_alloc(mem->machine, pages_bytes(mem), HOST_HUGE_BYTES);
+	mem->direct_map = machine_memory_alloc(mem->machine, mem->frames << mem->page_shift,
+					       1ull << mem->page_shift);
+	if (!mem->content || !mem->pages || !mem->direct_map) {
+		memory_release(mem);
 		return -ENOMEM;
-	mem->reserve = base;
-	start = (char *)ALIGN_UP((uintptr_t)base, HOST_HUGE_BYTES);
-	mem->pages = (struct page *)start;
-	mem->content = (u64 *)(start + page_bytes);
-	mem->direct_map = start + page_bytes + content_bytes;
-	host_wants_huge(mem->pages, page_bytes);
-	host_wants_huge(mem->content, content_bytes);
+	}
+	host_wants_huge(mem->pages, pages_bytes(mem));
+	host_wants_huge(mem->content, content_bytes(mem));
 	return 0;
 }
 
 static int page_waits_init(struct memory *mem)
 {
-	mem->page_waits = calloc(PAGE_WAIT_QUEUES, sizeof(*mem->page_waits));
+	mem->page_waits = machine_memory_alloc(
+		mem->machine, PAGE_WAIT_QUEUES * sizeof(*mem->page_waits), MMSIM_CACHE_LINE_BYTES);
 	return mem->page_waits ? 0 : -ENOMEM;
+}
+
+static void page_waits_destroy(struct memory *mem)
+{
+	machine_memory_free(mem->machine, mem->page_waits,
+			    PAGE_WAIT_QUEUES * sizeof(*mem->page_waits));
 }
 
 int memory_init(struct machine *m, u8 page_shift)
@@ -94,9 +118,9 @@ free_lru:
 free_zone:
 	zone_destroy(mem);
 free_waits:
-	free(mem->page_waits);
+	page_waits_destroy(mem);
 unmap:
-	munmap(mem->reserve, mem->reserve_bytes);
+	memory_release(mem);
 	return err;
 }
 
@@ -105,16 +129,17 @@ static void report_leaked_frames(const struct memory *mem, u64 used)
 {
 	u32 shown = 0;
 
-	fprintf(stderr, "mmsim: %llu frames leaked:\n", (unsigned long long)(used - RESERVED_FRAMES));
+	fprintf(stderr, "mmsim: %llu frames leaked:\n",
+		(unsigned long long)(used - RESERVED_FRAMES));
 	for (u64 pfn = 0; pfn < mem->frames && shown < 8; pfn++) {
 		const struct page *page = pfn_to_page(mem, pfn);
 		u32 flags = READ_ONCE(page->flags);
+		s32 references = atomic_read(&page->refcount);
 
-		if (!atomic_read(&page->refcount) || (flags & PAGE_RESERVED))
+		if (!references || (flags & PAGE_RESERVED))
 			continue;
 		fprintf(stderr, "  frame %llu: flags %#x, %d references, mapped %d times\n",
-			(unsigned long long)pfn, flags, atomic_read(&page->refcount),
-			atomic_read(&page->mapcount));
+			(unsigned long long)pfn, flags, references, atomic_read(&page->mapcount));
 		shown++;
 	}
 }
@@ -139,6 +164,6 @@ void memory_destroy(struct machine *m)
 	filemap_machine_destroy(mmm);
 	lruvec_destroy(mem);
 	zone_destroy(mem);
-	free(mem->page_waits);
-	munmap(mem->reserve, mem->reserve_bytes);
+	page_waits_destroy(mem);
+	memory_release(mem);
 }

@@ -10,8 +10,8 @@
  * Guarantee    A frame is on one list or has a positive refcount, never both; a second free, or a
  *              reference taken on a free frame, stops the program.
  * Lock order   LRU before PCP before ZONE. Another CPU's list is locked only by the slow path.
- * Laziness     struct page is all zero until its block is first handed to the buddy lists, so that a
- *              machine with a terabyte starts as fast as a small one.
+ * Laziness     struct page is all zero until its block is first handed to the buddy lists, so that
+ *              a machine with a terabyte starts as fast as a small one.
  * Tests        tests/unit/mm/test_page_alloc.c
  */
 #include <stdlib.h>
@@ -22,23 +22,27 @@
 #define BUDDY_ORDERS 11 /* 2^0 .. 2^10 frames */
 #define PCP_BATCH 63
 #define PCP_HIGH (6 * PCP_BATCH)
+#define PCP_RING 512 /* power of two; the most that one list holds: */
+_Static_assert(PCP_RING >= PCP_HIGH + LRU_BATCH_PAGES, "a put before the drain fits");
 #define PUT_AHEAD 6 /* frames: what is prefetched while one is put */
 
+/* A ring, because frames are taken and put at the hot end and drained from the cold one. */
 struct per_cpu_pages {
 	spinlock_t lock;
 	u32 count;
-	struct page *list[PCP_HIGH + LRU_BATCH_PAGES]; /* coldest first */
+	u32 coldest; /* index in ring, modulo its size */
+	struct page *ring[PCP_RING];
 };
 
 struct zone {
 	spinlock_t lock;
-	u32 nonempty;			     /* (lock) bit n: free[n] has a block */
-	u64 free_pages;			     /* (lock) those never handed out included */
-	u64 first_untouched;		     /* (lock) pfn from which on no block was set up yet */
+	u32 nonempty;                        /* (lock) bit n: free[n] has a block */
+	u64 free_pages;                      /* (lock) those never handed out included */
+	u64 first_untouched;                 /* (lock) pfn from which on no block was set up yet */
 	struct list_head free[BUDDY_ORDERS]; /* (lock) */
 };
 
-/* ---- contents ---------------------------------------------------------------------------- */
+/* ---- contents -------------------------------------------------------------------------------- */
 
 void page_clear_content(const struct memory *mem, struct page *page)
 {
@@ -62,7 +66,7 @@ void page_copy_content(const struct memory *mem, struct page *to, struct page *f
 	}
 }
 
-/* ---- buddy lists: zone->lock held ----------------------------------------------------------- */
+/* ---- buddy lists: zone->lock held ------------------------------------------------------------ */
 
 static void buddy_insert(struct zone *zone, struct page *page, u32 order)
 {
@@ -147,7 +151,18 @@ static void buddy_give(const struct memory *mem, struct page *page)
 
 /* ---- per-CPU lists: pcp->lock held ----------------------------------------------------------- */
 
-static void pcp_refill(const struct memory *mem, struct per_cpu_pages *pcp)
+/* The n-th coldest frame's place. */
+static inline struct page **pcp_slot(struct per_cpu_pages *pcp, u32 n)
+{
+	return &pcp->ring[(pcp->coldest + n) % PCP_RING];
+}
+
+static inline void pcp_push(struct per_cpu_pages *pcp, struct page *page)
+{
+	*pcp_slot(pcp, pcp->count++) = page;
+}
+
+static NOINLINE void pcp_refill(const struct memory *mem, struct per_cpu_pages *pcp)
 {
 	u32 want = PCP_BATCH;
 
@@ -161,7 +176,7 @@ static void pcp_refill(const struct memory *mem, struct per_cpu_pages *pcp)
 		want -= 1u << order;
 		/* Backwards, so that they are handed out in address order. */
 		for (u32 i = 1u << order; i-- > 0;)
-			pcp->list[pcp->count++] = block + i;
+			pcp_push(pcp, block + i);
 	}
 	spin_unlock(&mem->zone->lock);
 	count_event(COUNTER_PGALLOC_PCP_REFILL);
@@ -171,11 +186,10 @@ static void pcp_drain(const struct memory *mem, struct per_cpu_pages *pcp, u32 n
 {
 	spin_lock(&mem->zone->lock);
 	for (u32 i = 0; i < n; i++)
-		buddy_give(mem, pcp->list[i]);
+		buddy_give(mem, *pcp_slot(pcp, i));
 	spin_unlock(&mem->zone->lock);
+	pcp->coldest += n;
 	pcp->count -= n;
-	for (u32 i = 0; i < pcp->count; i++)
-		pcp->list[i] = pcp->list[i + n];
 	count_event(COUNTER_PGALLOC_PCP_DRAIN);
 }
 
@@ -186,18 +200,18 @@ static void pcp_free(const struct memory *mem, struct page **pages, u32 n)
 	preempt_disable();
 	pcp = this_cpu_ptr(mem->pcp, struct per_cpu_pages);
 	spin_lock(&pcp->lock);
-	line_write_ptr(&pcp->list[pcp->count]);
+	line_write_ptr(pcp_slot(pcp, pcp->count));
 	for (u32 i = 0; i < n; i++)
-		pcp->list[pcp->count++] = pages[i];
+		pcp_push(pcp, pages[i]);
 	if (unlikely(pcp->count >= PCP_HIGH))
 		pcp_drain(mem, pcp, PCP_BATCH);
 	spin_unlock(&pcp->lock);
 	preempt_enable();
 }
 
-/* ---- allocation ------------------------------------------------------------------------------- */
+/* ---- allocation ------------------------------------------------------------------------------ */
 
-static struct page *pcp_take(const struct memory *mem)
+static inline struct page *pcp_take(const struct memory *mem)
 {
 	struct per_cpu_pages *pcp;
 	struct page *page = NULL;
@@ -207,11 +221,11 @@ static struct page *pcp_take(const struct memory *mem)
 	spin_lock(&pcp->lock);
 	if (unlikely(!pcp->count))
 		pcp_refill(mem, pcp);
-	line_read_ptr(&pcp->list[pcp->count - (pcp->count != 0)]);
-	if (likely(pcp->count))
-		page = pcp->list[--pcp->count];
-	if (likely(pcp->count))
-		prefetch_write(pcp->list[pcp->count - 1]); /* the next fault's */
+	line_read_ptr(pcp_slot(pcp, pcp->count - 1));
+	if (likely(pcp->count)) {
+		page = *pcp_slot(pcp, --pcp->count);
+		prefetch_write(*pcp_slot(pcp, pcp->count - 1)); /* the next fault's */
+	}
 	spin_unlock(&pcp->lock);
 	preempt_enable();
 	return page;
@@ -252,12 +266,12 @@ struct page *page_alloc(const struct memory *mem, u32 alloc_flags)
 	engine_charge(COST_PAGE_SERIAL);
 	if (alloc_flags & ALLOC_ZERO)
 		page_clear_content(mem, page);
-	/* Release: who finds it by a stale page-cache pointer and gets a reference sees it empty. */
+	/* Release: who gets a reference through a stale page-cache pointer sees it empty. */
 	atomic_set_release(&page->refcount, 1);
 	return page;
 }
 
-/* ---- references and freeing ----------------------------------------------------------------- */
+/* ---- references and freeing ------------------------------------------------------------------ */
 
 /* True: that was the last one. */
 static bool page_ref_drop(const struct memory *mem, struct page *page)
@@ -326,12 +340,12 @@ void page_put(const struct memory *mem, struct page *page)
 	page_put_some(mem, &page, 1);
 }
 
-/* ---- set-up ------------------------------------------------------------------------------------ */
+/* ---- set-up ---------------------------------------------------------------------------------- */
 
 int zone_init(struct memory *mem)
 {
-	struct zone *zone = aligned_alloc(MMSIM_CACHE_LINE_BYTES,
-					  ALIGN_UP(sizeof(*zone), MMSIM_CACHE_LINE_BYTES));
+	struct zone *zone =
+		machine_memory_alloc(mem->machine, sizeof(*zone), MMSIM_CACHE_LINE_BYTES);
 
 	if (!zone)
 		return -ENOMEM;
@@ -344,20 +358,21 @@ int zone_init(struct memory *mem)
 	mem->zone = zone;
 	mem->pcp = percpu_alloc(mem->machine, sizeof(struct per_cpu_pages), MMSIM_CACHE_LINE_BYTES);
 	if (!mem->pcp) {
-		free(zone);
+		machine_memory_free(mem->machine, zone, sizeof(*zone));
 		return -ENOMEM;
 	}
 	for (u32 i = 0; i < machine_cpu_count(mem->machine); i++)
-		spin_lock_init(&per_cpu_ptr(mem->pcp, struct per_cpu_pages,
-					    machine_cpu(mem->machine, i))->lock,
-			       LOCK_RANK_PCP);
+		spin_lock_init(
+			&per_cpu_ptr(mem->pcp, struct per_cpu_pages, machine_cpu(mem->machine, i))
+				 ->lock,
+			LOCK_RANK_PCP);
 	return 0;
 }
 
 void zone_destroy(struct memory *mem)
 {
 	percpu_free(mem->machine, mem->pcp, sizeof(struct per_cpu_pages));
-	free(mem->zone);
+	machine_memory_free(mem->machine, mem->zone, sizeof(*mem->zone));
 }
 
 /* No task runs yet: straight from the zone, so that the caller need not be a task. */

@@ -136,7 +136,13 @@ void lock_rank_task_exit(void)
 
 void lock_rank_dump_held(void)
 {
-	const struct held_locks *held = mmsim_this_cpu ? current_task()->held : NULL;
+	if (mmsim_this_cpu)
+		lock_rank_dump_task(current_task());
+}
+
+void lock_rank_dump_task(const struct task *task)
+{
+	const struct held_locks *held = task->held;
 
 	for (u32 i = 0; held && i < held->count; i++)
 		fprintf(stderr, "mmsim:   holds %s %p\n", rank_name[held->locks[i].rank],

@@ -27,8 +27,10 @@ typedef struct {
 
 #if defined(MMSIM_ENGINE_NATIVE)
 #include <mmsim/native/atomic.h>
+#elif defined(MMSIM_ENGINE_VIRTUAL)
+#include <mmsim/virtual/atomic.h>
 #else
-#error "compile with -DMMSIM_ENGINE_NATIVE (pkg-config --cflags mmsim-native gives it)"
+#error "compile with -DMMSIM_ENGINE_NATIVE or _VIRTUAL (pkg-config --cflags mmsim-native gives it)"
 #endif
 
 /* The same names for atomic_t and atomic64_t (_Generic is not needed: both have .counter). */

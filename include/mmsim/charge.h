@@ -8,6 +8,8 @@
  *   line_read_ptr(p), line_write_ptr(p)   the same for the line at address p (table entries, list links)
  *   engine_charge(COST_x)   local work of that kind
  *   engine_charge_n(COST_x, n)
+ *   engine_user_mode()      from here on the task's time is user time; COST_EXCEPTION and
+ *                           COST_SYSCALL begin system time
  */
 #ifndef MMSIM_CHARGE_H
 #define MMSIM_CHARGE_H
@@ -36,6 +38,7 @@ enum engine_cost {
 #if defined(MMSIM_ENGINE_VIRTUAL)
 #include <mmsim/virtual/charge.h>
 #else
+#define engine_user_mode() ((void)0)
 #define line_read_ptr(p) ((void)sizeof(p))
 #define line_write_ptr(p) ((void)sizeof(p))
 #define engine_charge(cost) ((void)0)

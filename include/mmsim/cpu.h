@@ -14,6 +14,7 @@
 
 #include <mmsim/atomic.h>
 #include <mmsim/counters.h>
+#include <mmsim/preempt.h>
 #include <mmsim/rcu.h>
 #include <mmsim/rwsem.h>
 #include <mmsim/wait.h>
@@ -26,6 +27,7 @@
 #define MMSIM_CPU_IDS_MAX (MMSIM_CPUS_MAX + 64)
 
 struct machine;
+struct machine_model;
 struct mm;
 
 /* One bit per simulated CPU. */
@@ -48,6 +50,8 @@ struct task {
 	u32 park_token;	 /* (atomic) see task_park() */
 	u32 *sleep_word; /* (atomic) what a killable wait sleeps on, or NULL; for task_kill() */
 	void *held;	 /* lock_rank.c, debug builds */
+	struct mm *mm;	 /* (own) whose page table it runs on: mmu_switch() */
+	const void *waits_for; /* (own) a lock that it waits for, for reports, or NULL */
 	struct rwsem_waiter rwsem_waiter __cacheline_aligned; /* a task waits for one rwsem at a time */
 	struct osq_node osq __cacheline_aligned;
 	u64 scratch[TASK_SCRATCH_BYTES / 8] __cacheline_aligned;
@@ -63,7 +67,7 @@ struct cpu {
 	void *tlb;		/* struct tlb, owned by arch */
 	u64 counters[COUNTER_COUNT];
 
-	/* The instruction window: see cpu_insn_begin(). */
+	/* The instruction window: see cpu_insn_begin(). native only. */
 	u32 in_insn __cacheline_aligned; /* (atomic) */
 	u32 ipi_hold;			 /* (atomic) how many CPUs want to run a handler in our stead */
 	u32 ipi_owner_lock;		 /* (atomic) serialises initiators */
@@ -79,33 +83,40 @@ static inline struct task *current_task(void)
 	return mmsim_this_cpu->task;
 }
 
+/* Never priced: counting must not change what is counted. */
 static inline void count_events(enum counter c, u64 n)
 {
 	u64 *counter = &this_cpu()->counters[c];
 
+#if defined(MMSIM_ENGINE_VIRTUAL)
+	*counter += n;
+#else
 	WRITE_ONCE(*counter, *counter + n); /* written here only; others may read the sum */
+#endif
 }
 static inline void count_event(enum counter c)
 {
 	count_events(c, 1);
 }
 
-/* The task stays on its CPU between the two: guards per-CPU data. Nests. native: nothing. */
-static inline void preempt_disable(void)
-{
-}
-static inline void preempt_enable(void)
-{
-}
-
 /* ---- machines and tasks -------------------------------------------------------------- */
+
+/* Which CPU runs next (virtual). */
+enum schedule {
+	SCHEDULE_TIME,	 /* the one whose clock is smallest */
+	SCHEDULE_RANDOM, /* at every shared-memory operation any that could run, drawn from the seed */
+};
 
 struct machine_config {
 	u32 tasks;	   /* how many at the most, 1..MMSIM_TASKS_MAX; natively each has a simulated CPU */
-	u32 cpus;	   /* host CPUs to spread them over (native; 0: all), or simulated CPUs (virtual) */
+	u32 cpus;	   /* host CPUs to spread them over (native; 0: all), or simulated CPUs (virtual;
+			    * 0: one per task) */
 	u64 memory_bytes;  /* simulated physical memory */
 	u32 content_words; /* 64-bit words of content kept per page: 1, or 8 in tests */
 	u64 seed;
+	/* virtual only */
+	const struct machine_model *model; /* NULL: one socket with as many cores as CPUs; copied */
+	enum schedule schedule;
 };
 
 /* NULL with errno set: EINVAL for a task count out of range, else the host's reason. The caller
@@ -117,6 +128,19 @@ const struct machine_config *machine_config(const struct machine *m);
 /* Memory subsystem state (page.h) and files (file.h) hang here; set once by mm_machine_init(). */
 void *machine_private(const struct machine *m);
 void machine_set_private(struct machine *m, void *p);
+
+/*
+ * Memory in which simulated CPUs meet: what several of them write must come from here (or from an
+ * objcache or percpu_alloc()), because in virtual time only this memory has cache lines. Zeroed,
+ * aligned to `align` (a power of two up to 2 MiB); host memory is used as it is touched. NULL: none.
+ */
+void *MUST_CHECK machine_memory_alloc(struct machine *m, u64 bytes, u64 align);
+void machine_memory_free(struct machine *m, void *p, u64 bytes);
+
+/*
+ * fn(next) runs on a CPU, as task next, when it goes from one task to another. May use the primitives, may not sleep. Never natively, where each task has a CPU of its own.
+ */
+void machine_set_task_switch(struct machine *m, void (*fn)(struct task *next));
 
 /*
  * Make the calling host thread a task of the machine, with a CPU of its own, for set-up, tests and
@@ -190,6 +214,8 @@ u32 ipi_call_mask(const struct cpumask *mask, void (*fn)(struct cpu *target, voi
 
 #if defined(MMSIM_ENGINE_NATIVE)
 #include <mmsim/native/cpu.h>
+#else
+#include <mmsim/virtual/cpu.h>
 #endif
 
 #endif

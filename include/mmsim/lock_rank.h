@@ -49,8 +49,10 @@ void lock_rank_release(const void *lock, enum lock_rank rank);
 bool lock_rank_held(const void *lock);
 /* Release the books of a task that will not run again; it must hold nothing. */
 void lock_rank_task_exit(void);
-/* What the current task holds, outermost first, on stderr. */
+/* What the current task, or another one that stands still, holds, outermost first, on stderr. */
 void lock_rank_dump_held(void);
+struct task;
+void lock_rank_dump_task(const struct task *task);
 #else
 static inline void lock_rank_acquire(const void *lock, enum lock_rank rank, bool nested,
 				     bool trylock)

@@ -35,6 +35,7 @@ enum machine_kind { MACHINE_CALIBRATED, MACHINE_PUBLISHED, MACHINE_ESTIMATED };
 	X(latency, remote, NS, 100.0, 0, 10000, "line from another socket")                        \
 	X(latency, llc, NS, 15.0, 0, 10000, "line that is in no private cache, from the LLC")      \
 	X(latency, memory, NS, 80.0, 0, 10000, "line from local memory")                           \
+	X(latency, serve, NS, 10.0, 0, 1000, "a contended line, per reader that it serves or that a write has to invalidate") \
 	X(latency, memory_remote, NS, 140.0, 0, 10000, "line from another node's memory")          \
 	X(cpu, smt_slowdown_percent, COUNT, 60, 0, 900, "local work is so much slower with one busy sibling") \
 	X(cpu, all_core_slowdown_percent, COUNT, 0, 0, 900, "local work with all cores busy (turbo lost), linear between") \

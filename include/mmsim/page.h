@@ -97,8 +97,6 @@ struct memory {
 	struct lruvec *lruvec;
 	percpu_t pcp;		/* struct per_cpu_pages */
 	percpu_t lru_batch;	/* struct lru_batch */
-	void *reserve;		/* the host reservation behind the three arrays */
-	u64 reserve_bytes;
 };
 
 struct memory *memory_of(const struct machine *m);
@@ -129,7 +127,7 @@ static inline u64 *page_content(const struct memory *mem, u64 pfn)
 void page_clear_content(const struct memory *mem, struct page *page);
 void page_copy_content(const struct memory *mem, struct page *to, struct page *from);
 
-/* ---- allocator. Context: any; takes PCP, ZONE. Never sleeps. -------------------------- */
+/* ---- allocator. Context: any; takes PCP, ZONE. Never sleeps. --------------------------------- */
 
 enum alloc_flags { ALLOC_ZERO = 1 };
 
@@ -154,7 +152,7 @@ void page_put_batch(const struct memory *mem, struct page **pages, u32 n);
 /* Frames that are allocated now (sums per-CPU lists; exact when no task runs). */
 u64 memory_frames_used(const struct machine *m);
 
-/* ---- LRU ----------------------------------------------------------------------------- */
+/* ---- LRU ------------------------------------------------------------------------------------- */
 
 #define LRU_BATCH_PAGES 31 /* PAGEVEC_SIZE since 6.9 */
 
@@ -171,13 +169,13 @@ void lru_drain_all(const struct machine *m);
 /* Drain the calling CPU's batch (Linux: lru_add_drain(), at unmap). */
 void lru_drain(const struct memory *mem);
 
-/* ---- page lock: sleeps on a hashed queue. Rank FOLIO. ---------------------------------- */
+/* ---- page lock: sleeps on a hashed queue. Rank FOLIO. ---------------------------------------- */
 
 bool MUST_CHECK page_trylock(struct page *page);
 void page_lock(const struct memory *mem, struct page *page);
 void page_unlock(const struct memory *mem, struct page *page);
 
-/* ---- RSS, per mm: Linux's percpu_counters since 6.2 ------------------------------------ */
+/* ---- RSS, per mm: Linux's percpu_counters since 6.2 ------------------------------------------ */
 
 enum rss_kind { RSS_FILE, RSS_ANON, RSS_SHMEM, RSS_KINDS };
 

@@ -11,6 +11,8 @@
 
 #if defined(MMSIM_ENGINE_NATIVE)
 #include <mmsim/native/rcu.h>
+#else
+#include <mmsim/virtual/rcu.h>
 #endif
 
 /*

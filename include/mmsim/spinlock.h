@@ -1,5 +1,5 @@
 /*
- * mmsim/spinlock.h - the spin lock of the engine (native: test-and-test-and-set)
+ * mmsim/spinlock.h - the spin lock of the engine (native: test-and-test-and-set; virtual: a queue)
  *
  * Guarantee   mutual exclusion; acquire on lock, release on unlock.
  * Context     any; never blocks. May not be held across anything that sleeps.
@@ -9,12 +9,17 @@
 
 #include <mmsim/atomic.h>
 #include <mmsim/lock_rank.h>
+#include <mmsim/preempt.h>
 
 typedef struct spinlock {
-	u32 locked;
-	u16 rank; /* enum lock_rank */
+	u32 locked; /* virtual: its high half is the queue of waiters */
+	u16 rank;   /* enum lock_rank */
 	u16 unused;
 } spinlock_t;
+
+#if defined(MMSIM_ENGINE_VIRTUAL)
+#include <mmsim/virtual/spinlock.h>
+#endif
 
 static inline void spin_lock_init(spinlock_t *lock, enum lock_rank rank)
 {
@@ -25,24 +30,64 @@ static inline void spin_lock_init(spinlock_t *lock, enum lock_rank rank)
 
 void spin_lock_slow(spinlock_t *lock);
 
+/* The lock word and what the engine adds to it. preempt_disable() is nothing natively. */
+static inline void spin_word_lock(spinlock_t *lock)
+{
+	preempt_disable();
+#if defined(MMSIM_ENGINE_VIRTUAL)
+	u32 free = 0;
+
+	if (unlikely(!try_cmpxchg_acquire(&lock->locked, &free, 1u)))
+		spin_lock_slow(lock);
+#else
+	if (unlikely(xchg_acquire(&lock->locked, 1u)))
+		spin_lock_slow(lock);
+#endif
+}
+
+static inline bool spin_word_trylock(spinlock_t *lock)
+{
+#if defined(MMSIM_ENGINE_VIRTUAL)
+	u32 free = 0;
+
+	preempt_disable();
+	if (READ_ONCE(lock->locked) == 0 && try_cmpxchg_acquire(&lock->locked, &free, 1u))
+		return true;
+	preempt_enable();
+	return false;
+#else
+	return !(READ_ONCE(lock->locked) || xchg_acquire(&lock->locked, 1u));
+#endif
+}
+
+static inline void spin_word_unlock(spinlock_t *lock)
+{
+#if defined(MMSIM_ENGINE_VIRTUAL)
+	u16 *half = (u16 *)&lock->locked + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
+
+	smp_store_release(half, (u16)0);
+#else
+	smp_store_release(&lock->locked, 0u);
+#endif
+	preempt_enable();
+}
+
 static inline void spin_lock(spinlock_t *lock)
 {
 	lock_rank_acquire(lock, (enum lock_rank)lock->rank, false, false);
-	if (unlikely(xchg_acquire(&lock->locked, 1u)))
-		spin_lock_slow(lock);
+	spin_word_lock(lock);
 }
 
 /* A second lock of the same rank, in the order that lock_rank.h gives for that rank. */
 static inline void spin_lock_nested(spinlock_t *lock)
 {
 	lock_rank_acquire(lock, (enum lock_rank)lock->rank, true, false);
-	if (unlikely(xchg_acquire(&lock->locked, 1u)))
-		spin_lock_slow(lock);
+	spin_word_lock(lock);
 }
 
 static inline bool spin_trylock(spinlock_t *lock)
 {
-	if (READ_ONCE(lock->locked) || xchg_acquire(&lock->locked, 1u))
+	if (!spin_word_trylock(lock))
 		return false;
 	lock_rank_acquire(lock, (enum lock_rank)lock->rank, true, true);
 	return true;
@@ -51,7 +96,7 @@ static inline bool spin_trylock(spinlock_t *lock)
 static inline void spin_unlock(spinlock_t *lock)
 {
 	lock_rank_release(lock, (enum lock_rank)lock->rank);
-	smp_store_release(&lock->locked, 0u);
+	spin_word_unlock(lock);
 }
 
 static inline bool spin_is_locked(const spinlock_t *lock)

@@ -7,6 +7,7 @@
  *
  * Progress     no fairness among waiters.
  */
+#if defined(MMSIM_ENGINE_NATIVE) /* virtual: sim/virtual/spinlock.c */
 #include <mmsim/cpu.h>
 #include <mmsim/spinlock.h>
 
@@ -24,3 +25,4 @@ void spin_lock_slow(spinlock_t *lock)
 		}
 	} while (xchg_acquire(&lock->locked, 1u));
 }
+#endif

@@ -4,9 +4,7 @@
 #ifndef MMSIM_NATIVE_INTERNAL_H
 #define MMSIM_NATIVE_INTERNAL_H
 
-#include <mmsim/cpu.h>
-#include <mmsim/percpu.h>
-#include <mmsim/spinlock.h>
+#include "sim/engine.h"
 
 #include <pthread.h>
 
@@ -35,8 +33,6 @@ struct rcu_worker {
 	struct wait_queue barrier_wq;
 };
 
-#define PERCPU_CLASS_COUNT 13 /* 8 bytes .. 32 KiB */
-
 struct machine {
 	struct machine_config cfg;
 	void *private;
@@ -44,9 +40,7 @@ struct machine {
 	struct native_cpu *cpus;
 
 	char *percpu_areas;
-	spinlock_t percpu_lock;
-	u32 percpu_top;                           /* (percpu_lock) */
-	percpu_t percpu_free[PERCPU_CLASS_COUNT]; /* (percpu_lock) linked through CPU 0's copy */
+	struct percpu_books percpu;
 
 	struct rcu_worker rcu;
 };
@@ -77,7 +71,7 @@ void native_rcu_stop(struct machine *m);            /* runs what is queued first
 void native_rcu_register(void);
 void native_rcu_unregister(void);
 
-/* percpu.c */
+/* memory.c */
 int MUST_CHECK native_percpu_init(struct machine *m); /* 0 or -errno */
 void native_percpu_destroy(struct machine *m);
 

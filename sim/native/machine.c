@@ -238,6 +238,10 @@ int engine_run(struct machine *m, u32 tasks, void (*fn)(void *arg, u32 index), v
 	return ret;
 }
 
+void machine_set_task_switch(struct machine *m, void (*fn)(struct task *next))
+{
+}
+
 struct task *machine_task(struct machine *m, u32 index)
 {
 	if (index >= m->cpu_count || !READ_ONCE(m->cpus[index].busy))

@@ -1,34 +1,32 @@
 /*
- * sim/native/objcache.c - caches of equal-sized objects: slabs, a depot, magazines per CPU
+ * sim/objcache.c - caches of equal-sized objects: slabs, a depot, magazines per CPU
  *
  * Models       Linux's kmem_cache as the modelled kernel uses it; the structure is Bonwick's
  *              magazines. Each CPU has two magazines of MAGAZINE_OBJECTS: the one in use, and a
  *              spare that is full or empty, so that a CPU alternating around a boundary does not go
  *              to the depot each time. The depot (one lock per cache) exchanges whole magazines.
- *              Slabs come from a jemalloc arena of the cache's own and are cut once.
+ *              Slabs come from the engine (native: a jemalloc arena of the cache's own; virtual:
+ *              the machine's region) and are cut once.
  * Guarantee    The steady state takes no lock and allocates nothing. An object starts on its
  *              alignment, and shares no cache line with another if it is larger than half a line.
  *              Slab memory goes back to the host only in objcache_destroy(), for type-stable caches
  *              after a grace period: that is what makes them type-stable.
- * Sanitizers   (MMSIM_SANITIZED) no jemalloc; an object of a cache that is not type-stable is an
- *              allocation of its own, so that use after free and overflow show.
+ * Sanitizers   (MMSIM_SANITIZED) native: no jemalloc; an object of a cache that is not type-stable is
+ *              an allocation of its own, so that use after free and overflow show. virtual: free
+ *              objects are poisoned.
  * Lock order   depot_lock is a LEAF. The constructor runs under it, and takes no locks.
  * Fails        NULL when the host has no memory.
  */
-#include "sim/native/internal.h"
+#include "sim/engine.h"
 
 #include <mmsim/objcache.h>
 
 #include <stdlib.h>
 #include <string.h>
-#ifndef MMSIM_SANITIZED
-#include <jemalloc/jemalloc.h>
-#endif
 
 #define MAGAZINE_OBJECTS 32
 #define SLAB_BYTES_MIN (64u << 10)
 #define SLAB_OBJECTS_MIN 8
-#define HOST_PAGE_BYTES 4096u
 
 struct magazine {
 	struct magazine *next; /* (depot_lock) */
@@ -50,11 +48,14 @@ struct slab {
 struct objcache {
 	struct machine *machine;
 	char name[32];
-	u32 size_bytes, align, stride_bytes, slab_bytes;
+	u32 size_bytes, align, stride_bytes;
 	u32 flags;
 	void (*ctor)(void *obj);
 	percpu_t cpu_caches;
-	unsigned int arena;
+	struct slab_source source;
+#if defined(MMSIM_ENGINE_VIRTUAL)
+	const struct obj_layout *layout; /* names of fields, or NULL */
+#endif
 
 	spinlock_t depot_lock __cacheline_aligned;
 	struct magazine *full, *empty; /* (depot_lock) */
@@ -62,70 +63,49 @@ struct objcache {
 	u32 slab_cut_bytes;            /* (depot_lock) of the first slab */
 };
 
-/* ---- where slabs come from ----------------------------------------------------------------- */
+/* ---- names, for reports ------------------------------------------------------------------------ */
 
-#ifdef MMSIM_SANITIZED
-static int arena_create(struct objcache *c)
+#if defined(MMSIM_ENGINE_VIRTUAL)
+#include "sim/virtual/names.h"
+
+static void slab_name(const struct objcache *c, const struct slab *slab)
 {
-	return 0;
+	names_add(c->machine, slab->mem, c->source.slab_bytes, c->stride_bytes, c->name, c->layout);
 }
 
-static char *arena_alloc(struct objcache *c)
+static void slab_forget(const struct objcache *c, const struct slab *slab)
 {
-	return aligned_alloc(HOST_PAGE_BYTES, c->slab_bytes);
+	names_remove(c->machine, slab->mem);
 }
 
-static void arena_free(struct objcache *c, char *mem)
+void objcache_set_layout(struct objcache *c, const struct obj_layout *layout)
 {
-	free(mem);
-}
-
-static void arena_destroy(struct objcache *c)
-{
-}
-
-static bool object_is_own_allocation(const struct objcache *c)
-{
-	return !(c->flags & OBJCACHE_TYPESAFE);
+	c->layout = layout;
+	names_set_layout(c->machine, c->name, layout);
 }
 #else
-static int arena_create(struct objcache *c)
-{
-	size_t len = sizeof(c->arena);
+#define slab_name(c, slab) ((void)0)
+#define slab_forget(c, slab) ((void)0)
+#endif
 
-	return -mallctl("arenas.create", &c->arena, &len, NULL, 0);
-}
+/* ---- freed memory, for a sanitizer ----------------------------------------------------------- */
 
-static int arena_flags(const struct objcache *c)
-{
-	return MALLOCX_ARENA(c->arena) | MALLOCX_TCACHE_NONE | MALLOCX_ALIGN(HOST_PAGE_BYTES);
-}
-
-static char *arena_alloc(struct objcache *c)
-{
-	return mallocx(c->slab_bytes, arena_flags(c));
-}
-
-static void arena_free(struct objcache *c, char *mem)
-{
-	dallocx(mem, arena_flags(c));
-}
-
-static void arena_destroy(struct objcache *c)
-{
-	size_t mib[3], len = 3;
-
-	if (mallctlnametomib("arena.0.destroy", mib, &len))
-		return;
-	mib[1] = c->arena;
-	(void)mallctlbymib(mib, len, NULL, NULL, NULL, 0);
-}
+#if defined(MMSIM_SANITIZED) && defined(MMSIM_ENGINE_VIRTUAL)
+/* Objects must lie where they lie without a sanitizer: so it is told which of them are free. */
+void __asan_poison_memory_region(void const volatile *addr, size_t size);
+void __asan_unpoison_memory_region(void const volatile *addr, size_t size);
+#define object_hide(c, obj)                                                                        \
+	((c)->flags & OBJCACHE_TYPESAFE ? (void)0 : __asan_poison_memory_region((obj), (c)->size_bytes))
+#define object_show(c, obj) __asan_unpoison_memory_region((obj), (c)->size_bytes)
+#else
+#define object_hide(c, obj) ((void)0)
+#define object_show(c, obj) ((void)0)
+#endif
 
 static bool object_is_own_allocation(const struct objcache *c)
 {
-	return false;
+	return slab_objects_are_separate && !(c->flags & OBJCACHE_TYPESAFE);
 }
-#endif
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
@@ -141,34 +121,32 @@ static u32 natural_align(u32 size_bytes)
 struct objcache *objcache_create(struct machine *m, const char *name, u32 size_bytes, u32 align,
 				 u32 flags, void (*ctor)(void *obj))
 {
-	struct objcache *c = aligned_alloc(MMSIM_CACHE_LINE_BYTES,
-					   ALIGN_UP(sizeof(*c), (size_t)MMSIM_CACHE_LINE_BYTES));
+	struct objcache *c = machine_memory_alloc(m, sizeof(*c), MMSIM_CACHE_LINE_BYTES);
 
 	if (!c)
 		return NULL;
 	if (align == 0)
 		align = natural_align(size_bytes);
-	if (size_bytes == 0 || align > HOST_PAGE_BYTES || (align & (align - 1)))
+	if (size_bytes == 0 || align > SLAB_ALIGN_BYTES || (align & (align - 1)))
 		MMSIM_BUG("objcache %s: %u bytes aligned to %u", name, size_bytes, align);
-	memset(c, 0, sizeof(*c));
-	c->machine = m;
+	c->machine = c->source.machine = m;
 	strncpy(c->name, name, sizeof(c->name) - 1);
 	c->size_bytes = size_bytes;
 	c->align = max(align, (u32)sizeof(void *));
 	c->stride_bytes = ALIGN_UP(size_bytes, c->align);
-	c->slab_bytes =
-		ALIGN_UP(max(SLAB_BYTES_MIN, c->stride_bytes * SLAB_OBJECTS_MIN), HOST_PAGE_BYTES);
+	c->source.slab_bytes =
+		ALIGN_UP(max(SLAB_BYTES_MIN, c->stride_bytes * SLAB_OBJECTS_MIN), SLAB_ALIGN_BYTES);
 	c->flags = flags;
 	c->ctor = ctor;
 	spin_lock_init(&c->depot_lock, LOCK_RANK_LEAF);
 	c->cpu_caches = percpu_alloc(m, sizeof(struct cpu_cache), sizeof(void *));
 	if (!c->cpu_caches)
 		goto fail;
-	if (arena_create(c) == 0)
+	if (slab_source_create(&c->source) == 0)
 		return c;
 	percpu_free(m, c->cpu_caches, sizeof(struct cpu_cache));
 fail:
-	free(c);
+	machine_memory_free(m, c, sizeof(*c));
 	return NULL;
 }
 
@@ -214,12 +192,13 @@ void objcache_destroy(struct objcache *c)
 	free_magazines(c->empty);
 	for (struct slab *slab = c->slabs, *next; slab; slab = next) {
 		next = slab->next;
-		arena_free(c, slab->mem);
+		slab_forget(c, slab);
+		slab_free(&c->source, slab->mem);
 		free(slab);
 	}
-	arena_destroy(c);
+	slab_source_destroy(&c->source);
 	percpu_free(c->machine, c->cpu_caches, sizeof(struct cpu_cache));
-	free(c);
+	machine_memory_free(c->machine, c, sizeof(*c));
 }
 
 /* ---- the slow paths: depot and slabs ------------------------------------------------------- */
@@ -231,11 +210,12 @@ static bool new_slab(struct objcache *c)
 
 	if (!slab)
 		return false;
-	slab->mem = arena_alloc(c);
+	slab->mem = slab_alloc(&c->source);
 	if (!slab->mem) {
 		free(slab);
 		return false;
 	}
+	slab_name(c, slab);
 	slab->next = c->slabs;
 	c->slabs = slab;
 	c->slab_cut_bytes = 0;
@@ -248,7 +228,7 @@ static void cut_objects(struct objcache *c, struct magazine *mag)
 	while (mag->count < MAGAZINE_OBJECTS) {
 		char *obj;
 
-		if (!c->slabs || c->slab_cut_bytes + c->stride_bytes > c->slab_bytes) {
+		if (!c->slabs || c->slab_cut_bytes + c->stride_bytes > c->source.slab_bytes) {
 			/* One new slab per refill is enough; none at all is no memory. */
 			if (mag->count || !new_slab(c))
 				return;
@@ -257,6 +237,7 @@ static void cut_objects(struct objcache *c, struct magazine *mag)
 		c->slab_cut_bytes += c->stride_bytes;
 		if (c->ctor)
 			c->ctor(obj);
+		object_hide(c, obj);
 		mag->objects[mag->count++] = obj;
 	}
 }
@@ -345,34 +326,46 @@ static void *alloc_own(struct objcache *c)
 	return obj;
 }
 
+static inline void count_live(struct cpu_cache *cc, s64 n)
+{
+	s64 live = cc->live + n;
+
+	WRITE_ONCE(cc->live, live);
+}
+
 void *objcache_alloc(struct objcache *c)
 {
-	struct cpu_cache *cc = this_cpu_ptr(c->cpu_caches, struct cpu_cache);
-	void *obj;
+	struct cpu_cache *cc;
+	void *obj = NULL;
 
-	if (object_is_own_allocation(c)) {
+	preempt_disable();
+	cc = this_cpu_ptr(c->cpu_caches, struct cpu_cache);
+	if (object_is_own_allocation(c))
 		obj = alloc_own(c);
-		if (!obj)
-			return NULL;
-	} else {
-		if (unlikely(!cc->loaded || !cc->loaded->count) && !load_full(c, cc))
-			return NULL;
+	else if (likely(cc->loaded && cc->loaded->count) || load_full(c, cc))
 		obj = cc->loaded->objects[--cc->loaded->count];
+	if (likely(obj)) {
+		object_show(c, obj);
+		count_live(cc, 1);
 	}
-	WRITE_ONCE(cc->live, cc->live + 1);
+	preempt_enable();
 	return obj;
 }
 
 void objcache_free(struct objcache *c, void *obj)
 {
-	struct cpu_cache *cc = this_cpu_ptr(c->cpu_caches, struct cpu_cache);
+	struct cpu_cache *cc;
 
-	WRITE_ONCE(cc->live, cc->live - 1);
+	preempt_disable();
+	cc = this_cpu_ptr(c->cpu_caches, struct cpu_cache);
+	count_live(cc, -1);
 	if (object_is_own_allocation(c)) {
 		free(obj);
-		return;
+	} else {
+		object_hide(c, obj);
+		if (unlikely(!cc->loaded || cc->loaded->count == MAGAZINE_OBJECTS))
+			load_empty(c, cc);
+		cc->loaded->objects[cc->loaded->count++] = obj;
 	}
-	if (unlikely(!cc->loaded || cc->loaded->count == MAGAZINE_OBJECTS))
-		load_empty(c, cc);
-	cc->loaded->objects[cc->loaded->count++] = obj;
+	preempt_enable();
 }

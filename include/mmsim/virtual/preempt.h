@@ -1,0 +1,46 @@
+/* mmsim/virtual/preempt.h - preemption and interrupts in virtual time. Included by mmsim/preempt.h only. */
+#ifndef MMSIM_VIRTUAL_PREEMPT_H
+#define MMSIM_VIRTUAL_PREEMPT_H
+
+/* What the inline parts of the primitives need of a simulated CPU. */
+struct engine_cpu {
+	u64 clock_ps;
+	u64 horizon_ps; /* past it an operation looks at what else there is to do */
+	u32 l1_ps;
+	u32 preempt_count;
+	u32 rcu_nest;
+	u32 irq_off;	 /* interrupts disabled, instruction windows */
+	u32 irq_pending; /* interrupts that were posted and not taken */
+	u32 rcu_awaited; /* a grace period waits for this CPU */
+};
+/* Never NULL: outside of every machine it is a CPU that nobody looks at. */
+extern __thread struct engine_cpu *mmsim_engine_cpu;
+
+/* An interrupt arrived while they were held off: take it now. */
+void vt_interrupts_allowed(void);
+
+static inline void preempt_disable(void)
+{
+	mmsim_engine_cpu->preempt_count++;
+}
+
+/* The next operation notices that the CPU is wanted. */
+static inline void preempt_enable(void)
+{
+	mmsim_engine_cpu->preempt_count--;
+}
+
+static inline void local_irq_disable(void)
+{
+	mmsim_engine_cpu->irq_off++;
+}
+
+static inline void local_irq_enable(void)
+{
+	struct engine_cpu *e = mmsim_engine_cpu;
+
+	if (--e->irq_off == 0 && unlikely(e->irq_pending))
+		vt_interrupts_allowed();
+}
+
+#endif

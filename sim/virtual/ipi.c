@@ -1,0 +1,176 @@
+/*
+ * sim/virtual/ipi.c - interrupts in virtual time
+ *
+ * The sender pays cost.ipi_send per target; a target's interrupt is due cost.ipi_latency later. The
+ * target takes it at its first operation at or after that outside of instruction windows and
+ * local_irq_disable(), for cost.ipi_handler; an idle CPU takes it at once, and stays idle. The sender
+ * waits for all acknowledgements, and takes interrupts meanwhile: two senders may target each other.
+ * A handler runs to its end without giving the CPU away: what it prices adds to the clock only.
+ * Inside machine_enter() all targets are idle: handlers run in their stead.
+ */
+#include "sim/virtual/internal.h"
+
+#include <stdlib.h>
+
+static struct virq *irq_alloc(struct machine *m)
+{
+	struct virq *irq = m->virq_free;
+
+	if (irq) {
+		m->virq_free = irq->next;
+		return irq;
+	}
+	irq = malloc(sizeof(*irq));
+	if (!irq)
+		MMSIM_BUG("the host has no memory for an interrupt");
+	return irq;
+}
+
+static void irq_recycle(struct machine *m, struct virq *irq)
+{
+	irq->next = m->virq_free;
+	m->virq_free = irq;
+}
+
+static void due_again(struct vcpu *c)
+{
+	c->irq_due_ps = TIME_NEVER;
+	for (const struct virq *irq = c->irqs; irq; irq = irq->next)
+		c->irq_due_ps = min(c->irq_due_ps, irq->due_ps);
+}
+
+static void post(struct vcpu *target, struct virq *irq)
+{
+	struct virq **end = &target->irqs;
+
+	while (*end)
+		end = &(*end)->next;
+	irq->next = NULL;
+	*end = irq;
+	target->e.irq_pending++;
+	target->irq_due_ps = min(target->irq_due_ps, irq->due_ps);
+	sched_poke(target, irq->due_ps);
+}
+
+static void acknowledge(struct vcpu *c, struct vcpu *sender)
+{
+	struct machine *m = c->m;
+	u64 distance_ps = m->transfer_ps[machine_model_distance(c->place, sender->place)];
+
+	sender->ack_ps = max(sender->ack_ps, c->e.clock_ps + distance_ps);
+	if (--sender->acks_awaited == 0)
+		sched_poke(sender, sender->ack_ps);
+}
+
+/* fn as if the target executed it. */
+static void handle(struct vcpu *c, void (*fn)(struct cpu *target, void *arg), void *arg)
+{
+	struct engine_cpu *e = mmsim_engine_cpu;
+	struct cpu *cpu = mmsim_this_cpu;
+	bool nosched = c->nosched;
+
+	mmsim_engine_cpu = &c->e;
+	mmsim_this_cpu = c->cpu;
+	c->nosched = true;
+	fn(c->cpu, arg);
+	c->nosched = nosched;
+	mmsim_engine_cpu = e;
+	mmsim_this_cpu = cpu;
+}
+
+void irqs_take(struct vcpu *c)
+{
+	struct machine *m = c->m;
+	struct virq **p = &c->irqs;
+
+	while (*p) {
+		struct virq *irq = *p;
+
+		if (irq->due_ps > c->e.clock_ps) {
+			p = &irq->next;
+			continue;
+		}
+		*p = irq->next;
+		c->e.irq_pending--;
+		c->e.clock_ps += m->model.cost_ipi_handler;
+		handle(c, irq->fn, irq->arg);
+		acknowledge(c, irq->sender);
+		irq_recycle(m, irq);
+		p = &c->irqs; /* others may be due by now */
+	}
+	due_again(c);
+}
+
+void vt_interrupts_allowed(void)
+{
+	struct vcpu *c = vt_cpu();
+
+	if (c->m && c->m->running && irqs_due(c))
+		irqs_take(c);
+}
+
+static u32 call_inline(struct machine *m, const struct cpumask *mask,
+		       void (*fn)(struct cpu *target, void *arg), void *arg)
+{
+	u32 self = this_cpu()->id, count = 0;
+
+	for (u32 id = 0; id < m->cpu_count; id++) {
+		if (id == self || !(mask->bits[id / 64] >> (id % 64) & 1))
+			continue;
+		handle(&m->vcpus[id], fn, arg);
+		count++;
+	}
+	return count;
+}
+
+static void await_acks(struct vcpu *c)
+{
+	while (c->acks_awaited) {
+		/* Not in the heap, unless an interrupt is on its way here. */
+		if (c->irqs)
+			heap_set(c->m, c->id, max(c->irq_due_ps, c->e.clock_ps));
+		sched_away(c);
+		if (irqs_due(c))
+			irqs_take(c);
+	}
+	c->e.clock_ps = max(c->e.clock_ps, c->ack_ps);
+}
+
+u32 ipi_call_mask(const struct cpumask *mask, void (*fn)(struct cpu *target, void *arg), void *arg)
+{
+	struct vcpu *c = vt_cpu();
+	struct machine *m = c->m;
+	struct cpumask targets = *mask; /* it may be a live one */
+	u32 count = 0;
+
+	MMSIM_BUG_ON(c->e.irq_off);
+	if (!m->running) {
+		count = call_inline(m, &targets, fn, arg);
+		count_events(COUNTER_IPI_SENT, count);
+		return count;
+	}
+	c->e.preempt_count++;
+	c->ack_ps = 0;
+	for (u32 word = 0; word < ARRAY_SIZE(targets.bits); word++) {
+		for (u64 bits = targets.bits[word]; bits; bits &= bits - 1) {
+			u32 id = word * 64 + (u32)__builtin_ctzll(bits);
+			struct virq *irq;
+
+			if (id == c->id || id >= m->cpu_count)
+				continue;
+			sched_charge(c, m->model.cost_ipi_send);
+			irq = irq_alloc(m);
+			irq->fn = fn;
+			irq->arg = arg;
+			irq->due_ps = c->e.clock_ps + m->model.cost_ipi_latency;
+			irq->sender = c;
+			c->acks_awaited++;
+			count++;
+			post(&m->vcpus[id], irq);
+		}
+	}
+	await_acks(c);
+	c->e.preempt_count--;
+	count_events(COUNTER_IPI_SENT, count);
+	return count;
+}

@@ -1,0 +1,528 @@
+/*
+ * sim/virtual/lines.c - what a shared-memory operation costs: private caches, the directory, FIFOs
+ *
+ * Models       MESI between CPUs with private, finite, direct-mapped caches (two levels of tags; a
+ *              hardware thread counts as a CPU), a last-level cache per cluster that never forgets,
+ *              memory behind it; a line serves one request after the other.
+ * Hit          a load of a valid copy; a store or read-modify-write of a line that this CPU owns alone:
+ *              adds to the CPU's clock and interacts with nobody.
+ * Miss         the operation waits for its turn (smallest clock), queues for the line (busy_ps: FIFO),
+ *              and takes effect when the line has arrived. A write makes its version the new one at
+ *              once, so that copies are stale from the reservation on, and wakes those who sleep on
+ *              the line when it takes effect. A read keeps the line busy for latency.serve only.
+ * Unpriced     memory outside of the region: an L1 access. Everything between machine_enter() and
+ *              machine_leave().
+ * Leaves out   write buffers, prefetchers other than the buddy line's, associativity, LLC capacity.
+ */
+#include "sim/virtual/internal.h"
+
+#include <stdlib.h>
+
+/* ---- private caches ------------------------------------------------------------------------------ */
+
+static inline u64 cache_index(u64 line, u64 mask)
+{
+	return (line ^ line >> 9 ^ line >> 20) & mask;
+}
+
+static inline u64 *l1_slot(const struct vcpu *c, u64 line)
+{
+	return &c->l1[cache_index(line, c->l1_mask)];
+}
+
+static inline u64 *l2_slot(const struct vcpu *c, u64 line)
+{
+	return &c->l2[cache_index(line, c->l2_mask)];
+}
+
+static inline bool cached(const struct vcpu *c, u64 line, u64 tag)
+{
+	return *l1_slot(c, line) == tag || *l2_slot(c, line) == tag;
+}
+
+static inline void fill(const struct vcpu *c, u64 line, u64 tag)
+{
+	*l1_slot(c, line) = tag;
+	*l2_slot(c, line) = tag;
+}
+
+static u64 tags_for(u64 kib)
+{
+	u64 lines = kib * 1024 / MMSIM_CACHE_LINE_BYTES, tags = 1;
+
+	while (tags * 2 <= lines)
+		tags *= 2;
+	return tags;
+}
+
+void lines_init_cpu(struct vcpu *c)
+{
+	const struct machine_model *model = &c->m->model;
+	u64 l1 = tags_for(model->cache_l1_kib), l2 = tags_for(model->cache_l2_kib);
+
+	c->l1 = calloc(l1, sizeof(u64));
+	c->l2 = calloc(l2, sizeof(u64));
+	c->l1_mask = l1 - 1;
+	c->l2_mask = l2 - 1;
+}
+
+/* ---- distances -------------------------------------------------------------------------------------- */
+
+static enum cpu_distance distance(struct cpu_place a, struct cpu_place b)
+{
+	if (a.socket != b.socket)
+		return DIST_REMOTE;
+	if (a.cluster != b.cluster)
+		return DIST_SOCKET;
+	return a.core != b.core ? DIST_CLUSTER : DIST_SMT;
+}
+
+/* A line whose home is elsewhere comes by way of it, where the machine says so. */
+static u64 by_way_of_home(const struct vcpu *c, const struct vline *vl, u64 ps)
+{
+	const struct machine *m = c->m;
+
+	if (m->model.cache_home_on_path && vl->home != c->place.socket + 1)
+		return max(ps, m->transfer_ps[DIST_REMOTE]);
+	return ps;
+}
+
+static u64 memory_ps(const struct vcpu *c, struct vline *vl)
+{
+	const struct machine_model *model = &c->m->model;
+
+	if (!vl->home)
+		vl->home = (u8)(c->place.socket + 1); /* first touch */
+	return vl->home == c->place.socket + 1 ? model->latency_memory : model->latency_memory_remote;
+}
+
+/* From where a copy comes, and how long it takes. Not a hit. */
+static u64 source_ps(const struct vcpu *c, const struct vline *vl, u64 line)
+{
+	const struct machine *m = c->m;
+	u32 owner = vl->state & 0xffff, readers = vl->state >> 16;
+	const struct vcpu *o;
+
+	if (owner == c->id + 1 && !readers)
+		return m->model.latency_llc; /* evicted here */
+	if (readers) {
+		if (vl->sockets & c->group_bit)
+			return m->model.latency_llc;
+		return by_way_of_home(c, vl, vl->sockets & m->socket_groups[c->place.socket] ?
+							     m->transfer_ps[DIST_SOCKET] :
+							     m->transfer_ps[DIST_REMOTE]);
+	}
+	o = &m->vcpus[owner - 1];
+	if (!cached(o, line, line_tag(line, vl->version)) && vl->sockets & c->group_bit)
+		return m->model.latency_llc;
+	return by_way_of_home(c, vl, m->transfer_ps[distance(c->place, o->place)]);
+}
+
+/* How long until the last of those who have a copy has dropped it. */
+static u64 invalidate_ps(const struct vcpu *c, const struct vline *vl)
+{
+	const struct machine *m = c->m;
+	u32 readers = vl->state >> 16;
+	u64 ps;
+
+	if (vl->sockets & ~m->socket_groups[c->place.socket])
+		ps = m->transfer_ps[DIST_REMOTE];
+	else if (vl->sockets & ~c->group_bit)
+		ps = m->transfer_ps[DIST_SOCKET];
+	else
+		ps = m->transfer_ps[DIST_CLUSTER];
+	return by_way_of_home(c, vl, ps) + (u64)(readers - 1) * m->model.latency_serve;
+}
+
+/* ---- sleeping on lines -------------------------------------------------------------------------------- */
+
+static void relax_link(struct vcpu *c, u32 k, u64 line)
+{
+	struct relax_node *nodes = c->m->relax_nodes;
+	u32 self = c->id * SEEN_LINES + k + 1;
+	struct vline *vl = &c->lines[line];
+	struct relax_node *node = &nodes[self - 1];
+
+	node->line = line + 1;
+	if (!vl->sleepers) {
+		node->next = node->prev = self;
+		vl->sleepers = self;
+		return;
+	}
+	node->next = vl->sleepers;
+	node->prev = nodes[vl->sleepers - 1].prev;
+	nodes[node->prev - 1].next = self;
+	nodes[node->next - 1].prev = self;
+}
+
+static void relax_unlink(struct machine *m, u32 self)
+{
+	struct relax_node *nodes = m->relax_nodes, *node = &nodes[self - 1];
+	struct vline *vl;
+
+	if (!node->line)
+		return;
+	vl = &m->lines[node->line - 1];
+	if (node->next == self) {
+		vl->sleepers = 0;
+	} else {
+		nodes[node->prev - 1].next = node->next;
+		nodes[node->next - 1].prev = node->prev;
+		if (vl->sleepers == self)
+			vl->sleepers = node->next;
+	}
+	node->line = 0;
+}
+
+void lines_unlink_relaxed(struct vcpu *c)
+{
+	for (u32 k = 0; k < SEEN_LINES; k++)
+		relax_unlink(c->m, c->id * SEEN_LINES + k + 1);
+}
+
+/* A write takes effect now, on c: those who wait for it, oldest first, look again. */
+static NOINLINE void wake_sleepers(struct vcpu *c, struct vline *vl)
+{
+	struct machine *m = c->m;
+
+	while (vl->sleepers) {
+		u32 first = vl->sleepers;
+		struct vcpu *sleeper = &m->vcpus[(first - 1) / SEEN_LINES];
+
+		lines_unlink_relaxed(sleeper);
+		sleeper->relax_woken = true;
+		sched_poke(sleeper, c->e.clock_ps);
+	}
+}
+
+/* ---- reservation: c has its turn --------------------------------------------------------------------- */
+
+/* The word of the line that most of its transfers were for (majority vote), for its name. */
+static void vote_for_word(struct vline *vl, u8 word)
+{
+	if (vl->word == word) {
+		if (vl->word_votes < 0xffff)
+			vl->word_votes++;
+	} else if (vl->word_votes) {
+		vl->word_votes--;
+	} else {
+		vl->word = word;
+		vl->word_votes = 1;
+	}
+}
+
+static void line_statistics(struct vcpu *c, struct vline *vl, u64 start, u64 grant)
+{
+	if (vl->transfers++ == 0)
+		hot_line_first(c->m, (u64)(vl - c->lines));
+	c->transfers++;
+	vl->wait_ps += start - c->e.clock_ps;
+	vl->cost_ps += grant - c->e.clock_ps;
+	vote_for_word(vl, c->pend_word);
+}
+
+/* The line's buddy comes along, if it can be had: with ownership for a write. */
+static void prefetch_buddy(struct vcpu *c, u64 line, bool write)
+{
+	u64 buddy = line ^ 1;
+	struct vline *vl = &c->lines[buddy];
+	u64 tag = line_tag(buddy, vl->version);
+
+	if (buddy >= c->region_bytes >> LINE_SHIFT || vl->busy_ps > c->e.clock_ps ||
+	    cached(c, buddy, tag))
+		return;
+	if (!vl->home)
+		vl->home = (u8)(c->place.socket + 1);
+	if (write || !vl->state) {
+		vl->version++;
+		vl->state = c->id + 1;
+		vl->sockets = c->group_bit;
+		*l2_slot(c, buddy) = line_tag(buddy, vl->version);
+		/* They sleep on a copy that has gone: they must notice the next write. */
+		if (vl->sleepers)
+			wake_sleepers(c, vl);
+	} else {
+		vl->state += vl->state < 0xffff0000u ? 1u << 16 : 0;
+		vl->sockets |= c->group_bit;
+		*l2_slot(c, buddy) = tag;
+	}
+}
+
+static u64 reserve_load(struct vcpu *c, struct vline *vl, u64 line)
+{
+	u64 start = max(c->e.clock_ps, vl->busy_ps), grant = start + source_ps(c, vl, line);
+
+	line_statistics(c, vl, start, grant);
+	vl->busy_ps = start + c->m->model.latency_serve;
+	if (vl->state != c->id + 1u) {
+		if (vl->state < 0xffff0000u)
+			vl->state += 1u << 16;
+		vl->sockets |= c->group_bit;
+	}
+	c->pend_tag = line_tag(line, vl->version);
+	return grant;
+}
+
+static u64 reserve_write(struct vcpu *c, struct vline *vl, u64 line)
+{
+	u64 start = max(c->e.clock_ps, vl->busy_ps), ps = 0, grant;
+
+	if (!cached(c, line, line_tag(line, vl->version)))
+		ps = source_ps(c, vl, line);
+	if (vl->state >> 16)
+		ps = max(ps, invalidate_ps(c, vl));
+	grant = start + ps;
+	line_statistics(c, vl, start, grant);
+	if ((vl->state & 0xffff) != c->id + 1u)
+		vl->owner_changes++;
+	vl->busy_ps = grant;
+	vl->version++;
+	vl->state = c->id + 1;
+	vl->sockets = c->group_bit;
+	c->pend_tag = line_tag(line, vl->version);
+	return grant;
+}
+
+static u64 reserve_node(struct vcpu *c)
+{
+	u64 *busy = &c->m->node_busy_ps[c->place.socket];
+
+	*busy = max(*busy, c->e.clock_ps) + c->pend_line;
+	return *busy;
+}
+
+u64 lines_reserve(struct vcpu *c)
+{
+	u8 op = c->pend;
+	u64 line = c->pend_line, grant;
+	struct vline *vl;
+
+	c->pend = OP_NONE;
+	if (op == OP_NODE)
+		return reserve_node(c);
+	vl = &c->lines[line];
+	grant = op == OP_LOAD ? reserve_load(c, vl, line) : reserve_write(c, vl, line);
+	fill(c, line, c->pend_tag);
+	if (unlikely(c->m->model.cache_prefetch_adjacent))
+		prefetch_buddy(c, line, op == OP_WRITE);
+	return grant;
+}
+
+static void transact(struct vcpu *c, enum access_op op, u64 line, u8 word)
+{
+	c->pend = (u8)op;
+	c->pend_line = line;
+	c->pend_word = word;
+	if (unlikely(c->nosched))
+		c->e.clock_ps = lines_reserve(c);
+	else
+		sched_transact(c);
+}
+
+/* ---- misses -------------------------------------------------------------------------------------------- */
+
+/* Nobody has touched the line yet, or it has left this CPU's caches: nobody else is concerned. */
+static bool miss_is_local(struct vcpu *c, struct vline *vl, u64 line)
+{
+	if (vl->state == 0) {
+		c->e.clock_ps += memory_ps(c, vl);
+		vl->state = c->id + 1;
+		vl->sockets = c->group_bit;
+	} else if (vl->state == c->id + 1u) {
+		c->e.clock_ps += c->m->model.latency_llc;
+	} else {
+		return false;
+	}
+	fill(c, line, line_tag(line, vl->version));
+	return true;
+}
+
+static NOINLINE u64 load_miss(struct vcpu *c, u64 line, u8 word)
+{
+	struct vline *vl = &c->lines[line];
+	u64 tag = line_tag(line, vl->version);
+
+	if (*l2_slot(c, line) == tag) {
+		c->e.clock_ps += c->m->model.latency_l2;
+		*l1_slot(c, line) = tag;
+		return tag;
+	}
+	if (miss_is_local(c, vl, line))
+		return tag;
+	transact(c, OP_LOAD, line, word);
+	return c->pend_tag;
+}
+
+static NOINLINE void write_miss(struct vcpu *c, u64 line, u8 word, u64 hit_ps)
+{
+	struct vline *vl = &c->lines[line];
+	u64 tag = line_tag(line, vl->version);
+
+	if (vl->state == c->id + 1u && *l2_slot(c, line) == tag) {
+		c->e.clock_ps += c->m->model.latency_l2 + hit_ps - c->e.l1_ps;
+		*l1_slot(c, line) = tag;
+	} else if (!miss_is_local(c, vl, line)) {
+		transact(c, OP_WRITE, line, word);
+	}
+}
+
+/* ---- the operations -------------------------------------------------------------------------------------- */
+
+static inline u8 word_of(u64 offset)
+{
+	return (u8)(offset / 8 % LINE_WORDS);
+}
+
+void vt_load(const volatile void *p)
+{
+	struct vcpu *c = vt_cpu();
+	u64 offset = (u64)(uintptr_t)p - c->region, line, tag;
+
+	if (unlikely(c->e.clock_ps > c->e.horizon_ps))
+		sched_pause(c);
+	c->ops++;
+	c->seen_count++;
+	if (unlikely(offset >= c->region_bytes)) {
+		c->seen[c->seen_count % SEEN_LINES] = 0;
+		c->e.clock_ps += c->e.l1_ps;
+		return;
+	}
+	line = offset >> LINE_SHIFT;
+	tag = line_tag(line, c->lines[line].version);
+	if (likely(*l1_slot(c, line) == tag))
+		c->e.clock_ps += c->e.l1_ps;
+	else
+		tag = load_miss(c, line, word_of(offset));
+	c->seen[c->seen_count % SEEN_LINES] = tag;
+}
+
+static ALWAYS_INLINE void write_access(struct vcpu *c, u64 offset, u64 hit_ps, bool reads)
+{
+	u64 line = offset >> LINE_SHIFT;
+	struct vline *vl = &c->lines[line];
+
+	if (likely(vl->state == c->id + 1u && *l1_slot(c, line) == line_tag(line, vl->version)))
+		c->e.clock_ps += hit_ps;
+	else
+		write_miss(c, line, word_of(offset), hit_ps);
+	if (unlikely(vl->sleepers))
+		wake_sleepers(c, vl);
+	if (reads)
+		c->seen[c->seen_count % SEEN_LINES] = line_tag(line, vl->version);
+}
+
+void vt_store(const volatile void *p)
+{
+	struct vcpu *c = vt_cpu();
+	u64 offset = (u64)(uintptr_t)p - c->region;
+
+	/* Outside of the region nothing may run but the store: a signal handler stores, too. */
+	if (unlikely(offset >= c->region_bytes)) {
+		c->e.clock_ps += c->e.l1_ps;
+		return;
+	}
+	if (unlikely(c->e.clock_ps > c->e.horizon_ps))
+		sched_pause(c);
+	c->ops++;
+	write_access(c, offset, c->e.l1_ps, false);
+}
+
+void vt_rmw(const volatile void *p)
+{
+	struct vcpu *c = vt_cpu();
+	u64 offset = (u64)(uintptr_t)p - c->region;
+
+	if (unlikely(c->e.clock_ps > c->e.horizon_ps))
+		sched_pause(c);
+	c->ops++;
+	c->seen_count++;
+	if (unlikely(offset >= c->region_bytes))
+		c->e.clock_ps += c->rmw_ps;
+	else
+		write_access(c, offset, c->rmw_ps, true);
+}
+
+void vt_fence(void)
+{
+	struct vcpu *c = vt_cpu();
+
+	c->e.clock_ps += c->rmw_ps;
+	barrier();
+}
+
+/* ---- cpu_relax() -------------------------------------------------------------------------------------------- */
+
+/* Link c to the lines that it has looked at. False: one has changed since. */
+static bool sleep_on_seen(struct vcpu *c)
+{
+	u32 count = min(c->seen_count, (u32)SEEN_LINES);
+
+	for (u32 k = 0; k < count; k++) {
+		u64 tag = c->seen[(c->seen_count - k) % SEEN_LINES];
+		u64 line = tag >> TAG_VERSION_BITS;
+
+		if (!tag)
+			continue;
+		if (tag != line_tag(line, c->lines[line].version))
+			return false;
+		relax_link(c, k, line);
+	}
+	return true;
+}
+
+void vt_relax(void)
+{
+	struct vcpu *c = vt_cpu();
+	u64 until;
+
+	c->e.clock_ps += c->e.l1_ps;
+	if (unlikely(!c->m || c->nosched))
+		return;
+	if (unlikely(c->e.clock_ps > c->e.horizon_ps))
+		sched_pause(c);
+	if (unlikely(!c->region_bytes)) {
+		sched_relax_alone(c);
+		return;
+	}
+	c->relax_woken = !sleep_on_seen(c);
+	if (!c->relax_woken) {
+		until = c->e.clock_ps + c->m->model.sched_relax_max;
+		if (c->ready_head && c->e.preempt_count == 0)
+			until = max(min(until, c->slice_end_ps), c->e.clock_ps + 1);
+		until = min(until, max(c->irq_due_ps, c->e.clock_ps + 1));
+		c->relaxing = true;
+		sched_until(c, until);
+		c->relaxing = false;
+	}
+	lines_unlink_relaxed(c);
+	sched_relaxed(c);
+	c->seen_count = 0;
+	for (u32 k = 0; k < SEEN_LINES; k++)
+		c->seen[k] = 0;
+}
+
+/* ---- local work ------------------------------------------------------------------------------------------------ */
+
+void vt_charge(enum engine_cost cost, u64 n)
+{
+	struct vcpu *c = vt_cpu();
+	u64 ps;
+
+	if (unlikely(!c->region_bytes))
+		return;
+	if (cost == COST_EXCEPTION || cost == COST_SYSCALL)
+		sched_mode(c, true);
+	ps = c->m->cost_ps[cost] * n;
+	if (cost != COST_PAGE_SERIAL)
+		sched_charge(c, ps);
+	else if (ps)
+		transact(c, OP_NODE, ps, 0);
+}
+
+void vt_user_mode(void)
+{
+	struct vcpu *c = vt_cpu();
+
+	if (c->region_bytes)
+		sched_mode(c, false);
+}

@@ -85,7 +85,6 @@ struct replay_stats {
 	u64 faults_signalled;	/* outside, and the recorded kernel sent SIGSEGV too */
 	u64 faults_vsyscall;	/* no part of the address space */
 	u64 faults_denied;	/* of those inside: the VMA forbids it */
-	u64 faults_sigbus;	/* of those inside: beyond the end of the file */
 	u64 faults_needed, faults_mapped;
 	u64 other_equal, other_different;	/* results of the other calls */
 	u64 limited;	/* refused by the recorded kernel for limits that are not recorded */

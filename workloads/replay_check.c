@@ -270,7 +270,6 @@ static enum fault_result try_fault(struct check *c, const struct plan_action *a)
 
 	if (res == FAULT_OK || res == FAULT_SIGBUS) {
 		s->faults_inside++;
-		s->faults_sigbus += res == FAULT_SIGBUS;
 		(*(mapped ? &s->faults_mapped : &s->faults_needed))++;
 	} else if (res == FAULT_OOM) {
 		c->err = -ENOMEM;
@@ -645,8 +644,6 @@ static void print_stats(const struct replay_stats *s, FILE *out)
 		fprintf(out, "  SIGSEGV outside a VMA, as recorded: %" PRIu64 "\n", s->faults_signalled);
 	if (s->faults_denied)
 		fprintf(out, "  faults that the VMA forbids: %" PRIu64 "\n", s->faults_denied);
-	if (s->faults_sigbus)
-		fprintf(out, "  faults beyond the end of a file: %" PRIu64 "\n", s->faults_sigbus);
 	if (s->faults_vsyscall)
 		fprintf(out, "  faults at [vsyscall], not compared: %" PRIu64 "\n", s->faults_vsyscall);
 	if (s->limited)

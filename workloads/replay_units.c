@@ -92,6 +92,8 @@ bool unit_map_remove(struct unit_map *m, u64 start, u64 end)
 	first = unit_map_lower(m, start);
 	for (last = first; last < m->count && m->entries[last].start < end; last++)
 		free(m->entries[last].readers);
+	if (first == last)
+		return true;
 	memmove(m->entries + first, m->entries + last, (m->count - last) * sizeof(*m->entries));
 	m->count -= last - first;
 	return true;

@@ -19,6 +19,7 @@
 #define WARM_BYTES_MAX (256ull << 20)
 #define MEMORY_BYTES_MIN (256ull << 20)
 #define MEMORY_BYTES_MAX (1ull << 38)
+#define SIZE_UNKNOWN (1ull << 46)
 #define MAP_HUGETLB_FLAG 0x40000u
 
 /* x86 page-fault error code */
@@ -46,6 +47,8 @@ static int create_files(struct replay_world *w)
 			return -ENOMEM;
 		if (warm_bytes(in) && filemap_populate(mem, &w->inodes[i]->mapping))
 			return -ENOMEM;
+		/* How long the file is was not recorded; mremap may have shown more of it. */
+		WRITE_ONCE(w->inodes[i]->size_bytes, SIZE_UNKNOWN);
 	}
 	for (u32 i = 0; i < p->file_count; i++) {
 		w->files[i] = file_open(w->inodes[p->files[i].inode], true, p->files[i].writable);

@@ -70,6 +70,8 @@ static int fail_data(struct trace_error *err, const char *path, struct archive *
 {
 	const char *why = archive_error_string(a);
 
+	if (why && strstr(why, "No progress is possible")) /* what liblzma says at a sudden end */
+		why = "truncated xz input";
 	snprintf(err->text, sizeof(err->text), "%s: cannot be read to its end: %s", path,
 		 why ? why : "damaged");
 	return -EINVAL;

@@ -35,7 +35,8 @@ static void unload(void)
 	trace_free(trace);
 }
 
-static void check_clean(const char *name, const struct mm_locking *scheme, u64 results, u64 low)
+/* few: faults that were not needed here may be so many in a thousand. */
+static void check_clean(const char *name, const struct mm_locking *scheme, u64 results, u64 low, u64 few)
 {
 	struct replay_check_config cfg = { .arch = &arch_x86_64, .locking = scheme, .stop_ns = ~0ull };
 	struct replay_report r;
@@ -53,7 +54,7 @@ static void check_clean(const char *name, const struct mm_locking *scheme, u64 r
 	assert_int_equal(r.total.faults_low, low);
 	assert_int_equal(r.total.faults_inside + r.total.faults_low, plan->fault_count);
 	/* Pages that the recorded kernel had to map are missing here too, but for a few races. */
-	assert_true(r.total.faults_mapped * 1000 <= r.total.faults_needed);
+	assert_true(r.total.faults_mapped * 1000 <= r.total.faults_needed * few);
 	replay_report_free(&r);
 	unload();
 }
@@ -63,10 +64,12 @@ static void test_clean(void **state)
 	for (u32 i = 0; mm_locking_all[i]; i++) {
 		if (!(mm_locking_all[i]->caps & LK_CAP_CORRECT))
 			continue;
-		check_clean("gcc", mm_locking_all[i], 211, 0);
-		check_clean("pythreads", mm_locking_all[i], 123, 0);
-		check_clean("java48", mm_locking_all[i], 984, 1);
-		check_clean("mariadb", mm_locking_all[i], 255, 0);
+		check_clean("gcc", mm_locking_all[i], 211, 0, 1);
+		check_clean("pythreads", mm_locking_all[i], 123, 0, 1);
+		check_clean("java48", mm_locking_all[i], 984, 1, 1);
+		check_clean("mariadb", mm_locking_all[i], 255, 0, 1);
+		/* calls that overlap in their effects; sparse files, whose pages were not cached */
+		check_clean("overlap", mm_locking_all[i], 985, 0, 999);
 	}
 }
 
@@ -154,7 +157,7 @@ static void test_maps(void **state)
 			files++;
 		}
 	closedir(dir);
-	assert_true(files >= 6);
+	assert_true(files >= 8);
 }
 
 /* ---- differences are found ---------------------------------------------------------------------- */

@@ -430,7 +430,15 @@ static void commit_at_record(struct planner *pl, u32 task, u32 space, u32 call,
 	emit_record(pl, task, space);
 }
 
-static void on_record(struct planner *pl, u32 task, const struct trace_event *rec)
+/* The task's last event was a fault in it: a stack that grew. */
+static bool is_stack_growth(const struct plan *p, u64 last_fault, const struct trace_event *rec)
+{
+	const struct plan_action *fault = last_fault == ~0ull ? NULL : &p->actions[last_fault];
+
+	return fault && fault->a >= rec->arg[0] && fault->a < rec->arg[0] + rec->arg[1];
+}
+
+static void on_record(struct planner *pl, u32 task, const struct trace_event *rec, u64 last_fault)
 {
 	struct plan *p = pl->p;
 	u32 call = p->tasks[task].open_call, space;
@@ -446,7 +454,9 @@ static void on_record(struct planner *pl, u32 task, const struct trace_event *re
 	space = space_of(pl, task);
 	if (space == PLAN_NONE)
 		return;
-	if (sys == SYS_TRACE_mmap || sys == SYS_TRACE_mprotect || sys == SYS_TRACE_pkey_mprotect ||
+	if (is_stack_growth(p, last_fault, rec))
+		emit_record(pl, task, space);
+	else if (sys == SYS_TRACE_mmap || sys == SYS_TRACE_mprotect || sys == SYS_TRACE_pkey_mprotect ||
 	    sys == SYS_TRACE_brk)
 		commit_at_record(pl, task, space, call, rec);
 	else
@@ -676,6 +686,7 @@ static bool link_calls(struct planner *pl, u32 *open)
 
 static void handle(struct planner *pl, const struct trace_event *e, u32 *next_call)
 {
+	u64 last_fault;
 	u32 task;
 
 	switch (e->kind) {
@@ -699,15 +710,16 @@ static void handle(struct planner *pl, const struct trace_event *e, u32 *next_ca
 	task = task_of(pl, e);
 	if (task == PLAN_NONE)
 		return;
-	if (e->kind == TRACE_SIGNAL && e->arg[0] == 11 && pl->p->tasks[task].last_fault != ~0ull)
-		pl->p->actions[pl->p->tasks[task].last_fault].flags |= PLAN_FAULT_SIGNAL;
+	last_fault = pl->p->tasks[task].last_fault;
+	if (e->kind == TRACE_SIGNAL && e->arg[0] == 11 && last_fault != ~0ull)
+		pl->p->actions[last_fault].flags |= PLAN_FAULT_SIGNAL;
 	pl->p->tasks[task].last_fault = ~0ull;
 	if (e->kind == TRACE_ENTER)
 		on_enter(pl, task, *next_call - 1);
 	else if (e->kind == TRACE_FAULT)
 		on_fault(pl, task, e);
 	else if (e->kind == TRACE_MAP)
-		on_record(pl, task, e);
+		on_record(pl, task, e, last_fault);
 	else if (e->kind == TRACE_EXIT) {
 		if ((e->sys == SYS_TRACE_execve || e->sys == SYS_TRACE_execveat) && !e->arg[0] &&
 		    pl->p->procs[pl->p->tasks[task].proc].execing)

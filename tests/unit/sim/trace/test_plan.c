@@ -249,6 +249,19 @@ static void test_exec_of_thread(void **state)
 	assert_int_equal(plan->procs[0].live, 1);
 }
 
+static void test_stack_growth(void **state)
+{
+	exec_image(1, 0);
+	line(1, 1, 20, "exceptions:page_fault_user: address=0x7ffc7d9e2ff8 ip=0x1 error_code=0x6");
+	line(1, 1, 21, "PERF_RECORD_MMAP2 1/1: [0x7ffc7d9e2000(0x22000) @ 0x7ffffffdd000 00:00 0 0]: rw-p [stack]");
+	line(1, 1, 22, "PERF_RECORD_MMAP2 1/1: [0x7f0000000000(0x1000) @ 0 00:01 5 0]: rw-s /SYSV00000000 (deleted)");
+	make_plan();
+	assert_non_null(nth(PLAN_RECORD, 0));
+	/* and shmat, which is no recorded call */
+	assert_int_equal(plan->calls[nth(PLAN_ORPHAN, 0)->call].arg[0], 0x7f0000000000);
+	assert_null(nth(PLAN_ORPHAN, 1));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -256,7 +269,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_image),	     T(test_order),		 T(test_fork_copies),
 		T(test_vfork_shares), T(test_clone3),		 T(test_open_files),
-		T(test_device_by_evidence), T(test_exec_of_thread),
+		T(test_device_by_evidence), T(test_exec_of_thread), T(test_stack_growth),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

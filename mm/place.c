@@ -19,7 +19,7 @@ static struct vma **touched_vmas(struct mm *mm, const struct mm_supposed *s, u32
 
 	*count = 0;
 	for (u32 i = 0; i < n; i++)
-		vma_tree_for_each_range(&mm->vmas, vma, s[i].start, s[i].end) {
+		vma_tree_for_each_range (&mm->vmas, vma, s[i].start, s[i].end) {
 			u32 known = 0;
 
 			while (known < *count && list[known] != vma)
@@ -68,8 +68,9 @@ s64 mm_place(struct mm *mm, u64 addr, u64 len, u32 flags, struct file *file, u64
 		place = store(mm, s[i].start, s[i].end, s[i].mapped ? &taken[i] : NULL);
 	}
 	if (!place)
-		place = get_unmapped_area(mm, file, ALIGN_DOWN(addr, page_bytes), ALIGN_UP(len, page_bytes),
-					  offset >> mm->arch->page_shift, flags);
+		place = get_unmapped_area(mm, file, ALIGN_DOWN(addr, page_bytes),
+					  ALIGN_UP(len, page_bytes), offset >> mm->arch->page_shift,
+					  flags);
 	for (u32 i = 0; i < n; i++)
 		if (store(mm, s[i].start, s[i].end, NULL))
 			MMSIM_BUG("no memory to take a supposition back");

@@ -30,7 +30,8 @@ struct replay_world {
 	struct file **files;   /* [plan file] */
 };
 
-/* 0 or -ENOMEM (nothing to undo). Page caches start warm: recordings are of programs that ran before. */
+/* 0 or -ENOMEM (nothing to undo). Page caches start warm: recordings are of programs that ran
+ * before. */
 int MUST_CHECK replay_world_init(struct replay_world *w, const struct plan *plan, struct machine *m,
 				 const struct arch_desc *arch, const struct mm_locking *locking);
 void replay_world_fini(struct replay_world *w);
@@ -42,7 +43,8 @@ struct mm *MUST_CHECK replay_new_mm(struct replay_world *w);
 
 /*
  * Make recorded call c on mm with arg[] (its own, or relocated ones) and its file. place: where
- * a mapping goes whose place the model cannot choose (MAP_32BIT, hugetlb); 0: nowhere. Linux's result.
+ * a mapping goes whose place the model cannot choose (MAP_32BIT, hugetlb); 0: nowhere. Linux's
+ * result.
  */
 s64 replay_call(struct replay_world *w, struct mm *mm, const struct plan_call *c, const u64 *arg,
 		u64 place);
@@ -51,9 +53,10 @@ s64 replay_orphan(struct replay_world *w, struct mm *mm, const struct plan_actio
 /* One PLAN_IMAGE_* action. 0 or -errno. */
 int MUST_CHECK replay_image(struct replay_world *w, struct mm *mm, const struct plan_action *a);
 /*
- * Calls lazy[0..n), 1 <= n <= REPLAY_OVERLAP_MAX, were entered before call c took effect, and have not
- * returned. Which of them took effect before c? One bit each: as few as what is recorded of c, and
- * of those that choose a place, needs; all of them when nothing explains it. mm is as before all.
+ * Calls lazy[0..n), 1 <= n <= REPLAY_OVERLAP_MAX, were entered before call c took effect, and have
+ * not returned. Which of them took effect before c? One bit each: as few as what is recorded of c,
+ * and of those that choose a place, needs; all of them when nothing explains it. mm is as before
+ * all.
  */
 u32 replay_order(struct replay_world *w, struct mm *mm, const struct plan_call *c, const u32 *lazy,
 		 u32 n);
@@ -61,7 +64,7 @@ u32 replay_order(struct replay_world *w, struct mm *mm, const struct plan_call *
 /* The access of a page-fault error code. */
 enum access_kind replay_access(u64 error_code);
 
-/* ---- program order: replay_program.c ---------------------------------------------------------- */
+/* ---- program order: replay_program.c --------------------------------------------------------- */
 
 struct replay_program;
 
@@ -72,22 +75,22 @@ struct replay_job {
 };
 extern const struct workload workload_replay; /* not in workload_all[]: it needs a job */
 
-/* ---- trace order: replay_check.c -------------------------------------------------------------- */
+/* ---- trace order: replay_check.c ------------------------------------------------------------- */
 
 #define REPLAY_DIFFERENCES_SHOWN 5
 #define REPLAY_LINE_BYTES 200
 
 struct replay_stats {
-	u64 results_equal, results_different;	/* mmap, mremap */
-	u64 extents_equal, extents_different;	/* VMAs against MMAP2 records */
+	u64 results_equal, results_different; /* mmap, mremap */
+	u64 extents_equal, extents_different; /* VMAs against MMAP2 records */
 	u64 faults_inside, faults_outside;
-	u64 faults_low;		/* below mmap_min_addr: a SIGSEGV, and no difference */
-	u64 faults_signalled;	/* outside, and the recorded kernel sent SIGSEGV too */
-	u64 faults_vsyscall;	/* no part of the address space */
-	u64 faults_denied;	/* of those inside: the VMA forbids it */
+	u64 faults_low;       /* below mmap_min_addr: a SIGSEGV, and no difference */
+	u64 faults_signalled; /* outside, and the recorded kernel sent SIGSEGV too */
+	u64 faults_vsyscall;  /* no part of the address space */
+	u64 faults_denied;    /* of those inside: the VMA forbids it */
 	u64 faults_needed, faults_mapped;
-	u64 other_equal, other_different;	/* results of the other calls */
-	u64 limited;	/* refused by the recorded kernel for limits that are not recorded */
+	u64 other_equal, other_different; /* results of the other calls */
+	u64 limited; /* refused by the recorded kernel for limits that are not recorded */
 };
 
 struct replay_report {
@@ -102,9 +105,9 @@ struct replay_check_config {
 	const struct arch_desc *arch;
 	const struct mm_locking *locking;
 	u64 seed;
-	u64 stop_ns;	/* ~0: to the end */
-	s32 maps_pid;	/* 0: none */
-	FILE *maps;	/* where to print maps_pid's mappings at stop_ns */
+	u64 stop_ns;  /* ~0: to the end */
+	s32 maps_pid; /* 0: none */
+	FILE *maps;   /* where to print maps_pid's mappings at stop_ns */
 };
 
 /*

@@ -33,7 +33,7 @@ struct check {
 	struct replay_world world;
 	struct replay_report *report;
 	struct mm **spaces; /* [plan space] */
-	u64 *step_pos;	    /* [call]: how far PLAN_STEPs got; 0: not begun */
+	u64 *step_pos;      /* [call]: how far PLAN_STEPs got; 0: not begun */
 	struct pending *pending;
 	u32 pending_count, pending_cap;
 	u64 overlap[REPLAY_OVERLAP_MAX]; /* PLAN_CALL_EARLY actions that are not done yet */
@@ -59,9 +59,9 @@ static void differ(struct check *c, const struct plan_action *a, const char *fmt
 
 		if (*line)
 			continue;
-		n = snprintf(line, REPLAY_LINE_BYTES, "%" PRIu64 ".%09" PRIu64 " tid %d: ",
-			     a->time_ns / 1000000000u, a->time_ns % 1000000000u,
-			     c->p->tasks[a->task].tid);
+		n = snprintf(line, REPLAY_LINE_BYTES,
+			     "%" PRIu64 ".%09" PRIu64 " tid %d: ", a->time_ns / 1000000000u,
+			     a->time_ns % 1000000000u, c->p->tasks[a->task].tid);
 		va_start(args, fmt);
 		if (n > 0 && n < REPLAY_LINE_BYTES)
 			vsnprintf(line + n, (size_t)(REPLAY_LINE_BYTES - n), fmt, args);
@@ -70,7 +70,7 @@ static void differ(struct check *c, const struct plan_action *a, const char *fmt
 	}
 }
 
-/* ---- records ---------------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static bool same_inode(const struct vma *vma, const struct trace *t, const struct trace_event *rec)
 {
@@ -114,24 +114,25 @@ static void check_record(struct check *c, const struct plan_action *a)
 		bool pgoff_equal = vma->pgoff << mm->arch->page_shift == pgoff;
 
 		vma_perms(vma, is);
-		/* exec moved the stack after it was made, so its pgoff is not its address; it is never
-		 * compared with a neighbour's. Special mappings have none. */
+		/* exec moved the stack after it was made, so its pgoff is not its address; it is
+		 * never compared with a neighbour's. Special mappings have none. */
 		if ((vma->flags & VM_GROWSDOWN) || vma->name)
 			pgoff_equal = true;
-		if (vma->start == rec->arg[0] && vma->end == end && !strcmp(is, was) && pgoff_equal &&
-		    same_inode(vma, t, rec)) {
+		if (vma->start == rec->arg[0] && vma->end == end && !strcmp(is, was) &&
+		    pgoff_equal && same_inode(vma, t, rec)) {
 			stats_of(c, a)->extents_equal++;
 			return;
 		}
 	}
 	stats_of(c, a)->extents_different++;
-	differ(c, a, "VMA is %" PRIx64 "-%" PRIx64 " %s @ %" PRIx64 ", recorded %" PRIx64 "-%" PRIx64
-		     " %s @ %" PRIx64,
+	differ(c, a,
+	       "VMA is %" PRIx64 "-%" PRIx64 " %s @ %" PRIx64 ", recorded %" PRIx64 "-%" PRIx64
+	       " %s @ %" PRIx64,
 	       vma ? vma->start : 0, vma ? vma->end : 0, is,
 	       vma ? vma->pgoff << mm->arch->page_shift : 0, rec->arg[0], end, was, pgoff);
 }
 
-/* ---- calls ------------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 static bool is_placing(u8 sys)
 {
@@ -146,7 +147,8 @@ static bool is_limit(s64 error)
 }
 
 /* The model put it elsewhere, or did what the recorded kernel refused: follow the recording. */
-static void follow_recording(struct check *c, struct mm *mm, const struct plan_call *call, s64 result)
+static void follow_recording(struct check *c, struct mm *mm, const struct plan_call *call,
+			     s64 result)
 {
 	u64 arg[TRACE_ARGS_MAX];
 
@@ -205,7 +207,8 @@ static void do_step(struct check *c, const struct plan_action *a)
 	u64 pos = c->step_pos[a->call] ? c->step_pos[a->call] : call->arg[0];
 	u64 end = call->arg[0] + ALIGN_UP(call->arg[1], PAGE_BYTES);
 	u64 want = (call->arg[2] & PROT_READ ? VM_READ : 0) |
-		   (call->arg[2] & PROT_WRITE ? VM_WRITE : 0) | (call->arg[2] & PROT_EXEC ? VM_EXEC : 0);
+		   (call->arg[2] & PROT_WRITE ? VM_WRITE : 0) |
+		   (call->arg[2] & PROT_EXEC ? VM_EXEC : 0);
 	const struct vma *vma;
 
 	while (pos < end && (vma = vma_tree_find(&mm->vmas, pos, end - 1))) {
@@ -241,7 +244,7 @@ static void do_call(struct check *c, const struct plan_action *a)
 	compare_result(c, a, replay_call(&c->world, mm, call, arg, place));
 }
 
-/* ---- faults ----------------------------------------------------------------------------------------------- */
+/* ---- faults ---------------------------------------------------------------------------------- */
 
 static void count_outside(struct check *c, const struct plan_action *a, enum fault_result res)
 {
@@ -255,8 +258,8 @@ static void count_outside(struct check *c, const struct plan_action *a, enum fau
 		s->faults_signalled++;
 	} else {
 		s->faults_outside++;
-		differ(c, a, "fault at %" PRIx64 " (error code %" PRIx64 ") is outside every VMA", a->a,
-		       a->b);
+		differ(c, a, "fault at %" PRIx64 " (error code %" PRIx64 ") is outside every VMA",
+		       a->a, a->b);
 	}
 }
 
@@ -295,7 +298,7 @@ static void defer_fault(struct check *c, u32 task, u64 action)
 		c->pending = bigger;
 		c->pending_cap = cap;
 	}
-	c->pending[c->pending_count++] = (struct pending){ task, action };
+	c->pending[c->pending_count++] = (struct pending){task, action};
 }
 
 static void do_fault(struct check *c, const struct plan_action *a)
@@ -353,7 +356,7 @@ static void settle_faults(struct check *c, u32 task)
 	c->pending_count = kept;
 }
 
-/* ---- overlapping calls -------------------------------------------------------------------------------- */
+/* ---- overlapping calls ----------------------------------------------------------------------- */
 
 static void do_overlap(struct check *c, u32 i)
 {
@@ -379,7 +382,7 @@ static bool is_commit(const struct check *c, const struct plan_action *a)
 /* Which of the calls under way in this space came before it? Those are done. */
 static void settle_order(struct check *c, const struct plan_action *a)
 {
-	static const struct plan_call no_call = { .first_record = ~0ull, .file = PLAN_NONE };
+	static const struct plan_call no_call = {.first_record = ~0ull, .file = PLAN_NONE};
 	const struct plan_call *call = a->call == PLAN_NONE ? &no_call : &c->p->calls[a->call];
 	u32 lazy[REPLAY_OVERLAP_MAX], at[REPLAY_OVERLAP_MAX], n = 0, first, done = 0;
 
@@ -426,7 +429,7 @@ static void do_return(struct check *c, const struct plan_action *a)
 		}
 }
 
-/* ---- the walk --------------------------------------------------------------------------------------------- */
+/* ---- the walk -------------------------------------------------------------------------------- */
 
 /* A mapping that no call explains: perhaps it is there already (a record of something else). */
 static void do_orphan(struct check *c, const struct plan_action *a)
@@ -439,7 +442,8 @@ static void do_orphan(struct check *c, const struct plan_action *a)
 	if (!vma)
 		at = replay_orphan(&c->world, mm, a);
 	if (at < 0)
-		differ(c, a, "a mapping that no call explains does not fit: %s", strerror((int)-at));
+		differ(c, a, "a mapping that no call explains does not fit: %s",
+		       strerror((int)-at));
 	check_record(c, a);
 }
 
@@ -450,7 +454,8 @@ static void do_image(struct check *c, const struct plan_action *a)
 	if (!err)
 		return;
 	stats_of(c, a)->extents_different++;
-	differ(c, a, "a mapping of the image at %" PRIx64 " does not fit: %s", a->a, strerror(-err));
+	differ(c, a, "a mapping of the image at %" PRIx64 " does not fit: %s", a->a,
+	       strerror(-err));
 }
 
 static void do_action(struct check *c, const struct plan_action *a)
@@ -509,7 +514,8 @@ static void replay_all(struct check *c)
 		if (c->overlap_count && a->kind != PLAN_RETURN && is_commit(c, a))
 			settle_order(c, a);
 		do_action(c, a);
-		if (c->pending_count && (a->kind == PLAN_CALL || a->kind == PLAN_STEP || a->kind == PLAN_RETURN) &&
+		if (c->pending_count &&
+		    (a->kind == PLAN_CALL || a->kind == PLAN_STEP || a->kind == PLAN_RETURN) &&
 		    !c->err)
 			retry_faults(c, a->space);
 	}
@@ -541,7 +547,8 @@ static struct mm *space_at(struct check *c, s32 pid)
 static int run_check(struct check *c)
 {
 	struct mm *mm;
-	int err = replay_world_init(&c->world, c->p, c->world.machine, c->cfg->arch, c->cfg->locking);
+	int err =
+		replay_world_init(&c->world, c->p, c->world.machine, c->cfg->arch, c->cfg->locking);
 
 	if (err)
 		return err;
@@ -576,7 +583,7 @@ static bool alloc_check(struct check *c, struct replay_report *report)
 {
 	const struct plan *p = c->p;
 
-	*report = (struct replay_report){ .proc_count = p->proc_count };
+	*report = (struct replay_report){.proc_count = p->proc_count};
 	report->procs = calloc(p->proc_count + 1, sizeof(*report->procs));
 	report->differences = calloc((p->proc_count + 1) * REPLAY_DIFFERENCES_SHOWN,
 				     sizeof(*report->differences));
@@ -587,9 +594,12 @@ static bool alloc_check(struct check *c, struct replay_report *report)
 
 int replay_check(const struct replay_check_config *cfg, struct replay_report *report)
 {
-	struct machine_config mc = { .tasks = 1, .cpus = 1, .content_words = 1, .seed = cfg->seed,
-				     .memory_bytes = replay_memory_bytes(cfg->plan) };
-	struct check c = { .cfg = cfg, .p = cfg->plan, .report = report };
+	struct machine_config mc = {.tasks = 1,
+				    .cpus = 1,
+				    .content_words = 1,
+				    .seed = cfg->seed,
+				    .memory_bytes = replay_memory_bytes(cfg->plan)};
+	struct check c = {.cfg = cfg, .p = cfg->plan, .report = report};
 	struct machine *m = machine_create(&mc);
 	int err = -ENOMEM;
 
@@ -616,10 +626,10 @@ void replay_report_free(struct replay_report *report)
 {
 	free(report->procs);
 	free(report->differences);
-	*report = (struct replay_report){ 0 };
+	*report = (struct replay_report){0};
 }
 
-/* ---- the report ------------------------------------------------------------------------------------------- */
+/* ---- the report ------------------------------------------------------------------------------ */
 
 bool replay_stats_differ(const struct replay_stats *s)
 {
@@ -639,15 +649,20 @@ static void print_stats(const struct replay_stats *s, FILE *out)
 	fprintf(out, "  other results         %10" PRIu64 " equal   %8" PRIu64 " different\n",
 		s->other_equal, s->other_different);
 	if (s->faults_low)
-		fprintf(out, "  SIGSEGV below mmap_min_addr, as recorded: %" PRIu64 "\n", s->faults_low);
+		fprintf(out, "  SIGSEGV below mmap_min_addr, as recorded: %" PRIu64 "\n",
+			s->faults_low);
 	if (s->faults_signalled)
-		fprintf(out, "  SIGSEGV outside a VMA, as recorded: %" PRIu64 "\n", s->faults_signalled);
+		fprintf(out, "  SIGSEGV outside a VMA, as recorded: %" PRIu64 "\n",
+			s->faults_signalled);
 	if (s->faults_denied)
 		fprintf(out, "  faults that the VMA forbids: %" PRIu64 "\n", s->faults_denied);
 	if (s->faults_vsyscall)
-		fprintf(out, "  faults at [vsyscall], not compared: %" PRIu64 "\n", s->faults_vsyscall);
+		fprintf(out, "  faults at [vsyscall], not compared: %" PRIu64 "\n",
+			s->faults_vsyscall);
 	if (s->limited)
-		fprintf(out, "  calls that were refused for limits which are not recorded: %" PRIu64 "\n",
+		fprintf(out,
+			"  calls that were refused for limits which are not recorded: %" PRIu64
+			"\n",
 			s->limited);
 }
 
@@ -657,7 +672,8 @@ void replay_report_print(const struct replay_report *report, const struct plan *
 	for (u32 i = 0; i < report->proc_count; i++) {
 		if (pid && plan->procs[i].pid != pid)
 			continue;
-		fprintf(out, "pid %d (%s)\n", plan->procs[i].pid, trace_name(plan->t, plan->procs[i].name));
+		fprintf(out, "pid %d (%s)\n", plan->procs[i].pid,
+			trace_name(plan->t, plan->procs[i].name));
 		print_stats(&report->procs[i], out);
 		for (u32 d = 0; d < REPLAY_DIFFERENCES_SHOWN; d++)
 			if (*report->differences[i * REPLAY_DIFFERENCES_SHOWN + d])

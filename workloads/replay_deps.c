@@ -19,7 +19,7 @@
 #define PAGE_BYTES 4096ull
 #define PAGE_MASK (PAGE_BYTES - 1)
 #define STACK_ROOM (8ull << 20) /* below what exec mapped: where the stack may grow */
-#define CLOCK_LANES_MAX 512	/* with more, only direct waits are remembered */
+#define CLOCK_LANES_MAX 512     /* with more, only direct waits are remembered */
 
 struct snapshot {
 	u32 step;
@@ -27,8 +27,8 @@ struct snapshot {
 };
 
 struct lane {
-	u32 steps;	/* so far */
-	u32 *clock;	/* [lane] steps known to be done */
+	u32 steps;  /* so far */
+	u32 *clock; /* [lane] steps known to be done */
 	struct snapshot *history;
 	u32 history_count, history_cap;
 	struct step_ref *wait; /* to go before the next step */
@@ -51,15 +51,15 @@ struct builder {
 	struct replay_program *rp;
 	struct lane *lanes;
 	struct space *spaces;
-	u32 *lane_of;	   /* [plan task] */
-	u32 *space_of;	   /* [plan task]: where its last step was */
-	bool *call_done;   /* [call]: made at its first PLAN_STEP */
-	u32 *step_lane;	   /* [step], in recorded order; sorted by lane at the end */
+	u32 *lane_of;    /* [plan task] */
+	u32 *space_of;   /* [plan task]: where its last step was */
+	bool *call_done; /* [call]: made at its first PLAN_STEP */
+	u32 *step_lane;  /* [step], in recorded order; sorted by lane at the end */
 	u64 step_cap, dep_cap, piece_cap, lane_cap;
 	bool no_memory;
 };
 
-static const struct step_ref nobody = { PLAN_NONE, 0 };
+static const struct step_ref nobody = {PLAN_NONE, 0};
 
 static bool grow(struct builder *b, void **array, u64 count, u64 *cap, size_t size)
 {
@@ -87,7 +87,7 @@ static bool grow32(struct builder *b, void **array, u32 count, u32 *cap, size_t 
 	return ok;
 }
 
-/* ---- clocks --------------------------------------------------------------------------------------- */
+/* ---- clocks ---------------------------------------------------------------------------------- */
 
 static bool has_clock(const struct builder *b)
 {
@@ -123,7 +123,7 @@ static void remember_clock(struct builder *b, struct lane *l)
 		return;
 	}
 	memcpy(copy, l->clock, b->rp->lane_count * sizeof(*copy));
-	l->history[l->history_count++] = (struct snapshot){ l->steps, copy };
+	l->history[l->history_count++] = (struct snapshot){l->steps, copy};
 }
 
 /* The next step of `lane` must come after `on`. */
@@ -167,12 +167,12 @@ static void settle_waits(struct builder *b, u32 lane, struct replay_step *s)
 		remember_clock(b, l);
 }
 
-/* ---- steps and pieces ------------------------------------------------------------------------------- */
+/* ---- steps and pieces ------------------------------------------------------------------------ */
 
 /* The step that is about to be added to `lane`. */
 static struct step_ref next_step(const struct builder *b, u32 lane)
 {
-	return (struct step_ref){ lane, b->lanes[lane].steps };
+	return (struct step_ref){lane, b->lanes[lane].steps};
 }
 
 static void use_space(struct builder *b, u32 space, u32 lane)
@@ -217,7 +217,7 @@ static void add_piece(struct builder *b, struct replay_step *s, u64 start, u64 e
 		return;
 	if (!s->piece_count)
 		s->piece = (u32)rp->piece_count;
-	rp->pieces[rp->piece_count++] = (struct replay_piece){ start, end - start, unit };
+	rp->pieces[rp->piece_count++] = (struct replay_piece){start, end - start, unit};
 	s->piece_count++;
 }
 
@@ -271,7 +271,7 @@ static void forget_range(struct builder *b, u32 space, u64 start, u64 end)
 		b->no_memory = true;
 }
 
-/* ---- one call -------------------------------------------------------------------------------------- */
+/* ---- one call -------------------------------------------------------------------------------- */
 
 static u64 range_end(u64 start, u64 len)
 {
@@ -310,7 +310,7 @@ static void plan_mremap(struct builder *b, const struct plan_action *a, const st
 
 	const struct unit_entry *from = unit_map_find(&b->spaces[a->space].map, old);
 	u32 prot = from ? from->prot : 0;
-	struct replay_step source = { 0 }; /* its pieces are not used: s->unit tells where it is */
+	struct replay_step source = {0}; /* its pieces are not used: s->unit tells where it is */
 
 	s->unit = unit_at(b, a->space, old);
 	change_range(b, a->space, lane, old, max(old_end, old + PAGE_BYTES), &source, false);
@@ -414,17 +414,19 @@ static void plan_call_step(struct builder *b, const struct plan_action *a, u32 l
 	}
 }
 
-/* ---- one action --------------------------------------------------------------------------------------- */
+/* ---- one action ------------------------------------------------------------------------------ */
 
 /* Might the recorded program do what this x86 error code says? x86 reads whatever it may access. */
 static bool allows(u32 prot, u64 error_code)
 {
 	if (error_code & 1u << 4)
 		return prot & PROT_EXEC;
-	return error_code & 1u << 1 ? prot & PROT_WRITE : prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
+	return error_code & 1u << 1 ? prot & PROT_WRITE
+				    : prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
 }
 
-static void plan_fault(struct builder *b, const struct plan_action *a, u32 lane, struct replay_step *s)
+static void plan_fault(struct builder *b, const struct plan_action *a, u32 lane,
+		       struct replay_step *s)
 {
 	struct unit_entry *e = unit_map_find(&b->spaces[a->space].map, a->a);
 
@@ -455,8 +457,8 @@ static void plan_image(struct builder *b, const struct plan_action *a, u32 lane,
 		forget_range(b, a->space, start, end);
 		break;
 	case PLAN_IMAGE_STACK:
-		set_unit(b, a->space, lane, start > STACK_ROOM ? start - STACK_ROOM : 0, end, UNIT_FIXED,
-			 prot);
+		set_unit(b, a->space, lane, start > STACK_ROOM ? start - STACK_ROOM : 0, end,
+			 UNIT_FIXED, prot);
 		break;
 	case PLAN_IMAGE_DONE:
 		b->spaces[a->space].brk = a->b;
@@ -509,8 +511,7 @@ static void start_task(struct builder *b, const struct plan_action *a, u32 lane)
 		return;
 	child_lane = b->lane_of[child];
 	wait_for(b, child_lane, next_step(b, lane));
-	if (b->p->tasks[child].proc != b->p->tasks[a->task].proc &&
-	    (a->flags & PLAN_START_SHARES))
+	if (b->p->tasks[child].proc != b->p->tasks[a->task].proc && (a->flags & PLAN_START_SHARES))
 		b->lanes[lane].vfork_child = child;
 }
 
@@ -528,11 +529,12 @@ static void one_action(struct builder *b, u64 i)
 {
 	const struct plan_action *a = &b->p->actions[i];
 	u32 lane = b->lane_of[a->task];
-	struct replay_step s = { .unit = UNIT_FIXED, .new_unit = UNIT_NONE };
+	struct replay_step s = {.unit = UNIT_FIXED, .new_unit = UNIT_NONE};
 
 	if (lane == PLAN_NONE || !is_step(b, a))
 		return;
-	if (a->space != PLAN_NONE && (!b->spaces[a->space].included || i > b->spaces[a->space].limit))
+	if (a->space != PLAN_NONE &&
+	    (!b->spaces[a->space].included || i > b->spaces[a->space].limit))
 		return;
 	switch (a->kind) {
 	case PLAN_SPACE_NEW:
@@ -573,7 +575,7 @@ static void one_action(struct builder *b, u64 i)
 	add_step(b, lane, i, &s);
 }
 
-/* ---- who is in ---------------------------------------------------------------------------------------- */
+/* ---- who is in ------------------------------------------------------------------------------- */
 
 /* With a pid: its own spaces, and those it is a copy of, up to the fork. */
 static bool include_spaces(struct builder *b, s32 pid)
@@ -639,11 +641,11 @@ static bool assign_lanes(struct builder *b, u32 lanes_max)
 	return true;
 }
 
-/* ---- putting it together ---------------------------------------------------------------------------------- */
+/* ---- putting it together --------------------------------------------------------------------- */
 
 static bool builder_init(struct builder *b, const struct plan *p)
 {
-	*b = (struct builder){ .p = p, .rp = calloc(1, sizeof(*b->rp)) };
+	*b = (struct builder){.p = p, .rp = calloc(1, sizeof(*b->rp))};
 	b->spaces = calloc(p->space_count + 1, sizeof(*b->spaces));
 	b->lane_of = malloc((p->task_count + 1) * sizeof(*b->lane_of));
 	b->space_of = malloc((p->task_count + 1) * sizeof(*b->space_of));
@@ -685,7 +687,7 @@ static bool group_steps(struct builder *b)
 		return false;
 	}
 	for (u32 i = 0; i < rp->lane_count; i++) {
-		rp->lanes[i] = (struct replay_lane){ first, b->lanes[i].steps };
+		rp->lanes[i] = (struct replay_lane){first, b->lanes[i].steps};
 		at[i] = first;
 		first += b->lanes[i].steps;
 	}

@@ -1,8 +1,8 @@
 /*
  * workloads/replay_order.c - in which order did overlapping recorded calls take effect?
  *
- * munmap, mremap and a shrinking brk leave no record of the moment. If one of them is under way when
- * another call takes effect, either may have been first. What is recorded decides: the address
+ * munmap, mremap and a shrinking brk leave no record of the moment. If one of them is under way
+ * when another call takes effect, either may have been first. What is recorded decides: the address
  * that a mapping got (it would have gone into a gap that was there, and not where something was),
  * and the VMA of its record (which does not reach over what was unmapped before).
  * What is not decided stays under way: the next call may decide it, and its return ends it.
@@ -29,7 +29,7 @@ static u64 page_up(u64 bytes)
 static void suppose(struct supposition *sup, u64 start, u64 end, bool mapped)
 {
 	if (start < end && sup->n < SUPPOSED_MAX)
-		sup->s[sup->n++] = (struct mm_supposed){ start, end, mapped };
+		sup->s[sup->n++] = (struct mm_supposed){start, end, mapped};
 }
 
 static bool overlaps(u64 a, u64 a_end, u64 b, u64 b_end)
@@ -81,8 +81,8 @@ static s64 place_mremap(struct mm *mm, const struct plan_call *c, const struct s
 	if (!(c->arg[3] & MREMAP_MAYMOVE))
 		return -ENOMEM;
 	offset = (vma->pgoff << mm->arch->page_shift) + addr - vma->start;
-	return mm_place(mm, 0, new_len, vma->flags & VM_MAYSHARE ? MAP_SHARED : 0, vma->file, offset,
-			sup->s, sup->n);
+	return mm_place(mm, 0, new_len, vma->flags & VM_MAYSHARE ? MAP_SHARED : 0, vma->file,
+			offset, sup->s, sup->n);
 }
 
 /* Would the call have its recorded result? Only where it chooses a place. */
@@ -99,8 +99,8 @@ static bool explains(struct replay_world *w, struct mm *mm, const struct plan_ca
 	if (c->sys != SYS_TRACE_mmap || c->result < 0 ||
 	    (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT)))
 		return true;
-	return mm_place(mm, c->arg[0], c->arg[1], flags, file, flags & MAP_ANONYMOUS ? 0 : c->arg[5],
-			sup->s, sup->n) == c->result;
+	return mm_place(mm, c->arg[0], c->arg[1], flags, file,
+			flags & MAP_ANONYMOUS ? 0 : c->arg[5], sup->s, sup->n) == c->result;
 }
 
 /* What the record of c tells of a call under way, without asking where things would go. */
@@ -130,7 +130,7 @@ static struct verdict judge_by_record(struct replay_world *w, const struct mm *m
 		c->first_record == ~0ull ? NULL : &t->events[c->first_record];
 	u64 start = 0, end = 0, made = (u64)c->result, made_end = made + page_up(c->arg[1]);
 	bool maps = c->sys == SYS_TRACE_mmap && c->has_result && c->result > 0;
-	struct verdict v = { 0, 0, 0 };
+	struct verdict v = {0, 0, 0};
 
 	if (rec) {
 		start = rec->arg[0];
@@ -158,7 +158,7 @@ static struct verdict judge_by_record(struct replay_world *w, const struct mm *m
 static bool subset_explains(struct replay_world *w, struct mm *mm, const struct plan_call *c,
 			    const u32 *lazy, u32 n, u32 subset)
 {
-	struct supposition sup = { .n = 0 };
+	struct supposition sup = {.n = 0};
 
 	for (u32 i = 0; i < n; i++) {
 		const struct plan_call *l = &w->plan->calls[lazy[i]];

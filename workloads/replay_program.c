@@ -1,17 +1,17 @@
 /*
  * workloads/replay_program.c - replay in program order: workload "replay"
  *
- * Every lane of the program (replay_program.h) is a task. It waits for a step's prerequisites, moves
- * the step's recorded addresses by the delta of their unit, and does it. One operation is one
+ * Every lane of the program (replay_program.h) is a task. It waits for a step's prerequisites,
+ * moves the step's recorded addresses by the delta of their unit, and does it. One operation is one
  * recorded call, fault or fork; waiting for prerequisites is not part of its latency.
  *
  * Addresses    What stays where it was recorded (image, heap, stack) is mapped there, in an
  *              address space of the process's own. Everything else goes where the model puts it,
  *              which depends on who comes first. A call over units that lie apart is made once per
  *              stretch.
- * Shared       delta[] and spaces[] are written by the step that makes the unit or space, and read by
- *              steps that waited for it (acquire of `progress` pairs with its release).
- * Progress     Prerequisites are earlier in the recorded order, so some lane can always go on. After
+ * Shared       delta[] and spaces[] are written by the step that makes the unit or space, and read
+ * by steps that waited for it (acquire of `progress` pairs with its release). Progress
+ * Prerequisites are earlier in the recorded order, so some lane can always go on. After
  *              bench_fail() lanes run through their steps without doing them.
  * Tests        tests/unit/workloads/test_replay_program.c
  */
@@ -43,7 +43,7 @@ struct replay_run {
 	double think;
 	struct replay_world world;
 	struct mm **spaces; /* [plan space] */
-	u64 *delta;	    /* [unit] */
+	u64 *delta;         /* [unit] */
 	struct lane_state *lanes;
 };
 
@@ -64,7 +64,7 @@ static void load(struct lane_state *lane, struct mm *mm)
 	lane->loaded = mm;
 }
 
-/* ---- calls ------------------------------------------------------------------------------------------ */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 /* The pieces i.. that lie together now as they did then: where they end. */
 static u32 stretch_end(const struct replay_run *run, const struct replay_step *s, u32 i)
@@ -236,7 +236,7 @@ static void do_call(struct step_context *x)
 		x->lane->results_equal++;
 }
 
-/* ---- one step ------------------------------------------------------------------------------------------ */
+/* ---- one step -------------------------------------------------------------------------------- */
 
 static void do_fault(struct step_context *x)
 {
@@ -337,7 +337,8 @@ static void publish(struct lane_state *lane, u32 done)
 /* What the program did between its events, as far as it was not waiting for something we model. */
 static void think(struct step_context *x)
 {
-	const struct plan_call *c = x->a->call == PLAN_NONE ? NULL : &x->run->plan->calls[x->a->call];
+	const struct plan_call *c =
+		x->a->call == PLAN_NONE ? NULL : &x->run->plan->calls[x->a->call];
 	u64 start_ns = c && c->enter_ns ? c->enter_ns : x->a->time_ns;
 	u64 end_ns = c && c->exit_ns ? c->exit_ns : x->a->time_ns;
 
@@ -366,7 +367,7 @@ static void run_task(struct bench_task *t)
 {
 	struct replay_run *run = t->bench->priv;
 	const struct replay_lane *l = &run->rp->lanes[t->index];
-	struct step_context x = { .t = t, .run = run, .lane = &run->lanes[t->index] };
+	struct step_context x = {.t = t, .run = run, .lane = &run->lanes[t->index]};
 
 	bench_window_open(t);
 	for (u64 i = 0; i < l->count; i++) {
@@ -390,7 +391,7 @@ static void run_task(struct bench_task *t)
 	bench_window_close(t);
 }
 
-/* ---- the workload ------------------------------------------------------------------------------------- */
+/* ---- the workload ---------------------------------------------------------------------------- */
 
 static const struct replay_job *job_of(const struct bench *b)
 {
@@ -462,8 +463,8 @@ static void note(const struct bench *b, char *text, size_t bytes)
 	}
 	if (results || faults || images)
 		snprintf(text, bytes,
-			 "%" PRIu64 " results and %" PRIu64 " faults not as recorded%s", results, faults,
-			 images ? ", images incomplete" : "");
+			 "%" PRIu64 " results and %" PRIu64 " faults not as recorded%s", results,
+			 faults, images ? ", images incomplete" : "");
 }
 
 const struct workload workload_replay = {

@@ -9,7 +9,7 @@ void unit_map_free(struct unit_map *m)
 	for (u32 i = 0; i < m->count; i++)
 		free(m->entries[i].readers);
 	free(m->entries);
-	*m = (struct unit_map){ 0 };
+	*m = (struct unit_map){0};
 }
 
 u32 unit_map_lower(const struct unit_map *m, u64 addr)
@@ -111,8 +111,8 @@ bool unit_map_set(struct unit_map *m, u64 start, u64 end, u32 unit, u32 prot,
 	e = open_slot(m, unit_map_lower(m, start));
 	if (!e)
 		return false;
-	*e = (struct unit_entry){ .start = start, .end = end, .unit = unit, .prot = prot,
-				  .writer = writer };
+	*e = (struct unit_entry){
+		.start = start, .end = end, .unit = unit, .prot = prot, .writer = writer};
 	return true;
 }
 
@@ -142,7 +142,7 @@ bool unit_entry_touch(struct unit_entry *e, struct step_ref by)
 
 bool unit_map_fork(struct unit_map *to, struct unit_map *from, struct step_ref writer)
 {
-	*to = (struct unit_map){ .count = from->count, .cap = from->count };
+	*to = (struct unit_map){.count = from->count, .cap = from->count};
 	if (!from->count)
 		return true;
 	to->entries = malloc(from->count * sizeof(*to->entries));

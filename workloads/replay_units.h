@@ -25,8 +25,8 @@ struct step_ref {
 struct unit_entry {
 	u64 start, end;
 	u32 unit;
-	u32 prot; /* PROT_*: what the recorded program might do here */
-	struct step_ref writer; /* the last to change the mapping */
+	u32 prot;                 /* PROT_*: what the recorded program might do here */
+	struct step_ref writer;   /* the last to change the mapping */
 	struct step_ref *readers; /* the last touch of each task since */
 	u32 reader_count, reader_cap;
 };
@@ -50,7 +50,8 @@ bool MUST_CHECK unit_map_set(struct unit_map *m, u64 start, u64 end, u32 unit, u
 			     struct step_ref writer);
 /* Remember that `by` touched the entry. */
 bool MUST_CHECK unit_entry_touch(struct unit_entry *e, struct step_ref by);
-/* fork: to becomes a copy; in both, everything was last changed by `writer` and not touched since. */
+/* fork: to becomes a copy; in both, everything was last changed by `writer` and not touched since.
+ */
 bool MUST_CHECK unit_map_fork(struct unit_map *to, struct unit_map *from, struct step_ref writer);
 
 #endif

@@ -40,9 +40,9 @@ static int create_files(struct replay_world *w)
 	for (u32 i = 0; i < p->inode_count; i++) {
 		const struct plan_inode *in = &p->inodes[i];
 
-		w->inodes[i] = inode_create(w->machine, in->kind, trace_name(p->t, in->name),
-					    (u32)(in->dev >> 32), (u32)in->dev, in->ino,
-					    in->size_bytes);
+		w->inodes[i] =
+			inode_create(w->machine, in->kind, trace_name(p->t, in->name),
+				     (u32)(in->dev >> 32), (u32)in->dev, in->ino, in->size_bytes);
 		if (!w->inodes[i])
 			return -ENOMEM;
 		if (warm_bytes(in) && filemap_populate(mem, &w->inodes[i]->mapping))
@@ -63,7 +63,7 @@ int replay_world_init(struct replay_world *w, const struct plan *plan, struct ma
 {
 	int err = -ENOMEM;
 
-	*w = (struct replay_world){ plan, m, arch, locking, NULL, NULL };
+	*w = (struct replay_world){plan, m, arch, locking, NULL, NULL};
 	w->inodes = calloc(plan->inode_count + 1, sizeof(*w->inodes));
 	w->files = calloc(plan->file_count + 1, sizeof(*w->files));
 	if (w->inodes && w->files)
@@ -97,11 +97,11 @@ u64 replay_memory_bytes(const struct plan *plan)
 		bytes += warm_bytes(&plan->inodes[i]);
 	for (u32 i = 0; i < plan->call_count; i++) {
 		const struct plan_call *c = &plan->calls[i];
-		bool populates = c->sys == SYS_TRACE_mlock || c->sys == SYS_TRACE_mlock2 ||
-				 (c->sys == SYS_TRACE_madvise && (c->arg[2] == MADV_POPULATE_READ ||
-								  c->arg[2] == MADV_POPULATE_WRITE)) ||
-				 (c->sys == SYS_TRACE_mmap &&
-				  (c->arg[3] & (MAP_POPULATE | MAP_LOCKED)));
+		bool populates =
+			c->sys == SYS_TRACE_mlock || c->sys == SYS_TRACE_mlock2 ||
+			(c->sys == SYS_TRACE_madvise &&
+			 (c->arg[2] == MADV_POPULATE_READ || c->arg[2] == MADV_POPULATE_WRITE)) ||
+			(c->sys == SYS_TRACE_mmap && (c->arg[3] & (MAP_POPULATE | MAP_LOCKED)));
 
 		if (c->has_result && c->result < 0)
 			continue;
@@ -138,7 +138,7 @@ enum access_kind replay_access(u64 error_code)
 	return error_code & ERROR_WRITE ? ACCESS_WRITE : ACCESS_READ;
 }
 
-/* ---- calls -------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 static s64 call_mmap(struct replay_world *w, struct mm *mm, const struct plan_call *c,
 		     const u64 *arg, u64 place)
@@ -156,7 +156,8 @@ static s64 call_mmap(struct replay_world *w, struct mm *mm, const struct plan_ca
 			addr = place;
 		}
 	}
-	return mm_mmap(mm, addr, arg[1], (u32)arg[2], flags, file, flags & MAP_ANONYMOUS ? 0 : arg[5]);
+	return mm_mmap(mm, addr, arg[1], (u32)arg[2], flags, file,
+		       flags & MAP_ANONYMOUS ? 0 : arg[5]);
 }
 
 /* shmdt: everything of the attached segment, which begins at addr. */
@@ -203,11 +204,12 @@ s64 replay_call(struct replay_world *w, struct mm *mm, const struct plan_call *c
 	}
 }
 
-/* ---- images --------------------------------------------------------------------------------------- */
+/* ---- images ---------------------------------------------------------------------------------- */
 
 static u32 prot_of(u8 flags)
 {
-	return (flags & TRACE_MAP_READ ? PROT_READ : 0) | (flags & TRACE_MAP_WRITE ? PROT_WRITE : 0) |
+	return (flags & TRACE_MAP_READ ? PROT_READ : 0) |
+	       (flags & TRACE_MAP_WRITE ? PROT_WRITE : 0) |
 	       (flags & TRACE_MAP_EXEC ? PROT_EXEC : 0);
 }
 

@@ -20,10 +20,10 @@
 #define PERF_ARGS_MAX 64
 
 /* Calls whose enter and exit are recorded; page faults and exits are in record_program(). */
-static const char *const calls[] = { "mmap",	"munmap",     "mprotect", "mremap", "madvise",
-				     "brk",	"mlock",      "mlock2",	  "munlock", "mlockall",
-				     "munlockall", "clone",   "clone3",	  "fork",   "vfork",
-				     "execve",	"execveat",   "shmdt",	  "openat", "memfd_create" };
+static const char *const calls[] = {
+	"mmap",   "munmap",  "mprotect", "mremap",     "madvise", "brk",         "mlock",
+	"mlock2", "munlock", "mlockall", "munlockall", "clone",   "clone3",      "fork",
+	"vfork",  "execve",  "execveat", "shmdt",      "openat",  "memfd_create"};
 
 struct record_options {
 	const char *output;
@@ -37,11 +37,11 @@ static bool set_output(void *target, const struct cli_option *o, const char *val
 }
 
 static const struct cli_option record_table[] = {
-	{ "output", 'o', "FILE", "where to: .zst, .gz, .xz or plain (PROGRAM.perf.zst)", set_output,
-	  true },
-	{ NULL, 0, NULL, NULL, NULL, false },
+	{"output", 'o', "FILE", "where to: .zst, .gz, .xz or plain (PROGRAM.perf.zst)", set_output,
+	 true},
+	{NULL, 0, NULL, NULL, NULL, false},
 };
-static const struct cli_option *const tables[] = { record_table, NULL };
+static const struct cli_option *const tables[] = {record_table, NULL};
 
 static const char *base_name(const char *path)
 {
@@ -67,7 +67,8 @@ static bool in_path(const char *program)
 	return found;
 }
 
-/* ---- perf record ---------------------------------------------------------------------------------- */
+/* ---- perf record
+ * ---------------------------------------------------------------------------------- */
 
 /* "-e" argument: allocated, or NULL. */
 static char *event_list(void)
@@ -84,7 +85,8 @@ static char *event_list(void)
 	at = (size_t)snprintf(list, bytes, "%s", fixed);
 	for (u32 i = 0; i < ARRAY_SIZE(calls); i++)
 		at += (size_t)snprintf(list + at, bytes - at,
-				       ",syscalls:sys_enter_%s,syscalls:sys_exit_%s", calls[i], calls[i]);
+				       ",syscalls:sys_enter_%s,syscalls:sys_exit_%s", calls[i],
+				       calls[i]);
 	return list;
 }
 
@@ -128,9 +130,10 @@ static bool has_data(const char *data)
 static bool record_program(const char *data, char **program, int program_argc)
 {
 	char *events = event_list();
-	const char *head[] = { "perf", "record", "-q", "-o", data, "-k",  "mono",
-			       "-m",   "4096",	 "-d", "-c", "1",  "-e", events,
-			       "-e",   "signal:signal_generate", "--filter", "sig==11", "--" };
+	const char *head[] = {
+		"perf",     "record",  "-q", "-o", data, "-k",   "mono", "-m",
+		"4096",     "-d",      "-c", "1",  "-e", events, "-e",   "signal:signal_generate",
+		"--filter", "sig==11", "--"};
 	const char **argv = calloc(ARRAY_SIZE(head) + (size_t)program_argc + 1, sizeof(*argv));
 	int status = 127;
 	pid_t pid;
@@ -148,11 +151,13 @@ static bool record_program(const char *data, char **program, int program_argc)
 	if (has_data(data))
 		return true;
 	cli_complain("record: perf record failed (status %d): tracepoints need root, or "
-		     "kernel.perf_event_paranoid=-1 and a readable tracefs", status);
+		     "kernel.perf_event_paranoid=-1 and a readable tracefs",
+		     status);
 	return false;
 }
 
-/* ---- perf script, compressed ------------------------------------------------------------------------- */
+/* ---- perf script, compressed
+ * ------------------------------------------------------------------------- */
 
 static bool ends_with(const char *s, const char *end)
 {
@@ -225,9 +230,17 @@ static bool check_output(const char *output, struct cli_error *err)
 
 static bool convert(const char *data, const char *output)
 {
-	const char *argv[] = { "perf", "script", "-i", data, "--ns", "--show-mmap-events",
-			       "--show-task-events", "--show-lost-events", "-F",
-			       "comm,pid,tid,cpu,time,event,trace", NULL };
+	const char *argv[] = {"perf",
+			      "script",
+			      "-i",
+			      data,
+			      "--ns",
+			      "--show-mmap-events",
+			      "--show-task-events",
+			      "--show-lost-events",
+			      "-F",
+			      "comm,pid,tid,cpu,time,event,trace",
+			      NULL};
 	char tmp[4096];
 	struct archive *a;
 	int pipe_fd[2];
@@ -261,7 +274,8 @@ static bool convert(const char *data, const char *output)
 	return false;
 }
 
-/* ---- the command --------------------------------------------------------------------------------------- */
+/* ---- the command
+ * --------------------------------------------------------------------------------------- */
 
 static int record_into(const char *output, char **program, int program_argc)
 {
@@ -288,11 +302,15 @@ static int record_into(const char *output, char **program, int program_argc)
 
 static int record(int argc, char **argv)
 {
-	struct record_options r = { 0 };
-	struct cli_group groups[] = { { NULL, record_table, &r } };
+	struct record_options r = {0};
+	struct cli_group groups[] = {{NULL, record_table, &r}};
 	const char *args[1024];
-	struct cli_parse parse = { .command = &cli_cmd_record, .groups = groups, .group_count = 1,
-				   .stop_at_arg = true, .args = args, .args_max = ARRAY_SIZE(args) };
+	struct cli_parse parse = {.command = &cli_cmd_record,
+				  .groups = groups,
+				  .group_count = 1,
+				  .stop_at_arg = true,
+				  .args = args,
+				  .args_max = ARRAY_SIZE(args)};
 	char output[4096];
 	struct cli_error err;
 
@@ -322,7 +340,8 @@ const struct cli_command cli_cmd_record = {
 	.name = "record",
 	.args = "[-o FILE] -- PROGRAM [ARGS]",
 	.summary = "run a program under perf and record what mmsim replay needs",
-	.details = "Needs perf and permission to use tracepoints (root, or kernel.perf_event_paranoid=-1).\n"
+	.details = "Needs perf and permission to use tracepoints (root, or "
+		   "kernel.perf_event_paranoid=-1).\n"
 		   "The output's name decides the compression: .zst, .gz, .xz, or none.",
 	.run = record,
 	.tables = tables,

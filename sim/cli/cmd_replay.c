@@ -25,7 +25,8 @@ struct replay_options {
 	u64 maps_ns;
 };
 
-/* ---- options ----------------------------------------------------------------------------------- */
+/* ---- options -----------------------------------------------------------------------------------
+ */
 
 static bool set_pid(void *target, const struct cli_option *o, const char *value,
 		    struct cli_error *err)
@@ -41,7 +42,7 @@ static bool set_pid(void *target, const struct cli_option *o, const char *value,
 static bool set_order(void *target, const struct cli_option *o, const char *value,
 		      struct cli_error *err)
 {
-	static const char *const names[] = { "trace", "program" };
+	static const char *const names[] = {"trace", "program"};
 	u32 index;
 
 	if (!cli_name(o, value, "order", names, ARRAY_SIZE(names), &index, err))
@@ -70,7 +71,8 @@ static bool set_think(void *target, const struct cli_option *o, const char *valu
 		if (!*end && r->think >= 0 && r->think <= 1000)
 			return true;
 	}
-	return cli_fail(err, "--%s=%s: none, recorded, or a multiple of it from x0 to x1000 is allowed",
+	return cli_fail(err,
+			"--%s=%s: none, recorded, or a multiple of it from x0 to x1000 is allowed",
 			o->name, value);
 }
 
@@ -97,26 +99,26 @@ static bool set_maps_at(void *target, const struct cli_option *o, const char *va
 		for (p++; *p >= '0' && *p <= '9'; p++, unit /= 10)
 			fraction += (u64)(*p - '0') * unit;
 	if (p == value || *p)
-		return cli_fail(err, "--%s=%s: a time of the recording, in seconds, is needed", o->name,
-				value);
+		return cli_fail(err, "--%s=%s: a time of the recording, in seconds, is needed",
+				o->name, value);
 	r->maps_ns = seconds * 1000000000ull + fraction;
 	return true;
 }
 
 static const struct cli_option replay_table[] = {
-	{ "pid", 0, "PID", "only this process (and what it was copied from)", set_pid, true },
-	{ "order", 0, "ORDER", "trace: one by one; program: each task's own order (program)", set_order,
-	  true },
-	{ "think", 0, "TIME", "between events: none, recorded, or xF times that (none)", set_think,
-	  true },
-	{ "check", 0, NULL, "compare with what the recorded kernel did; exit 1 if it differs", set_check,
-	  true },
-	{ "maps-at", 0, "SECONDS", "print the mappings of --pid at this time of the recording",
-	  set_maps_at, true },
-	{ NULL, 0, NULL, NULL, NULL, false },
+	{"pid", 0, "PID", "only this process (and what it was copied from)", set_pid, true},
+	{"order", 0, "ORDER", "trace: one by one; program: each task's own order (program)",
+	 set_order, true},
+	{"think", 0, "TIME", "between events: none, recorded, or xF times that (none)", set_think,
+	 true},
+	{"check", 0, NULL, "compare with what the recorded kernel did; exit 1 if it differs",
+	 set_check, true},
+	{"maps-at", 0, "SECONDS", "print the mappings of --pid at this time of the recording",
+	 set_maps_at, true},
+	{NULL, 0, NULL, NULL, NULL, false},
 };
 
-static const struct cli_option *const tables[] = { replay_table, run_option_table, NULL };
+static const struct cli_option *const tables[] = {replay_table, run_option_table, NULL};
 
 static bool check_options(const struct replay_options *r, const struct run_options *o,
 			  struct cli_error *err)
@@ -130,7 +132,8 @@ static bool check_options(const struct replay_options *r, const struct run_optio
 		return cli_fail(err, "--order=program: %s replays in the order of the trace", what);
 	if (one_by_one && (o->output || o->json))
 		return cli_fail(err, "--%s=%s: %s measures nothing to put there",
-				o->output ? "output" : "json", o->output ? o->output : o->json, what);
+				o->output ? "output" : "json", o->output ? o->output : o->json,
+				what);
 	if (one_by_one && r->think > 0)
 		return cli_fail(err, "--think=%s: %s takes no time", r->think_text, what);
 	if (!one_by_one && o->threads)
@@ -138,7 +141,8 @@ static bool check_options(const struct replay_options *r, const struct run_optio
 	return true;
 }
 
-/* ---- what is known of the trace before it runs -------------------------------------------------- */
+/* ---- what is known of the trace before it runs --------------------------------------------------
+ */
 
 static const char *base_name(const char *path)
 {
@@ -163,41 +167,49 @@ static bool check_pid(const struct plan *p, const struct replay_options *r, cons
 }
 
 /* What the user should know about the recording: on stderr, a line each. */
-static void complain_about(const struct trace *t, const struct plan *p, const char *path, bool quiet)
+static void complain_about(const struct trace *t, const struct plan *p, const char *path,
+			   bool quiet)
 {
 	u64 unknown = 0;
 
 	if (t->lost)
-		cli_complain("%s: perf lost %" PRIu64 " records: differences may come from that", path,
-			     t->lost);
+		cli_complain("%s: perf lost %" PRIu64 " records: differences may come from that",
+			     path, t->lost);
 	for (u32 i = 0; i < p->proc_count; i++)
 		if (p->procs[i].was_running)
-			cli_complain("%s: pid %d began before the recording: its first mappings are not "
-				     "known", path, p->procs[i].pid);
+			cli_complain(
+				"%s: pid %d began before the recording: its first mappings are not "
+				"known",
+				path, p->procs[i].pid);
 	for (u32 i = 0; i < t->unknown_count; i++)
 		unknown += t->unknown[i].count;
 	if (unknown && !quiet)
-		cli_complain("%s: %" PRIu64 " events of %u kinds are not used (%s%s)", path, unknown,
-			     t->unknown_count, trace_name(t, t->unknown[0].name),
+		cli_complain("%s: %" PRIu64 " events of %u kinds are not used (%s%s)", path,
+			     unknown, t->unknown_count, trace_name(t, t->unknown[0].name),
 			     t->unknown_count > 1 ? ", ..." : "");
 }
 
-/* ---- the two orders ------------------------------------------------------------------------------- */
+/* ---- the two orders
+ * ------------------------------------------------------------------------------- */
 
 static int check_one(const struct replay_options *r, const struct run_options *o,
 		     const struct plan *p, const struct mm_locking *scheme, const char *path)
 {
-	struct replay_check_config cfg = { .plan = p, .arch = o->arch, .locking = scheme,
-					   .seed = o->seed, .stop_ns = r->maps ? r->maps_ns : ~0ull,
-					   .maps_pid = r->maps ? r->pid : 0, .maps = stdout };
+	struct replay_check_config cfg = {.plan = p,
+					  .arch = o->arch,
+					  .locking = scheme,
+					  .seed = o->seed,
+					  .stop_ns = r->maps ? r->maps_ns : ~0ull,
+					  .maps_pid = r->maps ? r->pid : 0,
+					  .maps = stdout};
 	struct replay_report report;
 	const struct replay_stats *s;
 	bool differ;
 	int err = replay_check(&cfg, &report);
 
 	if (err == -ESRCH) {
-		cli_complain("--maps-at=%s: pid %d of %s has no mappings at that time", r->maps_text,
-			     r->pid, path);
+		cli_complain("--maps-at=%s: pid %d of %s has no mappings at that time",
+			     r->maps_text, r->pid, path);
 		return CLI_USAGE;
 	}
 	if (err) {
@@ -232,7 +244,7 @@ static int check_all(const struct replay_options *r, const struct run_options *o
 static int run_program(const struct replay_options *r, struct run_options *o, const struct plan *p,
 		       const char *path)
 {
-	struct replay_job job = { .think = r->think };
+	struct replay_job job = {.think = r->think};
 	struct replay_program *program;
 	char text[256];
 	struct cli_error err;
@@ -240,7 +252,8 @@ static int run_program(const struct replay_options *r, struct run_options *o, co
 
 	ret = replay_program_create(p, r->pid, MMSIM_TASKS_MAX, &program);
 	if (ret) {
-		cli_complain("%s: %s", path, ret == -ESRCH ? "nothing in it to replay" : strerror(-ret));
+		cli_complain("%s: %s", path,
+			     ret == -ESRCH ? "nothing in it to replay" : strerror(-ret));
 		return ret == -ESRCH ? CLI_USAGE : CLI_FAILED;
 	}
 	job.program = program;
@@ -295,19 +308,30 @@ static int replay_trace(const struct replay_options *r, struct run_options *o, c
 
 static int replay(int argc, char **argv)
 {
-	struct replay_options r = { 0 };
+	struct replay_options r = {0};
 	struct run_options o;
-	struct cli_group groups[] = { { NULL, replay_table, &r }, { NULL, run_option_table, &o } };
+	struct cli_group groups[] = {{NULL, replay_table, &r}, {NULL, run_option_table, &o}};
 	const char *path[1];
-	struct cli_parse parse = { .command = &cli_cmd_replay, .groups = groups,
-				   .group_count = ARRAY_SIZE(groups), .args = path, .args_max = 1 };
+	struct cli_parse parse = {.command = &cli_cmd_replay,
+				  .groups = groups,
+				  .group_count = ARRAY_SIZE(groups),
+				  .args = path,
+				  .args_max = 1};
 	const struct mm_locking **default_schemes;
+	bool scheme_given, ok;
 	struct cli_error err;
 	int status;
 
 	run_options_init(&o);
 	default_schemes = o.schemes;
-	if (!cli_parse(&parse, argc, argv, &err)) {
+	o.schemes = NULL; /* to see whether any were named */
+	ok = cli_parse(&parse, argc, argv, &err);
+	scheme_given = o.schemes != NULL;
+	if (scheme_given)
+		free(default_schemes);
+	else
+		o.schemes = default_schemes;
+	if (!ok) {
 		status = cli_usage(&err);
 	} else if (parse.help) {
 		status = CLI_OK;
@@ -318,7 +342,7 @@ static int replay(int argc, char **argv)
 	} else if (!check_options(&r, &o, &err)) {
 		status = cli_usage(&err);
 	} else {
-		status = replay_trace(&r, &o, path[0], o.schemes != default_schemes);
+		status = replay_trace(&r, &o, path[0], scheme_given);
 	}
 	run_options_free(&o);
 	return status;
@@ -328,8 +352,10 @@ const struct cli_command cli_cmd_replay = {
 	.name = "replay",
 	.args = "TRACE [OPTIONS]",
 	.summary = "a recorded program as the workload; checks itself against the real kernel",
-	.details = "TRACE is the text of perf script, plain or compressed (.gz .xz .zst), or - for standard\n"
-		   "input; mmsim record makes one. With --check the replay goes event by event and compares\n"
+	.details = "TRACE is the text of perf script, plain or compressed (.gz .xz .zst), or - for "
+		   "standard\n"
+		   "input; mmsim record makes one. With --check the replay goes event by event and "
+		   "compares\n"
 		   "every result, mapping and fault with what the recorded kernel did.",
 	.run = replay,
 	.tables = tables,

@@ -46,7 +46,7 @@ static struct archive *open_stream(const char *path, const char *shown, struct t
 	if (ret == ARCHIVE_OK)
 		return a;
 	fail(err, shown,
-	     ret == ARCHIVE_EOF	      ? "is empty"
+	     ret == ARCHIVE_EOF        ? "is empty"
 	     : archive_error_string(a) ? archive_error_string(a)
 				       : "cannot be read");
 	archive_read_free(a);
@@ -96,7 +96,8 @@ static int feed_stream(struct archive *a, struct trace_parser *p, char *buf, siz
 			return ret;
 		held -= used;
 		if (held > LINE_BYTES_MAX)
-			return fail(err, path, "has a line of more than 64 KiB: not the text of perf script");
+			return fail(err, path,
+				    "has a line of more than 64 KiB: not the text of perf script");
 		memmove(buf, buf + used, held);
 	}
 	*left = held;

@@ -7,8 +7,9 @@
  * time:" and not by counting words. Scanning is by hand over a buffer whose every line ends in
  * '\n': no loop below can run past it, because none of them accepts a '\n'.
  *
- * Leaves out   Call chains, -F formats other than workloads.md's (comm,pid,tid,cpu,time,event,trace).
- * Cost         At least a million lines per second (tests/bench/bench_trace_parse.c).
+ * Leaves out   Call chains, -F formats other than workloads.md's
+ * (comm,pid,tid,cpu,time,event,trace). Cost         At least a million lines per second
+ * (tests/bench/bench_trace_parse.c).
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -19,9 +20,9 @@
 #include "sim/trace/parser.h"
 
 #define TRACE_SYSCALL_NARGS(name, nargs) nargs,
-const u8 trace_syscall_args[TRACE_SYSCALL_COUNT] = { TRACE_SYSCALLS(TRACE_SYSCALL_NARGS) };
+const u8 trace_syscall_args[TRACE_SYSCALL_COUNT] = {TRACE_SYSCALLS(TRACE_SYSCALL_NARGS)};
 #define TRACE_SYSCALL_NAME(name, nargs) #name,
-const char *const trace_syscall_name[TRACE_SYSCALL_COUNT] = { TRACE_SYSCALLS(TRACE_SYSCALL_NAME) };
+const char *const trace_syscall_name[TRACE_SYSCALL_COUNT] = {TRACE_SYSCALLS(TRACE_SYSCALL_NAME)};
 
 #define UNKNOWN_MAX 4096
 
@@ -61,7 +62,8 @@ static int fail(struct trace_parser *p, const char *fmt, ...)
 static int fail_memory(struct trace_parser *p)
 {
 	p->no_memory = true;
-	snprintf(p->err->text, sizeof(p->err->text), "%s: no memory for so long a recording", p->file);
+	snprintf(p->err->text, sizeof(p->err->text), "%s: no memory for so long a recording",
+		 p->file);
 	return -ENOMEM;
 }
 
@@ -192,7 +194,7 @@ static u32 find_task(struct trace_parser *p, s32 pid, s32 tid, const char *comm,
 	if (!grow((void **)&t->tasks, t->task_count, 1, &cap, sizeof(*t->tasks)))
 		goto no_memory;
 	p->task_cap = (u32)cap;
-	t->tasks[t->task_count] = (struct trace_task){ pid, tid, intern(p, comm, comm_len) };
+	t->tasks[t->task_count] = (struct trace_task){pid, tid, intern(p, comm, comm_len)};
 	p->task_hash[at] = ++t->task_count;
 	return p->last_task = t->task_count - 1;
 no_memory:
@@ -355,7 +357,7 @@ static bool find_head(struct cursor *c, s32 *pid, s32 *tid, u64 *time_ns, const 
 	return false;
 }
 
-/* ---- one event --------------------------------------------------------------------------------- */
+/* ---- one event ------------------------------------------------------------------------------- */
 
 static struct trace_event *new_event(struct trace_parser *p, enum trace_kind kind, u32 task,
 				     u64 time_ns)
@@ -368,7 +370,7 @@ static struct trace_event *new_event(struct trace_parser *p, enum trace_kind kin
 		return NULL;
 	}
 	e = &t->events[t->event_count++];
-	*e = (struct trace_event){ .time_ns = time_ns, .task = task, .kind = (u8)kind };
+	*e = (struct trace_event){.time_ns = time_ns, .task = task, .kind = (u8)kind};
 	return e;
 }
 
@@ -404,7 +406,7 @@ static int count_unknown(struct trace_parser *p, const char *name, size_t len)
 	if (!grow((void **)&t->unknown, t->unknown_count, 1, &cap, sizeof(*t->unknown)))
 		return fail_memory(p);
 	p->unknown_cap = (u32)cap;
-	t->unknown[t->unknown_count++] = (struct trace_unknown){ id, 1 };
+	t->unknown[t->unknown_count++] = (struct trace_unknown){id, 1};
 	return 0;
 }
 
@@ -447,7 +449,8 @@ static int parse_fault(struct trace_parser *p, struct cursor *c, u32 task, u64 t
 static int find_syscall(const char *name, size_t len)
 {
 	for (u32 i = 0; i < TRACE_SYSCALL_COUNT; i++)
-		if (strlen(trace_syscall_name[i]) == len && !memcmp(trace_syscall_name[i], name, len))
+		if (strlen(trace_syscall_name[i]) == len &&
+		    !memcmp(trace_syscall_name[i], name, len))
 			return (int)i;
 	return -1;
 }
@@ -679,7 +682,8 @@ static int parse_event(struct trace_parser *p, struct cursor *c, u32 task, u64 t
 	c->p = name;
 	enter = STARTS(c, "syscalls:sys_enter_");
 	if (enter || STARTS(c, "syscalls:sys_exit_")) {
-		const char *call = name + strlen(enter ? "syscalls:sys_enter_" : "syscalls:sys_exit_");
+		const char *call =
+			name + strlen(enter ? "syscalls:sys_enter_" : "syscalls:sys_exit_");
 
 		sys = find_syscall(call, (size_t)(name_end - call));
 		c->p = name_end + 1;
@@ -703,7 +707,8 @@ static int fail_line(struct trace_parser *p, const struct cursor *c, const char 
 	char shown[41];
 	size_t n = min((size_t)(c->end - line), sizeof(shown) - 1);
 
-	if (p->line == 1 && n >= 8 && (!memcmp(line, "PERFILE2", 8) || !memcmp(line, "2ELIFREP", 8)))
+	if (p->line == 1 && n >= 8 &&
+	    (!memcmp(line, "PERFILE2", 8) || !memcmp(line, "2ELIFREP", 8)))
 		return fail(p, "this is perf.data itself: give me its text (perf script --ns "
 			       "--show-mmap-events --show-task-events --show-lost-events "
 			       "-F comm,pid,tid,cpu,time,event,trace)");
@@ -715,7 +720,7 @@ static int fail_line(struct trace_parser *p, const struct cursor *c, const char 
 
 static int parse_line(struct trace_parser *p, const char *line, const char *end)
 {
-	struct cursor c = { line, end };
+	struct cursor c = {line, end};
 	const char *comm_end = line;
 	u64 time_ns;
 	s32 pid, tid;
@@ -739,7 +744,7 @@ static int parse_line(struct trace_parser *p, const char *line, const char *end)
 	return ret;
 }
 
-/* ---- the stream --------------------------------------------------------------------------------- */
+/* ---- the stream ------------------------------------------------------------------------------ */
 
 struct trace_parser *trace_parser_create(const char *name, struct trace_error *err)
 {

@@ -50,8 +50,12 @@ struct plan_action *plan_emit(struct planner *pl, enum plan_kind kind, u32 task,
 	}
 	a = &p->actions[p->action_count++];
 	*a = (struct plan_action){
-		.time_ns = pl->t->events[pl->event].time_ns, .event = pl->event, .task = task,
-		.space = space, .call = PLAN_NONE, .kind = (u8)kind,
+		.time_ns = pl->t->events[pl->event].time_ns,
+		.event = pl->event,
+		.task = task,
+		.space = space,
+		.call = PLAN_NONE,
+		.kind = (u8)kind,
 	};
 	return a;
 }
@@ -65,12 +69,14 @@ u32 plan_new_call(struct planner *pl)
 		return PLAN_NONE;
 	}
 	p->calls[p->call_count] = (struct plan_call){
-		.exit_event = ~0ull, .first_record = ~0ull, .file = PLAN_NONE,
+		.exit_event = ~0ull,
+		.first_record = ~0ull,
+		.file = PLAN_NONE,
 	};
 	return p->call_count++;
 }
 
-/* ---- spaces ------------------------------------------------------------------------------------ */
+/* ---- spaces ---------------------------------------------------------------------------------- */
 
 u32 plan_new_space(struct planner *pl, u32 parent)
 {
@@ -81,7 +87,10 @@ u32 plan_new_space(struct planner *pl, u32 parent)
 		return PLAN_NONE;
 	}
 	p->spaces[p->space_count] = (struct plan_space){
-		.parent = parent, .done_action = ~0ull, .stack_call = PLAN_NONE, .image_file = PLAN_NONE,
+		.parent = parent,
+		.done_action = ~0ull,
+		.stack_call = PLAN_NONE,
+		.image_file = PLAN_NONE,
 	};
 	if (parent != PLAN_NONE)
 		p->spaces[p->space_count].brk_known = true;
@@ -101,7 +110,7 @@ void plan_leave_space(struct planner *pl, u32 task, u32 proc)
 	pl->p->spaces[space].lazy_count = pl->p->spaces[space].lazy_cap = 0;
 }
 
-/* ---- processes and tasks ------------------------------------------------------------------------- */
+/* ---- processes and tasks --------------------------------------------------------------------- */
 
 static u32 new_proc(struct planner *pl, s32 pid)
 {
@@ -113,7 +122,7 @@ static u32 new_proc(struct planner *pl, s32 pid)
 		return PLAN_NONE;
 	}
 	p->procs[p->proc_count] =
-		(struct plan_proc){ .pid = pid, .space = PLAN_NONE, .parent = PLAN_NONE };
+		(struct plan_proc){.pid = pid, .space = PLAN_NONE, .parent = PLAN_NONE};
 	return p->proc_count++;
 }
 
@@ -135,7 +144,11 @@ static u32 new_task(struct planner *pl, s32 pid, s32 tid, u32 proc, u32 parent)
 		return PLAN_NONE;
 	}
 	p->tasks[p->task_count] = (struct plan_task){
-		.pid = pid, .tid = tid, .proc = proc, .parent = parent, .open_call = PLAN_NONE,
+		.pid = pid,
+		.tid = tid,
+		.proc = proc,
+		.parent = parent,
+		.open_call = PLAN_NONE,
 		.last_fault = ~0ull,
 	};
 	p->procs[proc].live++;
@@ -197,7 +210,7 @@ static u32 space_of(struct planner *pl, u32 task)
 	return space;
 }
 
-/* ---- calls ------------------------------------------------------------------------------------------ */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 static void emit_call(struct planner *pl, u32 task, u32 space, u32 call)
 {
@@ -366,7 +379,8 @@ static void on_return(struct planner *pl, u32 task)
 			if (!stepped && c->sys != SYS_TRACE_munmap && c->result >= 0)
 				commit(pl, space, call);
 			if (c->sys == SYS_TRACE_mmap && !(c->arg[3] & MAP_ANONYMOUS))
-				c->file = plan_file_unknown(pl, &pl->p->procs[t->proc], (s32)c->arg[4]);
+				c->file = plan_file_unknown(pl, &pl->p->procs[t->proc],
+							    (s32)c->arg[4]);
 			emit_call(pl, task, space, call);
 		}
 	}
@@ -456,14 +470,14 @@ static void on_record(struct planner *pl, u32 task, const struct trace_event *re
 		return;
 	if (is_stack_growth(p, last_fault, rec))
 		emit_record(pl, task, space);
-	else if (sys == SYS_TRACE_mmap || sys == SYS_TRACE_mprotect || sys == SYS_TRACE_pkey_mprotect ||
-	    sys == SYS_TRACE_brk)
+	else if (sys == SYS_TRACE_mmap || sys == SYS_TRACE_mprotect ||
+		 sys == SYS_TRACE_pkey_mprotect || sys == SYS_TRACE_brk)
 		commit_at_record(pl, task, space, call, rec);
 	else
 		orphan(pl, task, space, rec);
 }
 
-/* ---- tasks come and go --------------------------------------------------------------------------------- */
+/* ---- tasks come and go ----------------------------------------------------------------------- */
 
 /* clone3 hides its flags. A vfork's parent returns only after the child's exec or exit. */
 static bool child_came_first(struct planner *pl, const struct plan_call *c, u64 child)
@@ -553,7 +567,8 @@ static void on_fork(struct planner *pl, const struct trace_event *e)
 		child_process(pl, parent, e->arg[0]);
 		return;
 	}
-	task = renew_task(pl, trace_pid(e->arg[0]), trace_tid(e->arg[0]), p->tasks[parent].proc, parent);
+	task = renew_task(pl, trace_pid(e->arg[0]), trace_tid(e->arg[0]), p->tasks[parent].proc,
+			  parent);
 	a = plan_emit(pl, PLAN_TASK_START, parent, space_of(pl, parent));
 	if (a)
 		a->a = task;
@@ -593,7 +608,8 @@ static void on_exec(struct planner *pl, u32 name, u64 who)
 		return;
 	proc = p->tasks[leader].proc;
 	if (p->tasks[leader].exited)
-		leader = renew_task(pl, trace_pid(who), trace_pid(who), proc, p->tasks[leader].parent);
+		leader = renew_task(pl, trace_pid(who), trace_pid(who), proc,
+				    p->tasks[leader].parent);
 	if (leader == PLAN_NONE)
 		return;
 	for (u32 i = 0; i < p->task_count; i++)
@@ -637,7 +653,7 @@ static void on_fault(struct planner *pl, u32 task, const struct trace_event *e)
 	pl->p->fault_count++;
 }
 
-/* ---- the two passes ------------------------------------------------------------------------------------- */
+/* ---- the two passes -------------------------------------------------------------------------- */
 
 static bool link_calls(struct planner *pl, u32 *open)
 {
@@ -730,7 +746,7 @@ static void handle(struct planner *pl, const struct trace_event *e, u32 *next_ca
 
 static bool planner_init(struct planner *pl, const struct trace *t, u32 **open)
 {
-	*pl = (struct planner){ .t = t, .p = calloc(1, sizeof(*pl->p)) };
+	*pl = (struct planner){.t = t, .p = calloc(1, sizeof(*pl->p))};
 	pl->task_of = malloc((t->task_count + 1) * sizeof(*pl->task_of));
 	*open = malloc((t->task_count + 1) * sizeof(**open));
 	pl->tasks_by_id = id_map_create();

@@ -1,5 +1,6 @@
 /*
- * sim/trace/plan.h - what a recording means: actions on address spaces, in the order they took effect
+ * sim/trace/plan.h - what a recording means: actions on address spaces, in the order they took
+ * effect
  *
  * Models       The rules of docs/REPLAY.md: when a recorded call took effect, what exec builds, who
  *              shares an address space, which mappings are of the same open file. From the
@@ -16,24 +17,24 @@
 #define PLAN_NONE UINT32_MAX
 
 enum plan_kind {
-	PLAN_SPACE_NEW,	    /* space: empty (an exec, or a process that ran before the recording) */
+	PLAN_SPACE_NEW,     /* space: empty (an exec, or a process that ran before the recording) */
 	PLAN_SPACE_FORK,    /* space: the parent's; a: the child's, a copy */
-	PLAN_SPACE_PUT,	    /* space: nobody uses it any more */
+	PLAN_SPACE_PUT,     /* space: nobody uses it any more */
 	PLAN_IMAGE_FILE,    /* call: a segment at a fixed place */
 	PLAN_IMAGE_TRIM,    /* unmap [a, a + b): the tail of an image's first segment */
 	PLAN_IMAGE_ANON,    /* bss [a, a + b); flags: TRACE_MAP_EXEC */
 	PLAN_IMAGE_SPECIAL, /* [a, a + b) named by the record `event`; flags: TRACE_MAP_* */
 	PLAN_IMAGE_STACK,   /* call: arg[0], arg[1]: start, length; arg[2]: start_stack */
-	PLAN_IMAGE_DONE,    /* a: mmap_base (0: unknown), b: start of the heap (0: never asked for) */
-	PLAN_CALL,	    /* call: a system call, whole, or the rest of one after PLAN_STEPs; flags:
-			     * PLAN_CALL_* */
-	PLAN_RETURN,	    /* call: returns; it was a PLAN_CALL_EARLY before */
-	PLAN_STEP,	    /* call: the part of an mprotect up to the VMA of one record */
-	PLAN_RECORD,	    /* event: an MMAP2 record to compare with what there is now */
-	PLAN_ORPHAN,	    /* call: a mapping that no recorded call explains, at its place */
-	PLAN_FAULT,	    /* a: address, b: x86 error code; flags: PLAN_FAULT_* */
-	PLAN_TASK_START,    /* a: task that may run from here on; flags: PLAN_START_* */
-	PLAN_TASK_EXIT,	    /* the task's last action */
+	PLAN_IMAGE_DONE, /* a: mmap_base (0: unknown), b: start of the heap (0: never asked for) */
+	PLAN_CALL,       /* call: a system call, whole, or the rest of one after PLAN_STEPs; flags:
+			  * PLAN_CALL_* */
+	PLAN_RETURN,     /* call: returns; it was a PLAN_CALL_EARLY before */
+	PLAN_STEP,       /* call: the part of an mprotect up to the VMA of one record */
+	PLAN_RECORD,     /* event: an MMAP2 record to compare with what there is now */
+	PLAN_ORPHAN,     /* call: a mapping that no recorded call explains, at its place */
+	PLAN_FAULT,      /* a: address, b: x86 error code; flags: PLAN_FAULT_* */
+	PLAN_TASK_START, /* a: task that may run from here on; flags: PLAN_START_* */
+	PLAN_TASK_EXIT,  /* the task's last action */
 	PLAN_KINDS,
 };
 /* Before the call returned, because another one took effect: the order is a guess. */
@@ -61,20 +62,20 @@ struct plan_call {
 	u64 enter_ns, exit_ns;
 	u64 first_record; /* MMAP2 event inside, or ~0 */
 	u32 records;
-	u32 file;	  /* plan file of an mmap, or PLAN_NONE */
+	u32 file; /* plan file of an mmap, or PLAN_NONE */
 	u32 task;
-	u32 clone_flags;  /* of a clone: known, or 0 */
+	u32 clone_flags; /* of a clone: known, or 0 */
 	u8 sys;
 	bool has_result;
 	bool emitted;
 	bool early; /* is a PLAN_CALL_EARLY */
-	bool lazy; /* is in its space's list of calls that have not taken effect */
+	bool lazy;  /* is in its space's list of calls that have not taken effect */
 };
 
 struct plan_inode {
 	u64 dev, ino, generation;
 	u32 name;
-	u8 kind;	/* enum inode_kind (mmsim/file.h) */
+	u8 kind;        /* enum inode_kind (mmsim/file.h) */
 	u64 size_bytes; /* the furthest byte that is mapped: files are at least that long */
 };
 
@@ -86,13 +87,13 @@ struct plan_file {
 
 struct plan_proc {
 	s32 pid;
-	u32 name;	   /* the last one */
-	u32 space;	   /* the current one, PLAN_NONE before and after */
-	u32 parent;	   /* process, or PLAN_NONE */
-	u32 live;	   /* tasks that have not exited */
-	bool execing;	   /* between COMM exec and sys_exit_execve */
-	bool was_running;  /* began before the recording: its mappings are unknown */
-	u32 *fds;	   /* plan file by descriptor, PLAN_NONE: unknown */
+	u32 name;         /* the last one */
+	u32 space;        /* the current one, PLAN_NONE before and after */
+	u32 parent;       /* process, or PLAN_NONE */
+	u32 live;         /* tasks that have not exited */
+	bool execing;     /* between COMM exec and sys_exit_execve */
+	bool was_running; /* began before the recording: its mappings are unknown */
+	u32 *fds;         /* plan file by descriptor, PLAN_NONE: unknown */
 	u32 fd_count;
 	u64 faults;
 };
@@ -107,19 +108,20 @@ struct plan_task {
 };
 
 struct plan_space {
-	u32 users;	   /* processes */
-	u32 parent;	   /* it is a copy of, or PLAN_NONE */
-	u64 done_action;   /* PLAN_IMAGE_DONE, ~0: none */
+	u32 users;       /* processes */
+	u32 parent;      /* it is a copy of, or PLAN_NONE */
+	u64 done_action; /* PLAN_IMAGE_DONE, ~0: none */
 	bool brk_known;
-	u32 *lazy;	   /* calls entered, not yet taken effect */
+	u32 *lazy; /* calls entered, not yet taken effect */
 	u32 lazy_count, lazy_cap;
 	/* while the image is built */
-	u64 image_start, image_end, image_pgoff; /* first segment, whose size is the whole image's */
+	u64 image_start, image_end,
+		image_pgoff; /* first segment, whose size is the whole image's */
 	u64 highest_end;
 	u64 stack_start, stack_end;
 	u32 stack_call;
 	u32 image_file;
-	bool image_open;   /* no second record came yet */
+	bool image_open; /* no second record came yet */
 };
 
 struct plan {

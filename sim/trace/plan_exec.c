@@ -105,8 +105,8 @@ static u32 image_stack(struct planner *pl, struct plan_space *s, const struct tr
 	pl->p->calls[call].arg[0] = rec->arg[0];
 	pl->p->calls[call].arg[1] = rec->arg[1];
 	/* The room below the arguments is what the kernel added under the top of the stack then. */
-	pl->p->calls[call].arg[2] = rec->arg[1] > STACK_ROOM ? s->stack_start + STACK_ROOM - 1
-							     : s->stack_end - 1;
+	pl->p->calls[call].arg[2] =
+		rec->arg[1] > STACK_ROOM ? s->stack_start + STACK_ROOM - 1 : s->stack_end - 1;
 	return call;
 }
 

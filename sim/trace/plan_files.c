@@ -68,7 +68,11 @@ static u32 find_inode(struct planner *pl, const struct trace_event *rec)
 		return PLAN_NONE;
 	}
 	p->inodes[p->inode_count] = (struct plan_inode){
-		.dev = dev, .ino = ino, .generation = gen, .name = name, .size_bytes = end,
+		.dev = dev,
+		.ino = ino,
+		.generation = gen,
+		.name = name,
+		.size_bytes = end,
 		.kind = kind_by_name(trace_name(pl->t, name), dev),
 	};
 	return p->inode_count++;
@@ -82,7 +86,7 @@ static u32 new_file(struct planner *pl, u32 inode)
 		pl->no_memory = true;
 		return PLAN_NONE;
 	}
-	p->files[p->file_count] = (struct plan_file){ .inode = inode };
+	p->files[p->file_count] = (struct plan_file){.inode = inode};
 	return p->file_count++;
 }
 
@@ -177,8 +181,8 @@ u32 plan_file_unknown(struct planner *pl, struct plan_proc *proc, s32 fd)
 		pl->no_memory = true;
 		return PLAN_NONE;
 	}
-	p->inodes[p->inode_count++] = (struct plan_inode){ .kind = INODE_NO_HUGE,
-							   .size_bytes = 1ull << 46 };
+	p->inodes[p->inode_count++] =
+		(struct plan_inode){.kind = INODE_NO_HUGE, .size_bytes = 1ull << 46};
 	file = new_file(pl, p->inode_count - 1);
 	if (file != PLAN_NONE)
 		p->files[file].writable = true;
@@ -186,7 +190,7 @@ u32 plan_file_unknown(struct planner *pl, struct plan_proc *proc, s32 fd)
 	return file;
 }
 
-/* ---- does a device's file system align mappings to 2 MiB? -------------------------------------- */
+/* ---- does a device's file system align mappings to 2 MiB? ------------------------------------ */
 
 /* An mmap whose address tells: no place asked for, a whole aligned 2 MiB block of a file inside. */
 static bool is_evidence(const struct plan *p, const struct plan_call *c)
@@ -236,6 +240,7 @@ void plan_judge_devices(struct planner *pl)
 			continue;
 		for (u32 j = i; j < p->inode_count; j++)
 			if (p->inodes[j].dev == dev && kind_may_change(p->inodes[j].kind))
-				p->inodes[j].kind = aligned * 2 > seen ? INODE_REGULAR : INODE_NO_HUGE;
+				p->inodes[j].kind =
+					aligned * 2 > seen ? INODE_REGULAR : INODE_NO_HUGE;
 	}
 }

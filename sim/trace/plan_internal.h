@@ -8,9 +8,9 @@ struct planner {
 	struct plan *p;
 	const struct trace *t;
 	u64 action_cap, call_cap, proc_cap, task_cap, space_cap, inode_cap, file_cap;
-	u32 *task_of;	  /* [trace task]: current plan task, or PLAN_NONE */
+	u32 *task_of; /* [trace task]: current plan task, or PLAN_NONE */
 	struct id_map *tasks_by_id, *procs_by_id; /* pid << 32 | tid; pid */
-	u64 event;	  /* being handled */
+	u64 event;                                /* being handled */
 	bool no_memory;
 };
 

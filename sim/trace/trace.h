@@ -56,16 +56,17 @@ enum trace_syscall { TRACE_SYSCALLS(TRACE_SYSCALL_ENUM) TRACE_SYSCALL_COUNT };
 #define TRACE_ARGS_MAX 6
 
 enum trace_kind {
-	TRACE_ENTER,	  /* sys; arg[0], arg[1]; the others in pool[ext..] */
-	TRACE_EXIT,	  /* sys; arg[0]: the result, as s64 */
-	TRACE_FAULT,	  /* arg[0]: address, arg[1]: x86 error code */
-	TRACE_MAP,	  /* PERF_RECORD_MMAP2; arg[0], arg[1]: start, length; pool[ext..]: trace_map_field */
-	TRACE_COMM,	  /* arg[0]: 1 for an exec; arg[1]: pid << 32 | tid; ext: name */
-	TRACE_FORK,	  /* arg[0]: child's pid << 32 | tid, arg[1]: parent's */
-	TRACE_TASK_EXIT,  /* arg[0]: pid << 32 | tid */
-	TRACE_LOST,	  /* arg[0]: records */
-	TRACE_NEWTASK,	  /* task:task_newtask; arg[0]: tid of the child, arg[1]: clone flags */
-	TRACE_SIGNAL,	  /* signal:signal_generate to the task itself; arg[0]: signal, arg[1]: code */
+	TRACE_ENTER, /* sys; arg[0], arg[1]; the others in pool[ext..] */
+	TRACE_EXIT,  /* sys; arg[0]: the result, as s64 */
+	TRACE_FAULT, /* arg[0]: address, arg[1]: x86 error code */
+	TRACE_MAP, /* PERF_RECORD_MMAP2; arg[0], arg[1]: start, length; pool[ext..]: trace_map_field
+		    */
+	TRACE_COMM,      /* arg[0]: 1 for an exec; arg[1]: pid << 32 | tid; ext: name */
+	TRACE_FORK,      /* arg[0]: child's pid << 32 | tid, arg[1]: parent's */
+	TRACE_TASK_EXIT, /* arg[0]: pid << 32 | tid */
+	TRACE_LOST,      /* arg[0]: records */
+	TRACE_NEWTASK,   /* task:task_newtask; arg[0]: tid of the child, arg[1]: clone flags */
+	TRACE_SIGNAL, /* signal:signal_generate to the task itself; arg[0]: signal, arg[1]: code */
 };
 
 enum trace_map_field { MAP_PGOFF, MAP_DEV, MAP_INO, MAP_GENERATION, MAP_NAME, MAP_FIELDS };
@@ -80,7 +81,7 @@ struct trace_event {
 	u32 task; /* index into tasks[]: who did it, by the line's own pid/tid */
 	u32 ext;  /* index into pool[], or a name */
 	u8 kind;  /* enum trace_kind */
-	u8 sys;	  /* enum trace_syscall */
+	u8 sys;   /* enum trace_syscall */
 	u8 flags;
 	u8 unused[5];
 };

@@ -36,9 +36,11 @@ static void unload(void)
 }
 
 /* few: faults that were not needed here may be so many in a thousand. */
-static void check_clean(const char *name, const struct mm_locking *scheme, u64 results, u64 low, u64 few)
+static void check_clean(const char *name, const struct mm_locking *scheme, u64 results, u64 low,
+			u64 few)
 {
-	struct replay_check_config cfg = { .arch = &arch_x86_64, .locking = scheme, .stop_ns = ~0ull };
+	struct replay_check_config cfg = {
+		.arch = &arch_x86_64, .locking = scheme, .stop_ns = ~0ull};
 	struct replay_report r;
 	char path[256];
 
@@ -73,7 +75,8 @@ static void test_clean(void **state)
 	}
 }
 
-/* ---- maps ------------------------------------------------------------------------------------- */
+/* ---- maps -------------------------------------------------------------------------------------
+ */
 
 /* The next line that is compared, without " (deleted)": unlink was not recorded. NULL: none. */
 static char *next_line(char **text)
@@ -105,7 +108,7 @@ static char *read_all(const char *path)
 /* "gcc.12090.maps" */
 static void compare_maps(const char *file)
 {
-	struct replay_check_config cfg = { .arch = &arch_x86_64, .locking = &mm_locking_mmap_lock };
+	struct replay_check_config cfg = {.arch = &arch_x86_64, .locking = &mm_locking_mmap_lock};
 	char path[300], name[256], *recorded, *replayed = NULL, *a, *b, *x, *y, *dot;
 	u64 sec, ns;
 	struct replay_report r;
@@ -160,7 +163,8 @@ static void test_maps(void **state)
 	assert_true(files >= 8);
 }
 
-/* ---- differences are found ---------------------------------------------------------------------- */
+/* ---- differences are found ----------------------------------------------------------------------
+ */
 
 static void check_changed(const struct replay_check_config *cfg, struct replay_report *r)
 {
@@ -171,8 +175,8 @@ static void check_changed(const struct replay_check_config *cfg, struct replay_r
 
 static void test_differences(void **state)
 {
-	struct replay_check_config cfg = { .arch = &arch_x86_64, .locking = &mm_locking_mmap_lock,
-					   .stop_ns = ~0ull };
+	struct replay_check_config cfg = {
+		.arch = &arch_x86_64, .locking = &mm_locking_mmap_lock, .stop_ns = ~0ull};
 	struct replay_report r;
 	struct plan_call *mmap_call = NULL;
 	struct plan_action *fault = NULL;
@@ -210,8 +214,11 @@ static void test_differences(void **state)
 
 static void test_no_such_time(void **state)
 {
-	struct replay_check_config cfg = { .arch = &arch_x86_64, .locking = &mm_locking_mmap_lock,
-					   .stop_ns = 1, .maps_pid = 12093, .maps = stderr };
+	struct replay_check_config cfg = {.arch = &arch_x86_64,
+					  .locking = &mm_locking_mmap_lock,
+					  .stop_ns = 1,
+					  .maps_pid = 12093,
+					  .maps = stderr};
 	struct replay_report r;
 
 	load(TRACE_DIR "gcc.perf.zst");

@@ -33,8 +33,8 @@ static u64 a, b, c;
 
 static int setup(void **state)
 {
-	struct machine_config mc = { .tasks = 1, .cpus = 1, .memory_bytes = 64 << 20,
-				     .content_words = 1 };
+	struct machine_config mc = {
+		.tasks = 1, .cpus = 1, .memory_bytes = 64 << 20, .content_words = 1};
 
 	machine = machine_create(&mc);
 	if (!machine || mm_machine_init(machine, &arch_x86_64))
@@ -42,8 +42,8 @@ static int setup(void **state)
 	machine_enter(machine);
 	memset(calls, 0, sizeof(calls));
 	memset(events, 0, sizeof(events));
-	trace = (struct trace){ .events = events, .event_count = 4, .pool = &pool[0][0] };
-	plan = (struct plan){ .t = &trace, .calls = calls, .call_count = 4 };
+	trace = (struct trace){.events = events, .event_count = 4, .pool = &pool[0][0]};
+	plan = (struct plan){.t = &trace, .calls = calls, .call_count = 4};
 	if (replay_world_init(&world, &plan, machine, &arch_x86_64, &mm_locking_mmap_lock))
 		return -1;
 	mm = replay_new_mm(&world);
@@ -69,9 +69,12 @@ static int teardown(void **state)
 
 static void call(u32 i, u8 sys, u64 arg0, u64 arg1, s64 result)
 {
-	calls[i] = (struct plan_call){ .sys = sys, .result = result, .has_result = true,
-				       .file = PLAN_NONE, .first_record = ~0ull,
-				       .exit_event = ~0ull };
+	calls[i] = (struct plan_call){.sys = sys,
+				      .result = result,
+				      .has_result = true,
+				      .file = PLAN_NONE,
+				      .first_record = ~0ull,
+				      .exit_event = ~0ull};
 	calls[i].arg[0] = arg0;
 	calls[i].arg[1] = arg1;
 }
@@ -86,15 +89,15 @@ static void mmap_call(u32 i, u64 len, u64 result)
 
 static void record(u32 i, u64 start, u64 len, u8 flags)
 {
-	events[i] = (struct trace_event){ .kind = TRACE_MAP, .arg = { start, len }, .flags = flags,
-					  .ext = i * MAP_FIELDS };
+	events[i] = (struct trace_event){
+		.kind = TRACE_MAP, .arg = {start, len}, .flags = flags, .ext = i * MAP_FIELDS};
 	calls[i].first_record = i;
 	calls[i].records = 1;
 }
 
 static void test_place(void **state)
 {
-	struct mm_supposed s[] = { { b, b + PAGE, false }, { a - PAGE, a, true } };
+	struct mm_supposed s[] = {{b, b + PAGE, false}, {a - PAGE, a, true}};
 
 	assert_int_equal(mm_place(mm, 0, PAGE, ANON, NULL, 0, s, 0), a - PAGE);
 	assert_int_equal(mm_place(mm, 0, PAGE, ANON, NULL, 0, s, 1), b);
@@ -110,7 +113,7 @@ static void test_place(void **state)
 /* munmap(B) is under way while a mapping is made: where did that go? */
 static void test_unmap(void **state)
 {
-	static const u32 lazy[] = { 0 };
+	static const u32 lazy[] = {0};
 
 	call(0, SYS_TRACE_munmap, b, PAGE, 0);
 	mmap_call(1, PAGE, b);
@@ -124,7 +127,7 @@ static void test_unmap(void **state)
 
 static void test_two(void **state)
 {
-	static const u32 lazy[] = { 0, 1 };
+	static const u32 lazy[] = {0, 1};
 
 	call(0, SYS_TRACE_munmap, b, PAGE, 0);
 	call(1, SYS_TRACE_munmap, c, PAGE, 0);
@@ -143,7 +146,7 @@ static void test_two(void **state)
  * neighbour like itself, after. */
 static void test_record(void **state)
 {
-	static const u32 lazy[] = { 0 };
+	static const u32 lazy[] = {0};
 
 	call(0, SYS_TRACE_munmap, b, PAGE, 0);
 	call(1, SYS_TRACE_mprotect, a, PAGE, 0);
@@ -159,7 +162,7 @@ static void test_record(void **state)
 /* An mremap that is under way has itself a result to explain. */
 static void test_mremap(void **state)
 {
-	static const u32 lazy[] = { 0, 1 };
+	static const u32 lazy[] = {0, 1};
 
 	call(0, SYS_TRACE_munmap, b, PAGE, 0);
 	call(1, SYS_TRACE_mremap, a, PAGE, (s64)a); /* grew in place: after B was gone */

@@ -50,7 +50,7 @@ struct where {
 };
 
 static struct where *where_is; /* [action] */
-static u32 **clocks;	       /* [action]: steps of each lane that are done when it begins */
+static u32 **clocks;           /* [action]: steps of each lane that are done when it begins */
 
 /* What every step can rely on, from the prerequisites alone. */
 static void compute_clocks(void)
@@ -65,7 +65,7 @@ static void compute_clocks(void)
 	for (u32 l = 0; l < lanes; l++)
 		for (u64 i = 0; i < program->lanes[l].count; i++)
 			where_is[program->steps[program->lanes[l].first + i].action] =
-				(struct where){ l, (u32)i };
+				(struct where){l, (u32)i};
 	for (u64 a = 0; a < plan->action_count; a++) {
 		struct where at = where_is[a];
 		const struct replay_step *s;
@@ -144,7 +144,8 @@ static void check_faults(u32 space)
 			if (a->a >= maps[m].start && a->a < maps[m].end) {
 				/* a mprotect in steps is made at the first of them */
 				if (plan->calls[plan->actions[maps[m].action].call].records <= 1) {
-					assert_ordered(maps[m].action, i, "fault after its mapping");
+					assert_ordered(maps[m].action, i,
+						       "fault after its mapping");
 					checked++;
 				}
 				break;
@@ -162,7 +163,8 @@ static void check_unmaps(u32 space)
 		const struct plan_action *a = &plan->actions[i];
 		const struct plan_call *c = a->call == PLAN_NONE ? NULL : &plan->calls[a->call];
 
-		if (a->space != space || a->kind != PLAN_CALL || c->sys != SYS_TRACE_munmap || c->result)
+		if (a->space != space || a->kind != PLAN_CALL || c->sys != SYS_TRACE_munmap ||
+		    c->result)
 			continue;
 		for (u64 j = i; j-- > 0 && i - j < 5000;) {
 			const struct plan_action *f = &plan->actions[j];
@@ -218,8 +220,8 @@ static u32 busiest_space(void)
 
 static void test_prerequisites(void **state)
 {
-	static const char *const paths[] = { TRACE_DIR "pythreads.perf.zst", TRACE_DIR "mariadb.perf.zst",
-					     TRACE_DIR "gcc.perf.zst" };
+	static const char *const paths[] = {TRACE_DIR "pythreads.perf.zst",
+					    TRACE_DIR "mariadb.perf.zst", TRACE_DIR "gcc.perf.zst"};
 
 	for (u32 i = 0; i < ARRAY_SIZE(paths); i++) {
 		load_trace(paths[i], 0, MMSIM_TASKS_MAX);
@@ -233,14 +235,18 @@ static void test_prerequisites(void **state)
 	}
 }
 
-/* ---- runs ------------------------------------------------------------------------------------------ */
+/* ---- runs ------------------------------------------------------------------------------------ */
 
 static void run_program(const struct mm_locking *scheme, u32 cpus, bool strict)
 {
-	struct replay_job job = { .program = program };
-	struct bench_config cfg = { .workload = &workload_replay, .locking = scheme,
-				    .arch = &arch_x86_64, .cpus = cpus, .tasks = cpus, .seed = 1,
-				    .arg = &job };
+	struct replay_job job = {.program = program};
+	struct bench_config cfg = {.workload = &workload_replay,
+				   .locking = scheme,
+				   .arch = &arch_x86_64,
+				   .cpus = cpus,
+				   .tasks = cpus,
+				   .seed = 1,
+				   .arg = &job};
 	struct bench *b = aligned_alloc(MMSIM_CACHE_LINE_BYTES,
 					ALIGN_UP(sizeof(*b), (size_t)MMSIM_CACHE_LINE_BYTES));
 	struct bench_totals totals;
@@ -264,8 +270,9 @@ static void run_program(const struct mm_locking *scheme, u32 cpus, bool strict)
 
 static void test_runs(void **state)
 {
-	static const char *const paths[] = { TRACE_DIR "gcc.perf.zst", TRACE_DIR "pythreads.perf.zst",
-					     TRACE_DIR "java48.perf.zst", TRACE_DIR "mariadb.perf.zst" };
+	static const char *const paths[] = {
+		TRACE_DIR "gcc.perf.zst", TRACE_DIR "pythreads.perf.zst",
+		TRACE_DIR "java48.perf.zst", TRACE_DIR "mariadb.perf.zst"};
 
 	for (u32 i = 0; i < ARRAY_SIZE(paths); i++) {
 		load_trace(paths[i], 0, MMSIM_TASKS_MAX);

@@ -16,7 +16,7 @@
 
 #include "workloads/replay_units.h"
 
-static const struct step_ref first = { 1, 10 }, second = { 2, 20 }, third = { 3, 30 };
+static const struct step_ref first = {1, 10}, second = {2, 20}, third = {3, 30};
 
 static u32 unit_of(const struct unit_map *m, u64 addr)
 {
@@ -27,8 +27,8 @@ static u32 unit_of(const struct unit_map *m, u64 addr)
 
 static void test_case(void **state)
 {
-	static const u32 want[10] = { 1, 1, 2, 2, 2, 2, 1, 1, UNIT_NONE, UNIT_NONE };
-	struct unit_map m = { 0 };
+	static const u32 want[10] = {1, 1, 2, 2, 2, 2, 1, 1, UNIT_NONE, UNIT_NONE};
+	struct unit_map m = {0};
 
 	assert_true(unit_map_set(&m, 0, 8, 1, 3, first));
 	assert_true(unit_map_remove(&m, 3, 5));
@@ -44,16 +44,16 @@ static void test_case(void **state)
 
 static void test_readers(void **state)
 {
-	struct unit_map m = { 0 }, copy;
+	struct unit_map m = {0}, copy;
 	struct unit_entry *e;
 
 	assert_true(unit_map_set(&m, 0, 8, 1, 3, first));
 	assert_true(unit_entry_touch(unit_map_find(&m, 0), second));
 	assert_true(unit_entry_touch(unit_map_find(&m, 0), third));
-	assert_true(unit_entry_touch(unit_map_find(&m, 0), (struct step_ref){ 2, 21 }));
+	assert_true(unit_entry_touch(unit_map_find(&m, 0), (struct step_ref){2, 21}));
 	assert_int_equal(unit_map_find(&m, 0)->reader_count, 2);
 	assert_true(unit_map_split(&m, 4));
-	assert_true(unit_entry_touch(unit_map_find(&m, 4), (struct step_ref){ 9, 1 }));
+	assert_true(unit_entry_touch(unit_map_find(&m, 4), (struct step_ref){9, 1}));
 	assert_int_equal(unit_map_find(&m, 0)->reader_count, 2);
 	e = unit_map_find(&m, 7);
 	assert_int_equal(e->reader_count, 3);
@@ -76,7 +76,7 @@ static void test_random(void **state)
 {
 	const char *env = getenv("MMSIM_SEED");
 	u64 seed = env ? strtoull(env, NULL, 0) : 0x5eed, rng = seed | 1;
-	struct unit_map m = { 0 };
+	struct unit_map m = {0};
 	u32 want[PAGES];
 
 	print_message("seed %#llx\n", (unsigned long long)seed);

@@ -41,10 +41,11 @@ static void parse_fails(const char *text, const char *why)
 
 static void test_fault(void **state)
 {
-	struct trace *t = parse_ok(HEAD "exceptions:page_fault_user: address=0x7fa0c1de5e06 "
-				   "ip=0x7fa0c1dcd7ad error_code=0x6\n" HEAD
-				   " exceptions:page_fault_kernel: address=0x556e7b56f424 ip=elf_load "
-				   "error_code=0x2\n");
+	struct trace *t =
+		parse_ok(HEAD "exceptions:page_fault_user: address=0x7fa0c1de5e06 "
+			      "ip=0x7fa0c1dcd7ad error_code=0x6\n" HEAD
+			      " exceptions:page_fault_kernel: address=0x556e7b56f424 ip=elf_load "
+			      "error_code=0x2\n");
 
 	assert_int_equal(t->event_count, 2);
 	assert_int_equal(t->events[0].kind, TRACE_FAULT);
@@ -62,12 +63,13 @@ static void test_fault(void **state)
 static void test_calls(void **state)
 {
 	struct trace *t = parse_ok(
-		HEAD "syscalls:sys_enter_mmap: addr: 0x00000000, len: 0x00002000, prot: 0x00000003, "
-		     "flags: 0x00000022, fd: 0xffffffff, off: 0x00001000\n" HEAD
-		     "syscalls:sys_exit_mmap: 0x7fa0c1da8000\n" HEAD
-		     "syscalls:sys_exit_execve: 0xfffffffffffffffe\n" HEAD
-		     "syscalls:sys_enter_vfork: \n" HEAD
-		     "syscalls:sys_enter_execve: filename: 0x7ffc7da02ec0, argv: 0x1, envp: 0x2\n");
+		HEAD
+		"syscalls:sys_enter_mmap: addr: 0x00000000, len: 0x00002000, prot: 0x00000003, "
+		"flags: 0x00000022, fd: 0xffffffff, off: 0x00001000\n" HEAD
+		"syscalls:sys_exit_mmap: 0x7fa0c1da8000\n" HEAD
+		"syscalls:sys_exit_execve: 0xfffffffffffffffe\n" HEAD
+		"syscalls:sys_enter_vfork: \n" HEAD
+		"syscalls:sys_enter_execve: filename: 0x7ffc7da02ec0, argv: 0x1, envp: 0x2\n");
 	const struct trace_event *e = t->events;
 
 	assert_int_equal(e[0].sys, SYS_TRACE_mmap);
@@ -85,12 +87,13 @@ static void test_calls(void **state)
 static void test_records(void **state)
 {
 	struct trace *t = parse_ok(
-		HEAD "PERF_RECORD_MMAP2 100/101: [0x7fa0c1bb8000(0x1e2000) @ 0x1000 fe:00 332835 7]: "
-		     "r-xp /usr/lib/a file (deleted)\n" HEAD
-		     "PERF_RECORD_MMAP2 100/101: [0x1000(0x1000) @ 0 <0badcafe>]: rw-s /x\n" HEAD
-		     "PERF_RECORD_COMM exec: a:b/c:100/100\n" HEAD
-		     "PERF_RECORD_FORK(102:102):(100:101)\n" HEAD
-		     "PERF_RECORD_EXIT(102:102):(100:100)\n" HEAD "PERF_RECORD_LOST lost 15\n");
+		HEAD
+		"PERF_RECORD_MMAP2 100/101: [0x7fa0c1bb8000(0x1e2000) @ 0x1000 fe:00 332835 7]: "
+		"r-xp /usr/lib/a file (deleted)\n" HEAD
+		"PERF_RECORD_MMAP2 100/101: [0x1000(0x1000) @ 0 <0badcafe>]: rw-s /x\n" HEAD
+		"PERF_RECORD_COMM exec: a:b/c:100/100\n" HEAD
+		"PERF_RECORD_FORK(102:102):(100:101)\n" HEAD
+		"PERF_RECORD_EXIT(102:102):(100:100)\n" HEAD "PERF_RECORD_LOST lost 15\n");
 	const struct trace_event *e = t->events;
 
 	assert_int_equal(trace_map_field(t, &e[0], MAP_PGOFF), 0x1000);
@@ -144,7 +147,8 @@ static void test_tolerated(void **state)
 		"syscalls:sys_enter_read: fd: 0x3\n" HEAD "PERF_RECORD_KSYMBOL addr 1\n" HEAD
 		"sched:sched_switch: again\n" HEAD "syscalls:sys_exit_brk: 0x1000\n" HEAD
 		"exceptions:page_fault_kernel: address=init_task ip=x error_code=0x0\n" HEAD
-		"PERF_RECORD_MMAP -1/0: [0xffffffff81000000(0x120bb08) @ 0xffffffff81000000]: x [k]\n");
+		"PERF_RECORD_MMAP -1/0: [0xffffffff81000000(0x120bb08) @ 0xffffffff81000000]: x "
+		"[k]\n");
 
 	assert_int_equal(t->event_count, 1);
 	assert_int_equal(t->unknown_count, 3);
@@ -158,7 +162,9 @@ static void test_errors(void **state)
 	parse_fails("", "is empty");
 	parse_fails("# only a comment\n", "no event");
 	parse_fails("hello world\n", "test:1: not a line of perf script: 'hello world'");
-	parse_fails("\x7f" "ELF\x02\x01\n", "not a line of perf script");
+	parse_fails("\x7f"
+		    "ELF\x02\x01\n",
+		    "not a line of perf script");
 	parse_fails("PERFILE2h\n", "perf.data itself");
 	parse_fails(HEAD "syscalls:sys_exit_brk: 0x1000\n" HEAD "syscalls:sys_exit_b",
 		    "test:2: the last line is cut off");
@@ -179,15 +185,15 @@ static void test_errors(void **state)
 /* Every cut and many changes of real lines: an error or a trace, never worse (run it with ASan). */
 static void test_mutations(void **state)
 {
-	static const char text[] =
-		HEAD "PERF_RECORD_COMM exec: prog:100/100\n" HEAD
-		     "PERF_RECORD_MMAP2 100/101: [0x1000(0x2000) @ 0x1000 fe:00 332 7]: r-xp /x\n" HEAD
-		     "syscalls:sys_enter_mmap: addr: 0x0, len: 0x2000, prot: 0x3, flags: 0x22, fd: "
-		     "0xffffffff, off: 0x0\n" HEAD "syscalls:sys_exit_mmap: 0x7fa0c1da8000\n" HEAD
-		     "exceptions:page_fault_user: address=0x7fa ip=0x7fa error_code=0x6\n" HEAD
-		     "task:task_newtask: pid=3 comm=x clone_flags=3d0f00 oom_score_adj=0\n" HEAD
-		     "signal:signal_generate: sig=11 errno=0 code=1 comm=x pid=1 grp=0 res=0\n" HEAD
-		     "PERF_RECORD_FORK(102:102):(100:101)\n";
+	static const char text[] = HEAD
+		"PERF_RECORD_COMM exec: prog:100/100\n" HEAD
+		"PERF_RECORD_MMAP2 100/101: [0x1000(0x2000) @ 0x1000 fe:00 332 7]: r-xp /x\n" HEAD
+		"syscalls:sys_enter_mmap: addr: 0x0, len: 0x2000, prot: 0x3, flags: 0x22, fd: "
+		"0xffffffff, off: 0x0\n" HEAD "syscalls:sys_exit_mmap: 0x7fa0c1da8000\n" HEAD
+		"exceptions:page_fault_user: address=0x7fa ip=0x7fa error_code=0x6\n" HEAD
+		"task:task_newtask: pid=3 comm=x clone_flags=3d0f00 oom_score_adj=0\n" HEAD
+		"signal:signal_generate: sig=11 errno=0 code=1 comm=x pid=1 grp=0 res=0\n" HEAD
+		"PERF_RECORD_FORK(102:102):(100:101)\n";
 	const char *env = getenv("MMSIM_SEED");
 	u64 seed = env ? strtoull(env, NULL, 0) : 0x5eed, rng = seed | 1;
 	size_t len = sizeof(text) - 1;
@@ -266,10 +272,10 @@ static void test_bundled(void **state)
 	static const struct {
 		const char *path;
 		u64 lines;
-	} bundled[] = { { TRACE_DIR "gcc.perf.zst", 39561 },
-			{ TRACE_DIR "java48.perf.zst", 79513 },
-			{ TRACE_DIR "mariadb.perf.zst", 39711 },
-			{ TRACE_DIR "pythreads.perf.zst", 30527 } };
+	} bundled[] = {{TRACE_DIR "gcc.perf.zst", 39561},
+		       {TRACE_DIR "java48.perf.zst", 79513},
+		       {TRACE_DIR "mariadb.perf.zst", 39711},
+		       {TRACE_DIR "pythreads.perf.zst", 30527}};
 
 	for (u32 i = 0; i < ARRAY_SIZE(bundled); i++) {
 		struct trace *t;
@@ -286,8 +292,8 @@ static void test_bundled(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fault),	  cmocka_unit_test(test_calls),
-		cmocka_unit_test(test_records),	  cmocka_unit_test(test_comm),
+		cmocka_unit_test(test_fault),     cmocka_unit_test(test_calls),
+		cmocka_unit_test(test_records),   cmocka_unit_test(test_comm),
 		cmocka_unit_test(test_tolerated), cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_mutations), cmocka_unit_test(test_files),
 		cmocka_unit_test(test_bundled),

@@ -22,8 +22,8 @@ static struct plan *plan;
 static void line(int pid, int tid, int us, const char *event)
 {
 	text_len += (size_t)snprintf(text + text_len, sizeof(text) - text_len,
-				     "            prog %5d/%-5d [000]     1.%06d000: %s\n", pid, tid,
-				     us, event);
+				     "            prog %5d/%-5d [000]     1.%06d000: %s\n", pid,
+				     tid, us, event);
 }
 
 static int setup(void **state)
@@ -55,12 +55,20 @@ static void exec_image(int pid, int us)
 	/* the record names the process: patch it */
 	text_len -= strlen("1/1\n");
 	text_len += (size_t)sprintf(text + text_len, "%d/%d\n", pid, pid);
-	line(pid, pid, us + 1, "PERF_RECORD_MMAP2 1/1: [0x7ffc7d9e3000(0x21000) @ 0x7ffffffde000 00:00 0 0]: rw-p [stack]");
-	line(pid, pid, us + 2, "PERF_RECORD_MMAP2 1/1: [0x555500000000(0xd000) @ 0 fe:00 10 0]: r--p /bin/prog");
-	line(pid, pid, us + 3, "PERF_RECORD_MMAP2 1/1: [0x555500008000(0x5000) @ 0x2000 fe:00 10 0]: rw-p /bin/prog");
-	line(pid, pid, us + 4, "PERF_RECORD_MMAP2 1/1: [0x7fa0c1db2000(0x35000) @ 0 fe:00 11 0]: r--p /lib/ld.so");
-	line(pid, pid, us + 5, "PERF_RECORD_MMAP2 1/1: [0x7fa0c1db3000(0x34000) @ 0x1000 fe:00 11 0]: r-xp /lib/ld.so");
-	line(pid, pid, us + 6, "PERF_RECORD_MMAP2 1/1: [0x7fa0c1db0000(0x2000) @ 0 00:00 0 0]: r-xp [vdso]");
+	line(pid, pid, us + 1,
+	     "PERF_RECORD_MMAP2 1/1: [0x7ffc7d9e3000(0x21000) @ 0x7ffffffde000 00:00 0 0]: rw-p "
+	     "[stack]");
+	line(pid, pid, us + 2,
+	     "PERF_RECORD_MMAP2 1/1: [0x555500000000(0xd000) @ 0 fe:00 10 0]: r--p /bin/prog");
+	line(pid, pid, us + 3,
+	     "PERF_RECORD_MMAP2 1/1: [0x555500008000(0x5000) @ 0x2000 fe:00 10 0]: rw-p /bin/prog");
+	line(pid, pid, us + 4,
+	     "PERF_RECORD_MMAP2 1/1: [0x7fa0c1db2000(0x35000) @ 0 fe:00 11 0]: r--p /lib/ld.so");
+	line(pid, pid, us + 5,
+	     "PERF_RECORD_MMAP2 1/1: [0x7fa0c1db3000(0x34000) @ 0x1000 fe:00 11 0]: r-xp "
+	     "/lib/ld.so");
+	line(pid, pid, us + 6,
+	     "PERF_RECORD_MMAP2 1/1: [0x7fa0c1db0000(0x2000) @ 0 00:00 0 0]: r-xp [vdso]");
 	line(pid, pid, us + 7, "syscalls:sys_exit_execve: 0x0");
 	line(pid, pid, us + 8, "syscalls:sys_enter_brk: brk: 0x00000000");
 	line(pid, pid, us + 9, "syscalls:sys_exit_brk: 0x555570000000");
@@ -107,8 +115,12 @@ static void test_order(void **state)
 {
 	exec_image(1, 0);
 	line(1, 2, 20, "syscalls:sys_enter_munmap: addr: 0x7f0000000000, len: 0x1000");
-	line(1, 1, 21, "syscalls:sys_enter_mmap: addr: 0x0, len: 0x1000, prot: 0x3, flags: 0x22, fd: 0xffffffff, off: 0x0");
-	line(1, 1, 22, "PERF_RECORD_MMAP2 1/1: [0x7f0000000000(0x1000) @ 0x7f0000000000 00:00 0 0]: rw-p //anon");
+	line(1, 1, 21,
+	     "syscalls:sys_enter_mmap: addr: 0x0, len: 0x1000, prot: 0x3, flags: 0x22, fd: "
+	     "0xffffffff, off: 0x0");
+	line(1, 1, 22,
+	     "PERF_RECORD_MMAP2 1/1: [0x7f0000000000(0x1000) @ 0x7f0000000000 00:00 0 0]: rw-p "
+	     "//anon");
 	line(1, 1, 23, "syscalls:sys_exit_mmap: 0x7f0000000000");
 	line(1, 2, 24, "syscalls:sys_exit_munmap: 0x0");
 	line(1, 2, 25, "syscalls:sys_enter_munmap: addr: 0x7f0000000000, len: 0x1000");
@@ -128,7 +140,8 @@ static void fork_lines(const char *call)
 	char event[128];
 
 	exec_image(1, 0);
-	snprintf(event, sizeof(event), "syscalls:sys_enter_%s: clone_flags: 0x1200011, newsp: 0x0", call);
+	snprintf(event, sizeof(event), "syscalls:sys_enter_%s: clone_flags: 0x1200011, newsp: 0x0",
+		 call);
 	line(1, 1, 20, event);
 	line(1, 1, 21, "PERF_RECORD_FORK(3:3):(1:1)");
 }
@@ -189,12 +202,14 @@ static void map_file(int us, u64 addr, u32 fd, u32 ino, u64 offset, u64 len)
 	char event[256];
 
 	snprintf(event, sizeof(event),
-		 "syscalls:sys_enter_mmap: addr: 0x0, len: %#llx, prot: 0x1, flags: 0x2, fd: 0x%x, off: %#llx",
+		 "syscalls:sys_enter_mmap: addr: 0x0, len: %#llx, prot: 0x1, flags: 0x2, fd: 0x%x, "
+		 "off: %#llx",
 		 (unsigned long long)len, fd, (unsigned long long)offset);
 	line(1, 1, us, event);
 	snprintf(event, sizeof(event),
 		 "PERF_RECORD_MMAP2 1/1: [%#llx(%#llx) @ %#llx 00:2a %u 0]: r--p /lib/%u",
-		 (unsigned long long)addr, (unsigned long long)len, (unsigned long long)offset, ino, ino);
+		 (unsigned long long)addr, (unsigned long long)len, (unsigned long long)offset, ino,
+		 ino);
 	line(1, 1, us + 1, event);
 	snprintf(event, sizeof(event), "syscalls:sys_exit_mmap: %#llx", (unsigned long long)addr);
 	line(1, 1, us + 2, event);
@@ -210,9 +225,9 @@ static void test_open_files(void **state)
 	exec_image(1, 0);
 	map_file(20, 0x7f0000000000, 3, 77, 0, 0x1000);
 	map_file(30, 0x7f0000001000, 3, 77, 0x1000, 0x1000); /* the same */
-	map_file(40, 0x7f0000010000, 4, 77, 0, 0x1000);	/* another descriptor */
-	map_file(50, 0x7f0000020000, 3, 78, 0, 0x1000);	/* 3 is another file now */
-	map_file(60, 0x7f0000030000, 3, 77, 0, 0x1000);	/* and was opened again */
+	map_file(40, 0x7f0000010000, 4, 77, 0, 0x1000);      /* another descriptor */
+	map_file(50, 0x7f0000020000, 3, 78, 0, 0x1000);      /* 3 is another file now */
+	map_file(60, 0x7f0000030000, 3, 77, 0, 0x1000);      /* and was opened again */
 	make_plan();
 	assert_int_equal(file_of_call(1), file_of_call(2));
 	assert_int_not_equal(file_of_call(1), file_of_call(3));
@@ -239,7 +254,9 @@ static void test_exec_of_thread(void **state)
 	line(1, 1, 20, "syscalls:sys_enter_clone3: ");
 	line(1, 1, 21, "PERF_RECORD_FORK(1:2):(1:1)");
 	line(1, 2, 22, "syscalls:sys_enter_execve: filename: 0x1, argv: 0x2, envp: 0x3");
-	line(1, 2, 23, "PERF_RECORD_MMAP2 1/2: [0x7ffffffde000(0x1000) @ 0x7ffffffde000 00:00 0 0]: rw-p [stack]");
+	line(1, 2, 23,
+	     "PERF_RECORD_MMAP2 1/2: [0x7ffffffde000(0x1000) @ 0x7ffffffde000 00:00 0 0]: rw-p "
+	     "[stack]");
 	line(1, 1, 24, "PERF_RECORD_EXIT(1:1):(0:0)");
 	exec_image(1, 30);
 	make_plan();
@@ -253,8 +270,12 @@ static void test_stack_growth(void **state)
 {
 	exec_image(1, 0);
 	line(1, 1, 20, "exceptions:page_fault_user: address=0x7ffc7d9e2ff8 ip=0x1 error_code=0x6");
-	line(1, 1, 21, "PERF_RECORD_MMAP2 1/1: [0x7ffc7d9e2000(0x22000) @ 0x7ffffffdd000 00:00 0 0]: rw-p [stack]");
-	line(1, 1, 22, "PERF_RECORD_MMAP2 1/1: [0x7f0000000000(0x1000) @ 0 00:01 5 0]: rw-s /SYSV00000000 (deleted)");
+	line(1, 1, 21,
+	     "PERF_RECORD_MMAP2 1/1: [0x7ffc7d9e2000(0x22000) @ 0x7ffffffdd000 00:00 0 0]: rw-p "
+	     "[stack]");
+	line(1, 1, 22,
+	     "PERF_RECORD_MMAP2 1/1: [0x7f0000000000(0x1000) @ 0 00:01 5 0]: rw-s /SYSV00000000 "
+	     "(deleted)");
 	make_plan();
 	assert_non_null(nth(PLAN_RECORD, 0));
 	/* and shmat, which is no recorded call */
@@ -267,9 +288,15 @@ static void test_stack_growth(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_image),	     T(test_order),		 T(test_fork_copies),
-		T(test_vfork_shares), T(test_clone3),		 T(test_open_files),
-		T(test_device_by_evidence), T(test_exec_of_thread), T(test_stack_growth),
+		T(test_image),
+		T(test_order),
+		T(test_fork_copies),
+		T(test_vfork_shares),
+		T(test_clone3),
+		T(test_open_files),
+		T(test_device_by_evidence),
+		T(test_exec_of_thread),
+		T(test_stack_growth),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

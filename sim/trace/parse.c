@@ -504,9 +504,13 @@ static int parse_mmap2(struct trace_parser *p, struct cursor *c, u32 task, u64 t
 {
 	u64 start, len, pgoff, major = 0, minor = 0, ino = 0, gen = 0, *field;
 	struct trace_event *e;
+	s32 pid, tid;
 	u8 flags = 0;
 	u32 ext, name;
 
+	/* Of a process that ran before the recording: perf tells its mappings in its own name. */
+	if (take_id(c, &pid) && take(c, '/') && take_id(c, &tid) && p->t->tasks[task].pid <= 0)
+		task = find_task(p, pid, tid, "", 0);
 	if (!SKIP_PAST(c, "[") || !take_number(c, &start) || !take(c, '(') ||
 	    !take_number(c, &len) || !TAKE(c, ") @ ") || !take_number(c, &pgoff) || !take(c, ' '))
 		return fail(p, "PERF_RECORD_MMAP2 without a range");

@@ -197,9 +197,18 @@ static u32 space_of(struct planner *pl, u32 task)
 {
 	struct plan *p = pl->p;
 	u32 proc = p->tasks[task].proc, space;
+	struct plan_action *a;
 
-	if (p->procs[proc].space != PLAN_NONE || p->tasks[task].exited)
-		return p->procs[proc].space;
+	space = p->procs[proc].space;
+	if (space != PLAN_NONE && p->spaces[space].was_running &&
+	    pl->t->events[pl->event].time_ns) {
+		p->spaces[space].was_running = false;
+		a = plan_emit(pl, PLAN_IMAGE_DONE, task, space);
+		if (a)
+			a->a = p->spaces[space].highest_end;
+	}
+	if (space != PLAN_NONE || p->tasks[task].exited)
+		return space;
 	space = plan_new_space(pl, PLAN_NONE);
 	if (space == PLAN_NONE)
 		return PLAN_NONE;
@@ -452,6 +461,21 @@ static bool is_stack_growth(const struct plan *p, u64 last_fault, const struct t
 	return fault && fault->a >= rec->arg[0] && fault->a < rec->arg[0] + rec->arg[1];
 }
 
+/* A mapping that was there when the recording began (its records have no time). */
+static void earlier_mapping(struct planner *pl, u32 task, u32 space, const struct trace_event *rec)
+{
+	const char *name = trace_name(pl->t, (u32)trace_map_field(pl->t, rec, MAP_NAME));
+	struct plan_space *s = &pl->p->spaces[space];
+
+	if (name[0] == '[' && strcmp(name, "[heap]") && strcmp(name, "[vsyscall]")) {
+		plan_exec_record(pl, task, rec);
+	} else if (rec->arg[0] < 1ull << 47) {
+		s->highest_end = max(s->highest_end, rec->arg[0] + rec->arg[1]);
+		orphan(pl, task, space, rec);
+	}
+	pl->p->spaces[space].was_running = true;
+}
+
 static void on_record(struct planner *pl, u32 task, const struct trace_event *rec, u64 last_fault)
 {
 	struct plan *p = pl->p;
@@ -468,7 +492,9 @@ static void on_record(struct planner *pl, u32 task, const struct trace_event *re
 	space = space_of(pl, task);
 	if (space == PLAN_NONE)
 		return;
-	if (is_stack_growth(p, last_fault, rec))
+	if (!rec->time_ns)
+		earlier_mapping(pl, task, space, rec);
+	else if (is_stack_growth(p, last_fault, rec))
 		emit_record(pl, task, space);
 	else if (sys == SYS_TRACE_mmap || sys == SYS_TRACE_mprotect ||
 		 sys == SYS_TRACE_pkey_mprotect || sys == SYS_TRACE_brk)
@@ -616,6 +642,7 @@ static void on_exec(struct planner *pl, u32 name, u64 who)
 		if (p->tasks[i].proc == proc && i != leader && !p->tasks[i].exited)
 			task_exits(pl, i);
 	p->procs[proc].name = name;
+	p->procs[proc].was_running = false;
 	plan_exec_begin(pl, leader);
 }
 

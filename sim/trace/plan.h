@@ -121,7 +121,8 @@ struct plan_space {
 	u64 stack_start, stack_end;
 	u32 stack_call;
 	u32 image_file;
-	bool image_open; /* no second record came yet */
+	bool was_running; /* mappings of before the recording: PLAN_IMAGE_DONE is due */
+	bool image_open;  /* no second record came yet */
 };
 
 struct plan {

@@ -64,14 +64,9 @@ static void image_file(struct planner *pl, u32 task, u32 space, const struct tra
 	u32 file = PLAN_NONE, call;
 	struct plan_action *a;
 
-	if (s->image_file != PLAN_NONE) {
-		const struct plan_inode *inode = &p->inodes[p->files[s->image_file].inode];
-
-		if (inode->dev == trace_map_field(pl->t, rec, MAP_DEV) &&
-		    inode->ino == trace_map_field(pl->t, rec, MAP_INO))
-			file = s->image_file;
-		if (file != PLAN_NONE)
-			plan_file_grow(pl, file, rec);
+	if (s->image_file != PLAN_NONE && plan_same_inode(pl, s->image_file, rec)) {
+		file = s->image_file;
+		plan_file_grow(pl, file, rec);
 	}
 	if (file == PLAN_NONE) {
 		file = plan_file_of_record(pl, proc, rec, -1);

@@ -142,24 +142,28 @@ void plan_file_grow(struct planner *pl, u32 file, const struct trace_event *rec)
 		max(inode->size_bytes, trace_map_field(pl->t, rec, MAP_PGOFF) + rec->arg[1]);
 }
 
+/* By name only where there is no inode (a build id was recorded in its place): a file may be
+ * renamed or unlinked while it is open. */
+bool plan_same_inode(struct planner *pl, u32 file, const struct trace_event *rec)
+{
+	const struct plan_inode *inode = &pl->p->inodes[pl->p->files[file].inode];
+
+	return inode->dev == trace_map_field(pl->t, rec, MAP_DEV) &&
+	       inode->ino == trace_map_field(pl->t, rec, MAP_INO) &&
+	       (inode->ino || inode->name == trace_map_field(pl->t, rec, MAP_NAME));
+}
+
 /* fd < 0: of its own (exec, anonymous shared memory). */
 u32 plan_file_of_record(struct planner *pl, struct plan_proc *proc, const struct trace_event *rec,
 			s32 fd)
 {
-	const struct plan *p = pl->p;
 	u32 inode = find_inode(pl, rec), file = plan_file_by_fd(proc, fd);
 
 	if (inode == PLAN_NONE)
 		return PLAN_NONE;
-	if (file != PLAN_NONE) {
-		const struct plan_inode *was = &p->inodes[p->files[file].inode];
-		const struct plan_inode *now = &p->inodes[inode];
-
-		/* Not by name: a file may be renamed or unlinked while it is open. */
-		if (was->dev == now->dev && was->ino == now->ino) {
-			plan_file_grow(pl, file, rec);
-			return file;
-		}
+	if (file != PLAN_NONE && plan_same_inode(pl, file, rec)) {
+		plan_file_grow(pl, file, rec);
+		return file;
 	}
 	file = new_file(pl, inode);
 	plan_fd_set(pl, proc, fd, file);

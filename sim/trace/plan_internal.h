@@ -23,6 +23,7 @@ bool plan_grow(void **array, u64 count, u64 *cap, size_t size);
 u32 plan_file_of_record(struct planner *pl, struct plan_proc *proc, const struct trace_event *rec,
 			s32 fd);
 void plan_file_grow(struct planner *pl, u32 file, const struct trace_event *rec);
+bool plan_same_inode(struct planner *pl, u32 file, const struct trace_event *rec);
 u32 plan_file_unknown(struct planner *pl, struct plan_proc *proc, s32 fd);
 u32 plan_file_by_fd(const struct plan_proc *proc, s32 fd);
 void plan_fd_set(struct planner *pl, struct plan_proc *proc, s32 fd, u32 file);

@@ -283,6 +283,32 @@ static void test_stack_growth(void **state)
 	assert_null(nth(PLAN_ORPHAN, 1));
 }
 
+/* perf tells what a process had mapped when the recording began, at time 0 and in nobody's name. */
+static void test_attached(void **state)
+{
+	static const char *const early[] = {
+		"[0x7f0000000000(0x2000) @ 0 fe:00 11 0]: r-xp /lib/x.so",
+		"[0x7f0000010000(0x1000) @ 0x7f0000010000 00:00 0 0]: rw-p //anon",
+		"[0x7ffc7d9e3000(0x21000) @ 0 00:00 0 0]: rw-p [stack]",
+		"[0xffffffffff600000(0x1000) @ 0 00:00 0 0]: --xp [vsyscall]",
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(early); i++)
+		text_len += (size_t)sprintf(text + text_len,
+					    "            prog     0/0     [000]     "
+					    "0.000000000: PERF_RECORD_MMAP2 7/7: %s\n",
+					    early[i]);
+	line(7, 7, 1, "exceptions:page_fault_user: address=0x7f0000010008 ip=0x1 error_code=0x6");
+	make_plan();
+	assert_int_equal(plan->proc_count, 1);
+	assert_true(plan->procs[0].was_running);
+	assert_non_null(nth(PLAN_ORPHAN, 1));
+	assert_null(nth(PLAN_ORPHAN, 2));
+	assert_non_null(nth(PLAN_IMAGE_STACK, 0));
+	assert_int_equal(nth(PLAN_IMAGE_DONE, 0)->a, 0x7f0000011000);
+	assert_true(nth(PLAN_FAULT, 0) > nth(PLAN_IMAGE_DONE, 0));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -297,6 +323,7 @@ int main(void)
 		T(test_device_by_evidence),
 		T(test_exec_of_thread),
 		T(test_stack_growth),
+		T(test_attached),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -212,6 +212,67 @@ static void test_differences(void **state)
 	unload();
 }
 
+#define BY(task, us) "            prog     7/" task "     [000]     1.0000" us ": "
+#define MMAP_NONE                                                                                  \
+	BY("7", "10") "syscalls:sys_enter_mmap: addr: 0x10000000, len: 0x1000, prot: 0x0, flags: 0x32, " \
+		      "fd: 0xffffffff, off: 0x0\n"                                                 \
+	BY("7", "11") "PERF_RECORD_MMAP2 7/7: [0x10000000(0x1000) @ 0x10000000 00:00 0 0]: ---p //anon\n" \
+	BY("7", "12") "syscalls:sys_exit_mmap: 0x10000000\n"
+#define ALLOW BY("7", "20") "syscalls:sys_enter_mprotect: start: 0x10000000, len: 0x1000, prot: 0x3\n"
+#define ALLOWED                                                                                    \
+	BY("7", "22") "PERF_RECORD_MMAP2 7/7: [0x10000000(0x1000) @ 0x10000000 00:00 0 0]: rw-p //anon\n" \
+	BY("7", "23") "syscalls:sys_exit_mprotect: 0x0\n"
+#define TOUCH(us)                                                                                  \
+	BY("8", us) "exceptions:page_fault_user: address=0x10000010 ip=0x1 error_code=0x6\n"
+
+static struct replay_stats check_text(const char *text)
+{
+	struct replay_check_config cfg = { .arch = &arch_x86_64, .locking = &mm_locking_mmap_lock,
+					   .stop_ns = ~0ull };
+	struct replay_stats total;
+	struct replay_report r;
+	struct trace_error err;
+
+	if (trace_parse(text, strlen(text), "test", &trace, &err) || plan_create(trace, &plan, &err))
+		fail_msg("%s", err.text);
+	cfg.plan = plan;
+	assert_int_equal(replay_check(&cfg, &r), 0);
+	total = r.total;
+	replay_report_free(&r);
+	unload();
+	return total;
+}
+
+/* A fault is an event before it waits for the lock: what an mprotect under way allows, it may do. */
+static void test_fault_waits(void **state)
+{
+	struct replay_stats s = check_text(MMAP_NONE ALLOW TOUCH("21") ALLOWED TOUCH("24"));
+
+	assert_int_equal(s.faults_inside, 2);
+	assert_int_equal(s.faults_denied, 0);
+	assert_int_equal(s.faults_needed, 1);
+	assert_int_equal(s.faults_mapped, 1);
+	/* but not what comes after the task's next event */
+	s = check_text(MMAP_NONE TOUCH("15") TOUCH("16") ALLOW ALLOWED);
+	assert_int_equal(s.faults_denied, 1);
+	assert_int_equal(s.faults_inside, 2);
+}
+
+/* What the recorded kernel refused for a limit is undone, and no difference. */
+static void test_limits(void **state)
+{
+	struct replay_stats s = check_text(
+		BY("7", "10") "syscalls:sys_enter_mmap: addr: 0x0, len: 0x1000, prot: 0x3, flags: 0x22, "
+			      "fd: 0xffffffff, off: 0x0\n" BY("7", "11")
+		"syscalls:sys_exit_mmap: 0xfffffffffffffff4\n" BY("7", "12")
+		"syscalls:sys_enter_mmap: addr: 0x0, len: 0x0, prot: 0x3, flags: 0x22, fd: 0xffffffff, "
+		"off: 0x0\n" BY("7", "13") "syscalls:sys_exit_mmap: 0xffffffffffffffea\n");
+
+	assert_int_equal(s.limited, 1);
+	assert_int_equal(s.results_equal, 1); /* EINVAL */
+	assert_false(replay_stats_differ(&s));
+}
+
 static void test_no_such_time(void **state)
 {
 	struct replay_check_config cfg = {.arch = &arch_x86_64,
@@ -233,6 +294,8 @@ int main(void)
 		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_maps),
 		cmocka_unit_test(test_differences),
+		cmocka_unit_test(test_fault_waits),
+		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_no_such_time),
 	};
 

@@ -1,5 +1,5 @@
-# bin/mmsim-native (every command, on the native engine), and the small programs that exec it:
-# bin/mmsim, and one per workload.
+# bin/mmsim-native (every command, on the native engine), and the small programs that exec it or
+# mmsim-virtual (cmake/virtual.cmake): bin/mmsim, and one per workload.
 set(MMSIM_WORKLOAD_PROGRAMS ebizzy pft page_fault1 page_fault2 page_fault3 mmap1 multi_fault)
 
 add_custom_target(mmsim_version
@@ -17,20 +17,27 @@ foreach(program mmsim ${MMSIM_WORKLOAD_PROGRAMS})
   add_executable(program-${program} sim/cli/main/front.c)
   set_target_properties(program-${program} PROPERTIES OUTPUT_NAME ${program})
   target_compile_definitions(program-${program} PRIVATE _GNU_SOURCE MMSIM_PROGRAM="${program}")
+  target_include_directories(program-${program} PRIVATE ${CMAKE_SOURCE_DIR})
   add_dependencies(program-${program} program-mmsim-native)
   list(APPEND MMSIM_PROGRAM_TARGETS program-${program})
 endforeach()
 list(APPEND MMSIM_PROGRAM_TARGETS program-mmsim-native)
+if(TARGET program-mmsim-virtual)
+  list(APPEND MMSIM_PROGRAM_TARGETS program-mmsim-virtual)
+endif()
 install(TARGETS ${MMSIM_PROGRAM_TARGETS} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES docs/mmsim.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES sim/cli/completion.bash RENAME mmsim
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 
-# Shell tests of the command line: tests/cli/NAME.sh BUILD_DIR/bin
+# Shell tests of the command line: tests/cli/NAME.sh BUILD_DIR/bin; virtual_*: of the virtual engine
 if(BUILD_TESTING)
   file(GLOB cli_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/cli/*.sh)
   foreach(script ${cli_tests})
     get_filename_component(name ${script} NAME_WE)
+    if(name MATCHES "^virtual_" AND NOT TARGET program-mmsim-virtual)
+      continue()
+    endif()
     add_test(NAME cli.${name} COMMAND sh ${script} ${CMAKE_BINARY_DIR}/bin)
   endforeach()
 endif()

@@ -5,7 +5,7 @@ execute_process(COMMAND git -C ${SOURCE} rev-parse --short=12 HEAD
 set(text "${VERSION}")
 if(NOT failed)
   string(APPEND text "+${commit}")
-  execute_process(COMMAND git -C ${SOURCE} diff-index --quiet HEAD --
+  execute_process(COMMAND git -C ${SOURCE} diff --quiet HEAD -- # compares contents, not time stamps
     RESULT_VARIABLE dirty ERROR_QUIET OUTPUT_QUIET)
   if(dirty)
     string(APPEND text ".dirty")

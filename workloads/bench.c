@@ -18,21 +18,21 @@
 
 #define CLOCK_READS 1000
 
-static u32 interrupted; /* (atomic) set by bench_interrupt() */
+static u32 interrupted; /* (host flag) set by bench_interrupt(), in a signal handler */
 
 void bench_interrupt(void)
 {
-	WRITE_ONCE(interrupted, 1u);
+	host_flag_write(interrupted, 1u);
 }
 
 void bench_interrupt_clear(void)
 {
-	WRITE_ONCE(interrupted, 0u);
+	host_flag_write(interrupted, 0u);
 }
 
 bool bench_interrupted(void)
 {
-	return READ_ONCE(interrupted) != 0;
+	return host_flag_read(interrupted) != 0;
 }
 
 int bench_fail(struct bench *b, const char *fmt, ...)
@@ -193,6 +193,8 @@ static int machine_init(struct bench *b)
 		.content_words = (u32)bench_param(b, "content_words"),
 		.memory_bytes = bench_param(b, "memory"),
 		.seed = b->cfg.seed,
+		.model = b->cfg.model,
+		.schedule = b->cfg.schedule,
 	};
 	int err;
 

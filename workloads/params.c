@@ -21,10 +21,10 @@ const struct param bench_common_params[] = {
 	 .meaning = "simulated physical memory; 0: as much as the workload needs"},
 	{.key = "content_words",
 	 .type = PARAM_UINT,
-	 .def = "1",
-	 .min = 1,
+	 .def = "0",
 	 .max = 8,
-	 .meaning = "64-bit words of content kept per page; 8 shows torn copies"},
+	 .meaning = "64-bit words of content kept per page: 1, 2, 4, 8; 0: as the engine needs "
+		    "(virtual: 8, a cache line; native: 1)"},
 	{.key = NULL},
 };
 

@@ -33,6 +33,18 @@ typedef struct {
 #error "compile with -DMMSIM_ENGINE_NATIVE or _VIRTUAL (pkg-config --cflags mmsim-native gives it)"
 #endif
 
+/*
+ * A flag between the host (a signal handler) and the tasks of a run: not simulated memory, so never
+ * priced and never a scheduling point. x: a u32.
+ */
+#if defined(MMSIM_ENGINE_VIRTUAL)
+#define host_flag_read(x) (*(const volatile u32 *)&(x))
+#define host_flag_write(x, v) ((void)(*(volatile u32 *)&(x) = (v)))
+#else
+#define host_flag_read(x) READ_ONCE(x)
+#define host_flag_write(x, v) WRITE_ONCE(x, v)
+#endif
+
 /* The same names for atomic_t and atomic64_t (_Generic is not needed: both have .counter). */
 #define atomic_read(a) READ_ONCE((a)->counter)
 #define atomic_read_acquire(a) smp_load_acquire(&(a)->counter)

@@ -112,7 +112,7 @@ struct machine_config {
 	u32 cpus;	   /* host CPUs to spread them over (native; 0: all), or simulated CPUs (virtual;
 			    * 0: one per task) */
 	u64 memory_bytes;  /* simulated physical memory */
-	u32 content_words; /* 64-bit words of content kept per page: 1, or 8 in tests */
+	u32 content_words; /* 64-bit words of content kept per page; 0: 8 (virtual: a line), 1 (native) */
 	u64 seed;
 	/* virtual only */
 	const struct machine_model *model; /* NULL: one socket with as many cores as CPUs; copied */

@@ -127,6 +127,9 @@ struct bench_config {
 	u64 seed;
 	const u64 *params; /* values by slot; NULL: defaults */
 	void *arg;         /* for the workload: bench->arg (replay's trace) */
+	/* virtual: as in struct machine_config */
+	const struct machine_model *model;
+	enum schedule schedule;
 	/* Optional: task 0 calls it as its measurement begins and ends (hardware counters). */
 	void (*on_measure)(void *arg, bool begin);
 	void *on_measure_arg;

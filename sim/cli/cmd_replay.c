@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sim/cli/cli.h"
+#include "sim/cli/engine.h"
 #include "sim/cli/run.h"
 #include "workloads/replay.h"
 #include "workloads/replay_program.h"
@@ -118,7 +119,8 @@ static const struct cli_option replay_table[] = {
 	{NULL, 0, NULL, NULL, NULL, false},
 };
 
-static const struct cli_option *const tables[] = {replay_table, run_option_table, NULL};
+static const struct cli_option *const tables[] = {replay_table, run_option_table, run_machine_table,
+						  NULL};
 
 static bool check_options(const struct replay_options *r, const struct run_options *o,
 			  struct cli_error *err)
@@ -310,7 +312,9 @@ static int replay(int argc, char **argv)
 {
 	struct replay_options r = {0};
 	struct run_options o;
-	struct cli_group groups[] = {{NULL, replay_table, &r}, {NULL, run_option_table, &o}};
+	struct cli_group groups[] = {{NULL, replay_table, &r},
+				     {NULL, run_option_table, &o},
+				     {NULL, run_machine_table, &o}};
 	const char *path[1];
 	struct cli_parse parse = {.command = &cli_cmd_replay,
 				  .groups = groups,
@@ -335,6 +339,8 @@ static int replay(int argc, char **argv)
 		status = cli_usage(&err);
 	} else if (parse.help) {
 		status = CLI_OK;
+	} else if (!cli_engine_become(o.engine)) {
+		status = CLI_FAILED;
 	} else if (!parse.arg_count) {
 		cli_fail(&err, "replay: a recording is needed: the text of perf script, plain or "
 			       "compressed, or - (mmsim record makes one)");

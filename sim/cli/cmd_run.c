@@ -2,10 +2,13 @@
 #include <string.h>
 
 #include "sim/cli/cli.h"
+#include "sim/cli/engine.h"
 #include "sim/cli/run.h"
 
-static const struct cli_option *const tables[] = {run_workload_table, run_option_table, NULL};
-static const struct cli_option *const program_tables[] = {run_option_table, NULL};
+static const struct cli_option *const tables[] = {run_workload_table, run_option_table,
+						  run_machine_table, NULL};
+static const struct cli_option *const program_tables[] = {run_option_table, run_machine_table,
+							  NULL};
 
 static int run(int argc, char **argv)
 {
@@ -35,9 +38,11 @@ struct args {
 static bool apply_args(struct run_options *o, void *arg, struct cli_error *err)
 {
 	struct args *a = arg;
-	struct cli_group groups[] = {{NULL, run_option_table, o}, {NULL, run_workload_table, o}};
+	struct cli_group groups[] = {{NULL, run_option_table, o},
+				     {NULL, run_machine_table, o},
+				     {NULL, run_workload_table, o}};
 	struct cli_parse p = {
-		.command = a->command, .groups = groups, .group_count = a->workload ? 1 : 2};
+		.command = a->command, .groups = groups, .group_count = a->workload ? 2 : 3};
 
 	if (!cli_parse(&p, a->argc, a->argv, err))
 		return false;
@@ -51,10 +56,13 @@ static int run_jobs(struct args *a, const char *path)
 	struct cli_error err;
 	int status;
 
-	if (run_jobs_load(&rj, path, &err, apply_args, a) && run_check(rj.jobs, rj.count, &err))
-		status = run_all(rj.jobs, rj.count);
-	else
+	if (!run_jobs_load(&rj, path, &err, apply_args, a))
 		status = cli_usage(&err);
+	else if (!cli_engine_become(rj.jobs[0].engine))
+		status = CLI_FAILED;
+	else
+		status = run_check(rj.jobs, rj.count, &err) ? run_all(rj.jobs, rj.count)
+							    : cli_usage(&err);
 	run_jobs_free(&rj);
 	return status;
 }
@@ -77,6 +85,8 @@ int cmd_run_workload(const char *workload, int argc, char **argv)
 		status = cli_usage(&err);
 	else if (!a.help && o.job)
 		status = run_jobs(&a, o.job);
+	else if (!a.help && !cli_engine_become(o.engine))
+		status = CLI_FAILED;
 	else if (!a.help)
 		status = run_check(&o, 1, &err) ? run_all(&o, 1) : cli_usage(&err);
 	run_options_free(&o);

@@ -55,12 +55,12 @@ static bool copy_options(struct run_options *to, const struct run_options *from,
 	while (from->schemes[n])
 		n++;
 	to->schemes = malloc((n + 1) * sizeof(*to->schemes));
-	to->cpus = malloc(from->cpu_count * sizeof(u32));
+	to->cpus = from->cpu_count ? malloc(from->cpu_count * sizeof(u32)) : NULL;
 	to->workloads = NULL;
-	if (to->schemes && to->cpus) {
+	if (to->schemes)
 		memcpy(to->schemes, from->schemes, (n + 1) * sizeof(*to->schemes));
+	if (to->cpus)
 		memcpy(to->cpus, from->cpus, from->cpu_count * sizeof(u32));
-	}
 	for (n = 0; from->workloads && from->workloads[n]; n++)
 		;
 	if (n) {
@@ -68,12 +68,14 @@ static bool copy_options(struct run_options *to, const struct run_options *from,
 		if (to->workloads)
 			memcpy(to->workloads, from->workloads, (n + 1) * sizeof(*to->workloads));
 	}
-	return (to->schemes && to->cpus && (to->workloads || !n)) || cli_fail(err, "out of memory");
+	return (to->schemes && (to->cpus || !from->cpu_count) && (to->workloads || !n)) ||
+	       cli_fail(err, "out of memory");
 }
 
 static const struct cli_option *find(const char *name)
 {
-	const struct cli_option *const tables[] = {run_workload_table, run_option_table};
+	const struct cli_option *const tables[] = {run_workload_table, run_option_table,
+						   run_machine_table};
 
 	for (u32 t = 0; t < ARRAY_SIZE(tables); t++)
 		for (const struct cli_option *o = tables[t]; o->name; o++)
@@ -90,6 +92,8 @@ static bool fail_key(const char *name, struct cli_error *err)
 	for (const struct cli_option *o = run_workload_table; o->name; o++)
 		names[n++] = o->name;
 	for (const struct cli_option *o = run_option_table; o->name && n < 64; o++)
+		names[n++] = o->name;
+	for (const struct cli_option *o = run_machine_table; o->name && n < 64; o++)
 		names[n++] = o->name;
 	nearest = cli_nearest(name, names, n);
 	return cli_fail(err, "%s: unknown option%s%s%s", name, nearest ? "; did you mean " : "",

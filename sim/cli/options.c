@@ -26,11 +26,16 @@ const char *cli_program(void)
 }
 
 static char command_line[4096];
+static char *no_words[] = {NULL};
+static char **command_argv = no_words;
+static int command_argc;
 
 void cli_set_command_line(int argc, char **argv)
 {
 	size_t at = 0;
 
+	command_argc = argc;
+	command_argv = argv;
 	for (int i = 0; i < argc && at < sizeof(command_line); i++)
 		at += (size_t)snprintf(command_line + at, sizeof(command_line) - at, "%s%s",
 				       i ? " " : "", argv[i]);
@@ -39,6 +44,13 @@ void cli_set_command_line(int argc, char **argv)
 const char *cli_command_line(void)
 {
 	return command_line;
+}
+
+char **cli_command_argv(int *argc)
+{
+	if (argc)
+		*argc = command_argc;
+	return command_argv;
 }
 
 bool cli_fail(struct cli_error *err, const char *fmt, ...)

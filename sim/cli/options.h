@@ -28,6 +28,8 @@ const char *cli_program(void);
 /* What was typed, for records. Set by main(). */
 void cli_set_command_line(int argc, char **argv);
 const char *cli_command_line(void);
+/* The same, word by word (argc may be NULL). */
+char **cli_command_argv(int *argc);
 
 /* The name out of names[0..n) nearest to `text` if it is close enough to be a slip, else NULL. */
 const char *cli_nearest(const char *text, const char *const *names, u32 n);

@@ -392,7 +392,7 @@ static bool add_csv(struct results *rs, const struct result *r, struct cli_error
 
 	if (!f)
 		return cli_fail(err, "out of memory");
-	if (first)
+	if (first && !rs->cfg.no_header)
 		result_csv_header(f);
 	result_csv_row(f, r);
 	if (fclose(f) != 0)

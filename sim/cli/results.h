@@ -12,9 +12,12 @@
 
 #include <mmsim/counters.h>
 #include <mmsim/hist.h>
+#include <mmsim/hotlines.h>
 #include <mmsim/types.h>
 
 #include "sim/cli/options.h"
+
+struct machine_model;
 
 #define RESULT_HW_MAX 16
 #define RESULT_TEXT_BYTES 512
@@ -34,6 +37,8 @@ struct result {
 	const struct hist *latency; /* may be NULL or empty: empty cells */
 	u64 latency_sample;         /* one operation in so many was timed */
 	u64 clock_read_ns;
+	const struct hot_line *hot; /* NULL: none were asked for; JSON only */
+	u32 hot_count;
 };
 
 /* Names of the hw_ columns, without the prefix; at most RESULT_HW_MAX. sim/cli/hw.c */
@@ -63,11 +68,13 @@ void result_csv_row(FILE *out, const struct result *r);
 /* Where rows go. */
 struct results;
 struct results_config {
-	const char *csv;                  /* path, "-" for stdout, NULL: none */
-	const char *json;                 /* path, or NULL */
-	FILE *table;                      /* a table for people, or NULL */
-	const char *command;              /* for JSON: what was typed */
-	u32 workload_width, scheme_width; /* of the table's columns; 0: guess */
+	const char *csv;                       /* path, "-" for stdout, NULL: none */
+	bool no_header;                        /* of the CSV */
+	const char *json;                      /* path, or NULL */
+	FILE *table;                           /* a table for people, or NULL */
+	const char *command;                   /* for JSON: what was typed */
+	const struct machine_model **machines; /* for JSON: NULL-terminated, or NULL */
+	u32 workload_width, scheme_width;      /* of the table's columns; 0: guess */
 };
 /* Can the files be written? false: a line in err (names option and path); nothing was created. */
 bool results_check_paths(const struct results_config *cfg, struct cli_error *err);

@@ -8,6 +8,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <mmsim/machine_model.h>
+
 #include "sim/cli/results_internal.h"
 
 struct json_sink {
@@ -38,6 +40,55 @@ static json_t *counters_object(void)
 	return o;
 }
 
+#define MACHINE_NUMBER(section_, key_, unit_, def_, min_, max_, meaning_)                          \
+	{#section_ "." #key_, #unit_[0] == 'N', offsetof(struct machine_model, section_##_##key_)},
+static const struct {
+	const char *key;
+	bool ns; /* kept in ps */
+	size_t offset;
+} machine_numbers[] = {MACHINE_MODEL_FIELDS(MACHINE_NUMBER)};
+
+/* Every number of each machine, as it was used. */
+static json_t *machines_array(const struct machine_model **machines)
+{
+	json_t *all = json_array();
+
+	for (u32 m = 0; machines && machines[m]; m++) {
+		json_t *numbers = json_object();
+
+		for (u32 i = 0; i < ARRAY_SIZE(machine_numbers); i++) {
+			u64 n = *(const u64 *)((const char *)machines[m] +
+					       machine_numbers[i].offset);
+
+			json_object_set_new(numbers, machine_numbers[i].key,
+					    machine_numbers[i].ns ? json_real((double)n / 1000)
+								  : json_integer((json_int_t)n));
+		}
+		json_array_append_new(all, json_pack("{s:s, s:s, s:o}", "name", machines[m]->name,
+						     "summary", machines[m]->summary, "numbers",
+						     numbers));
+	}
+	return all;
+}
+
+static json_t *hot_array(const struct result *r)
+{
+	json_t *all = json_array();
+
+	for (u32 i = 0; i < r->hot_count; i++) {
+		const struct hot_line *h = &r->hot[i];
+
+		json_array_append_new(
+			all, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "name", h->name,
+				       "instance", (json_int_t)h->instance, "line",
+				       (json_int_t)h->line, "transfers", (json_int_t)h->transfers,
+				       "owner_changes", (json_int_t)h->owner_changes, "wait_sim_ns",
+				       (json_int_t)h->wait_sim_ns, "cost_sim_ns",
+				       (json_int_t)h->cost_sim_ns, "cpu_share", h->cpu_share));
+	}
+	return all;
+}
+
 struct json_sink *json_sink_open(const struct results_config *cfg)
 {
 	struct json_sink *js = calloc(1, sizeof(*js));
@@ -48,6 +99,8 @@ struct json_sink *json_sink_open(const struct results_config *cfg)
 	js->doc = json_pack("{s:s, s:s, s:s*, s:o, s:o, s:O}", "program", "mmsim", "version",
 			    cli_version(), "command", cfg->command, "host", host_object(),
 			    "counters", counters_object(), "results", js->results);
+	if (js->doc && cfg->machines)
+		json_object_set_new(js->doc, "machines", machines_array(cfg->machines));
 	if (js->doc)
 		return js;
 	json_sink_free(js);
@@ -97,6 +150,8 @@ bool json_sink_add(struct json_sink *js, const struct result *r)
 	json_object_set_new(row, "hw", hw_object(r));
 	json_object_set_new(row, "latency_sample", json_integer((json_int_t)r->latency_sample));
 	json_object_set_new(row, "clock_read_ns", json_integer((json_int_t)r->clock_read_ns));
+	if (r->hot)
+		json_object_set_new(row, "hot_lines", hot_array(r));
 	/* [low, high, count] in ns, both ends inclusive */
 	json_object_set_new(row, "latency_buckets", buckets);
 	return json_array_append_new(js->results, row) == 0;

@@ -9,18 +9,21 @@
 #define MMSIM_CLI_RUN_H
 
 #include <mmsim/locking.h>
+#include <mmsim/machine_model.h>
 #include <mmsim/workload.h>
 
 #include "sim/cli/options.h"
 
 #define RUN_PARAMS_MAX 64
+#define RUN_ONLY_ALL (~0u)
 
 /* What the options of a run say. run_options_init() first; every pointer is owned by it. */
 struct run_options {
 	const struct workload **workloads; /* NULL-terminated; NULL: not given */
 	const struct mm_locking **schemes; /* NULL-terminated */
 	const struct arch_desc *arch;
-	u32 *cpus, cpu_count;
+	const char *engine;
+	u32 *cpus, cpu_count; /* not given: run_check() sets them */
 	u32 threads;          /* 0: as the workload says */
 	bool threads_per_cpu; /* threads is a multiple */
 	u64 duration_ns, ops, warmup_ns;
@@ -34,6 +37,18 @@ struct run_options {
 	u32 param_count;
 	u32 param_weak; /* the first so many may be replaced (a job file's, by the command line) */
 	bool quiet;
+
+	/* The simulated machine: machine_file is what --machine names, machine what comes of it and
+	 * of the machine.* parameters (run_check() puts it together). */
+	struct machine_model machine_file, machine;
+	enum schedule schedule;
+	u32 hot_lines;
+	bool host_time;
+	u32 workers;             /* runs at once; 0: one per host CPU */
+	char simulated_only[96]; /* the first option given that only simulated time has; or "" */
+	bool emit_jobs, no_header;
+	u32 only; /* this combination and no other; RUN_ONLY_ALL: all */
+
 	void *arg; /* for the workload: bench_config.arg (replay) */
 	const char
 		*extra_params; /* the params column begins with it (replay: its trace); or NULL */
@@ -42,11 +57,12 @@ struct run_options {
 void run_options_init(struct run_options *o);
 void run_options_free(struct run_options *o);
 
-/* -w -s --tree --kernel -e -a -c -t ... -q, with struct run_options as the target. run_option_table
- * has --workload and --job in a table of their own (run_workload_table), which replay leaves out.
- */
+/* -s --tree --kernel -e -a -c -t ... -q, with struct run_options as the target. --workload and
+ * --job are in a table of their own, which replay leaves out. run_machine_table: the simulated
+ * machine, and how the runs of a sweep are spread. */
 extern const struct cli_option run_option_table[];
 extern const struct cli_option run_workload_table[];
+extern const struct cli_option run_machine_table[];
 
 /*
  * A job file: options by section, one job per section. Keys of [global] hold for all sections; what
@@ -68,8 +84,9 @@ void run_jobs_free(struct run_jobs *rj);
 bool run_set_workload(struct run_options *o, const struct workload *w, struct cli_error *err);
 
 /* Everything that can be known to be wrong before anything runs: names, parameters, combinations,
- * that the output files can be written. */
-bool run_check(const struct run_options *jobs, u32 job_count, struct cli_error *err);
+ * that the output files can be written. Fills in what follows from the options together: the
+ * machine, the CPU counts when none were given. */
+bool run_check(struct run_options *jobs, u32 job_count, struct cli_error *err);
 
 /*
  * Run all jobs; rows go where jobs[0] says (table, CSV, JSON). run_check() must have agreed.

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/cli/engine.h"
 #include "sim/cli/results.h"
 #include "sim/cli/run_internal.h"
 
@@ -57,6 +58,19 @@ static void describe_allowed(char *text, size_t bytes, const struct param *p)
 	}
 }
 
+/* Another piece of the params column. false: it is full. */
+static bool add_text(char *text, size_t bytes, const char *key, const char *value,
+		     struct cli_error *err)
+{
+	size_t at = strlen(text);
+
+	if (at + strlen(key) + strlen(value) + 3 > bytes)
+		return cli_fail(err, "--param: all of them together are longer than %zu characters",
+				bytes);
+	snprintf(text + at, bytes - at, "%s%s=%s", at ? " " : "", key, value);
+	return true;
+}
+
 /* Is there a workload here that has the key? Else an error that names the nearest. */
 static bool check_key(const struct run_options *o, const char *key, struct cli_error *err)
 {
@@ -94,12 +108,12 @@ bool run_params(const struct run_options *o, const struct workload *w, u64 *valu
 		size_t text_bytes, struct cli_error *err)
 {
 	const struct param *p;
-	size_t at = 0;
 	u32 slot;
 
-	text[0] = 0;
-	if (o->extra_params)
-		at = (size_t)snprintf(text, text_bytes, "%s", o->extra_params);
+	snprintf(text, text_bytes, "%s", o->extra_params ? o->extra_params : "");
+	if (o->schedule == SCHEDULE_RANDOM &&
+	    !add_text(text, text_bytes, "schedule", "random", err))
+		return false;
 	for (slot = 0; (p = bench_param_at(w, slot)) != NULL; slot++)
 		if (bench_param_parse(p, p->def, &values[slot]) != 0)
 			MMSIM_BUG("%s: the default of %s is not allowed", w->name, p->key);
@@ -108,6 +122,11 @@ bool run_params(const struct run_options *o, const struct workload *w, u64 *valu
 		char key[64], value[32];
 
 		snprintf(key, sizeof(key), "%.*s", (int)(eq - o->params[i]), o->params[i]);
+		if (run_param_is_machine(key)) {
+			if (!add_text(text, text_bytes, key, eq + 1, err))
+				return false;
+			continue;
+		}
 		if (!check_key(o, key, err))
 			return false;
 		p = bench_param_find(w, key, &slot);
@@ -116,9 +135,8 @@ bool run_params(const struct run_options *o, const struct workload *w, u64 *valu
 		if (!set_value(p, o->params[i], eq + 1, &values[slot], err))
 			return false;
 		format_value(value, sizeof(value), p, values[slot]);
-		if (at < text_bytes)
-			at += (size_t)snprintf(text + at, text_bytes - at, "%s%s=%s", at ? " " : "",
-					       key, value);
+		if (!add_text(text, text_bytes, key, value, err))
+			return false;
 	}
 	return true;
 }
@@ -189,7 +207,7 @@ static bool check_workload(const struct run_options *o, const struct workload *w
 	return ok;
 }
 
-static bool check_job(const struct run_options *o, struct cli_error *err)
+static bool check_job(struct run_options *o, struct cli_error *err)
 {
 	u64 values[BENCH_PARAMS_MAX] = {0};
 	char text[RESULT_TEXT_BYTES];
@@ -199,7 +217,7 @@ static bool check_job(const struct run_options *o, struct cli_error *err)
 	if (o->ops_set && o->duration_set)
 		return cli_fail(err, "--ops=%llu: instead of --duration, not both",
 				(unsigned long long)o->ops);
-	if (!check_twice(o, err))
+	if (!check_twice(o, err) || !run_machine_resolve(o, err))
 		return false;
 	for (u32 i = 0; o->workloads[i]; i++) {
 		const struct workload *w = o->workloads[i];
@@ -213,12 +231,34 @@ static bool check_job(const struct run_options *o, struct cli_error *err)
 	return true;
 }
 
-bool run_check(const struct run_options *jobs, u32 job_count, struct cli_error *err)
+/* What concerns the sweep as a whole. */
+static bool check_sweep(const struct run_options *jobs, u32 job_count, struct cli_error *err)
+{
+	const struct run_options *o = &jobs[0];
+	u32 total = run_total(jobs, job_count);
+
+	if (o->only != RUN_ONLY_ALL && o->only >= total)
+		return cli_fail(err, "--only=%u: the sweep has %u combinations, 0 to %u", o->only,
+				total, total - 1);
+	if (o->emit_jobs && o->json)
+		return cli_fail(err,
+				"--json=%s: not with --emit-jobs, whose rows come from a "
+				"process each",
+				o->json);
+	if (o->emit_jobs && o->only != RUN_ONLY_ALL)
+		return cli_fail(err, "--only=%u: not with --emit-jobs", o->only);
+	if (o->no_header && !o->output)
+		return cli_fail(err, "--no-header: is for CSV (--output)");
+	return true;
+}
+
+bool run_check(struct run_options *jobs, u32 job_count, struct cli_error *err)
 {
 	struct results_config rc = {.csv = jobs[0].output, .json = jobs[0].json};
 
 	for (u32 j = 0; j < job_count; j++)
 		if (!check_job(&jobs[j], err))
 			return false;
-	return results_check_paths(&rc, err);
+	return check_sweep(jobs, job_count, err) &&
+	       (jobs[0].emit_jobs || results_check_paths(&rc, err));
 }

@@ -3,15 +3,13 @@
  *
  * Every setter checks its value as far as it can alone; run_check() checks combinations.
  */
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/cli/run.h"
+#include "sim/cli/engine.h"
+#include "sim/cli/run_internal.h"
 
 #define DURATION_NS_MAX (24 * 3600 * 1000000000ull)
-#define DEFAULT_DURATION_NS 1000000000ull
-#define DEFAULT_WARMUP_NS 200000000ull
 #define NAMES_MAX 64
 
 /* ---- names --------------------------------------------------------------------------------- */
@@ -165,7 +163,14 @@ static bool set_kernel(void *target, const struct cli_option *o, const char *val
 static bool set_engine(void *target, const struct cli_option *o, const char *value,
 		       struct cli_error *err)
 {
-	return only(o, value, "engine", "native", err);
+	u32 n = 0, index;
+
+	while (cli_engine_names[n])
+		n++;
+	if (!cli_name(o, value, "engine", cli_engine_names, n, &index, err))
+		return false;
+	((struct run_options *)target)->engine = cli_engine_names[index];
+	return true;
 }
 
 /* ---- numbers ------------------------------------------------------------------------------- */
@@ -302,47 +307,45 @@ const struct cli_option run_option_table[] = {
 	 set_scheme, false},
 	{"tree", 0, "TREE", "VMA tree: maple", set_tree, false},
 	{"kernel", 0, "VERSION", "era of the modelled kernel: 6.18", set_kernel, false},
-	{"engine", 'e', "ENGINE", "native", set_engine, false},
+	{"engine", 'e', "ENGINE", "native: this host; virtual: simulated time (native)", set_engine,
+	 true},
 	{"arch", 'a', "ARCH", "architecture (x86_64; mmsim list archs)", set_arch, false},
-	{"cpus", 'c', "LIST", "as in 1,2,4-8,16,64:1024*2 (all of this host)", set_cpus, false},
+	{"cpus", 'c', "LIST",
+	 "as in 1,2,4-8,16,64:1024*2 (all of this host; virtual: 1, 2, 4 .. all)", set_cpus, false},
 	{"threads", 't', "N|Nx", "tasks, or tasks per CPU (1x; ebizzy 2x)", set_threads, false},
-	{"duration", 'd', "TIME", "measured time, as in 2s or 100ms (1s)", set_duration, false},
+	{"duration", 'd', "TIME", "measured time, as in 2s or 100ms (1s; virtual: 20ms)",
+	 set_duration, false},
 	{"ops", 'n', "N", "measured operations, all tasks together, instead of a duration", set_ops,
 	 false},
-	{"warmup", 0, "TIME", "before anything is measured (200ms)", set_warmup, false},
+	{"warmup", 0, "TIME", "before anything is measured (200ms; virtual: 2ms)", set_warmup,
+	 false},
 	{"repeats", 'r', "N", "of each combination (1)", set_repeats, false},
 	{"seed", 0, "N", "of random numbers; repeat r uses seed + r (1)", set_seed, false},
 	{"output", 'o', "FILE.csv", "results as CSV, - for stdout (a table on the terminal)",
 	 set_output, true},
 	{"json", 0, "FILE", "the same with all histograms and the full configuration", set_json,
 	 true},
-	{"param", 'p', "KEY=VALUE", "a parameter of the workload, repeatable (mmsim list params)",
+	{"param", 'p', "KEY=VALUE",
+	 "a parameter of the workload or machine.SECTION.KEY, repeatable (mmsim list params)",
 	 set_param, false},
 	{"quiet", 'q', NULL, "no progress on stderr", set_quiet, true},
 	{NULL, 0, NULL, NULL, NULL, false},
 };
 
-static u32 host_cpus(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (u32)CPU_COUNT(&set) : 1;
-}
-
 void run_options_init(struct run_options *o)
 {
 	memset(o, 0, sizeof(*o));
 	o->arch = &arch_x86_64;
-	o->duration_ns = DEFAULT_DURATION_NS;
-	o->warmup_ns = DEFAULT_WARMUP_NS;
+	o->engine = cli_engine.name;
+	o->duration_ns = cli_engine.duration_ns;
+	o->warmup_ns = cli_engine.warmup_ns;
+	o->only = RUN_ONLY_ALL;
+	run_machine_init(o);
 	o->repeats = 1;
 	o->seed = 1;
-	o->cpus = calloc(1, sizeof(u32));
 	o->schemes = calloc(3, sizeof(*o->schemes));
-	if (!o->cpus || !o->schemes)
+	if (!o->schemes)
 		MMSIM_BUG("out of memory");
-	o->cpus[0] = min(host_cpus(), (u32)MMSIM_CPUS_MAX);
-	o->cpu_count = 1;
 	o->schemes[0] = &mm_locking_mmap_lock;
 	o->schemes[1] = &mm_locking_vma_refcnt;
 }

@@ -44,13 +44,21 @@ wrong 'empty name' mmsim run -w ''
 wrong 'empty name' mmsim run -w mmap1,,pft
 wrong 'named twice' mmsim run -w mmap1,mmap1
 wrong '--scheme=vma_refcn: unknown scheme; did you mean vma_refcnt?' mmsim run -w mmap1 -s vma_refcn
-wrong '--engine=virtual: unknown engine (allowed: native)' mmsim run -w mmap1 -e virtual
+wrong '--engine=virtul: unknown engine; did you mean virtual? (allowed: native' mmsim run -w mmap1 -e virtul
 wrong '--arch=arm64-4k: unknown architecture' mmsim run -w mmap1 -a arm64-4k
 wrong '--tree=rb: unknown tree (allowed: maple)' mmsim run -w mmap1 --tree rb
 wrong '--kernel=4.12: unknown kernel era (allowed: 6.18)' mmsim run -w mmap1 --kernel 4.12
-wrong '--machine: unknown option' mmsim run -w mmap1 --machine laptop8
-wrong '--jobs: unknown option' mmsim run -w mmap1 --jobs 4
-wrong '-j: unknown option' mmsim run -w mmap1 -j 4
+wrong '--machine=laptop8: only in virtual time (--engine=virtual)' mmsim run -w mmap1 --machine laptop8
+wrong '--machine=laptp8: unknown machine (nearest: laptop8)' mmsim run -w mmap1 -m laptp8
+wrong '--jobs=4: only in virtual time' mmsim run -w mmap1 --jobs 4
+wrong '--jobs=0: a whole number from 1' mmsim run -w mmap1 -j 0
+wrong '--hot-lines=5: only in virtual time' mmap1 --hot-lines 5
+wrong '--host-time: only in virtual time' mmsim run -w mmap1 --host-time
+wrong '--schedule=random: only in virtual time' mmsim run -w mmap1 --schedule random
+wrong '--param=machine.cost.syscall=5: only in virtual time' mmsim run -w mmap1 -p machine.cost.syscall=5
+wrong '--only=2: the sweep has 2 combinations, 0 to 1' mmsim run -w mmap1 -c 1 --only 2
+wrong '--no-header: is for CSV' mmsim run -w mmap1 --no-header
+wrong 'not with --emit-jobs' mmsim run -w mmap1 --emit-jobs --json "$tmp/x.json"
 wrong '--cpsu: unknown option; did you mean --cpus?' mmsim run -w mmap1 --cpsu 4
 wrong '--cpus=3000: at most 2048 (MMSIM_CPUS_MAX)' mmsim run -w mmap1 --cpus=3000
 wrong '--cpus=0: at least 1' mmsim run -w mmap1 -c 0
@@ -81,6 +89,15 @@ wrong '--cpus=0: at least 1' page_fault1 -c 0
 wrong 'did you mean rng?' ebizzy -p rgn=fixed
 wrong 'list schemas: unknown; did you mean schemes?' mmsim list schemas
 wrong "unexpected argument 'trees'" mmsim list schemes trees
+wrong 'list machine: unknown; did you mean machines?' mmsim list machine
+wrong '--output=/no/such/dir/h.ini: cannot be written' mmsim calibrate -o /no/such/dir/h.ini
+wrong 'is a directory' mmsim calibrate -o "$tmp/folder"
+wrong '--output=: a file name is needed' mmsim calibrate -o ''
+wrong '--seconds=0: a whole number from 1 to 600' mmsim calibrate --seconds 0
+wrong '--seconds=2s: a whole number' mmsim calibrate --seconds 2s
+wrong '--quick: instead of --seconds, not both' mmsim calibrate --quick --seconds 9
+wrong '--quik: unknown option; did you mean --quick?' mmsim calibrate --quik
+wrong "unexpected argument 'host'" mmsim calibrate host
 wrong 'at least one FILE.csv' mmsim compare
 wrong 'No such file or directory' mmsim compare /no/such.csv
 wrong 'is empty' mmsim compare "$tmp/empty.csv"

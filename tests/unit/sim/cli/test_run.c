@@ -15,8 +15,10 @@ static const struct cli_command command = {.name = "run", .args = "", .summary =
 /* Parse words up to NULL as `mmsim run` would, and check. */
 static bool parse_words(struct run_options *o, struct cli_error *err, va_list ap)
 {
-	struct cli_group groups[] = {{NULL, run_option_table, o}, {NULL, run_workload_table, o}};
-	struct cli_parse p = {.command = &command, .groups = groups, .group_count = 2};
+	struct cli_group groups[] = {{NULL, run_option_table, o},
+				     {NULL, run_workload_table, o},
+				     {NULL, run_machine_table, o}};
+	struct cli_parse p = {.command = &command, .groups = groups, .group_count = 3};
 	char *argv[24] = {(char *)"run"};
 	int argc = 1;
 
@@ -70,8 +72,8 @@ static void names(void **state)
 	assert_non_null(strstr(CHECK("-w", "mmap1", "-s", "vma_refcount"),
 			       "did you mean vma_refcnt? (allowed: mmap_lock, vma_refcnt"));
 	assert_non_null(strstr(CHECK("-w", "mmap1", "-a", "arm"), "unknown architecture"));
-	assert_string_equal(CHECK("-w", "mmap1", "-e", "virtual"),
-			    "--engine=virtual: unknown engine (allowed: native)");
+	assert_string_equal(CHECK("-w", "mmap1", "-e", "host"),
+			    "--engine=host: unknown engine (allowed: native, virtual)");
 	assert_string_equal(CHECK("-w", "mmap1", "--tree=rb"),
 			    "--tree=rb: unknown tree (allowed: maple)");
 	assert_string_equal(CHECK("-w", "mmap1", "--kernel", "4.12"),

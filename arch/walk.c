@@ -12,8 +12,8 @@ bool arch_walk_tree(const struct arch_desc *a, const struct memory *mem, u64 roo
 	return walk_tree(a, mem, root_pfn, va, kind, user, w);
 }
 
-u32 arch_descend_tree(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
-		      u32 lowest, u64 *table)
+bool arch_descend_tree(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
+		       u32 lowest, struct pt_place *at)
 {
-	return descend_tree(a, mem, root_pfn, va, lowest, table);
+	return descend_tree(a, mem, root_pfn, va, lowest, at);
 }

@@ -32,22 +32,35 @@ static const enum fault_result step_result[] = {
 static bool fault_attempt(struct fault *f, enum lk_mode mode, enum fault_step *step);
 static enum fault_step fault_grow_stack(struct fault *f);
 static enum fault_step fault_check_access(const struct fault *f);
-static void fault_peek(struct fault *f);
+static inline void fault_peek(struct fault *f);
 static enum fault_step fault_by_kind(struct fault *f);
 static void fault_wait_for_io(struct fault *f);
 static enum fault_result fault_report(enum fault_step step);
 
+/* Field by field: what an attempt sets before it reads is left alone, and the compiler does not
+ * clear the whole with a string instruction, which takes longer than a walk. */
+static inline void fault_init(struct fault *f, struct mm *mm, u64 va, enum access_kind access,
+			      struct mm_hold *hold)
+{
+	f->mm = mm;
+	f->va = va;
+	f->access = access;
+	f->user = false;
+	f->speculative = false;
+	f->must_not_drop = false;
+	f->tries = 0;
+	f->vma = NULL;
+	f->hold = hold;
+	f->io_file = NULL;
+}
+
 enum fault_result fault_handle(struct mm *mm, u64 va, enum access_kind access, bool user)
 {
-	struct fault f = {
-		.mm = mm,
-		.va = va,
-		.access = access,
-		.user = user,
-		.hold = &mm_task()->holds[HOLD_FAULT],
-	};
+	struct fault f;
 	enum fault_step step;
 
+	fault_init(&f, mm, va, access, &mm_task()->holds[HOLD_FAULT]);
+	f.user = user;
 	count_event(COUNTER_FAULT_TOTAL);
 	engine_charge(COST_FAULT_WORK);
 	line_read(mm, pgd_pfn);
@@ -100,17 +113,13 @@ static bool fault_attempt(struct fault *f, enum lk_mode mode, enum fault_step *s
 enum fault_result fault_handle_locked(struct mm_hold *h, struct vma *vma, u64 va,
 				      enum access_kind access)
 {
-	struct fault f = {
-		.mm = h->mm,
-		.va = va,
-		.access = access,
-		.hold = h,
-		.vma = vma,
-		.must_not_drop = true,
-	};
+	struct fault f;
 	enum fault_step step;
 
 	mmap_assert_locked(h);
+	fault_init(&f, h->mm, va, access, h);
+	f.vma = vma;
+	f.must_not_drop = true;
 	count_event(COUNTER_FAULT_TOTAL);
 	step = fault_check_access(&f);
 	while (step == STEP_CONTINUE || step == STEP_RETRY) {
@@ -182,7 +191,7 @@ static inline void walk_end(struct fault *f)
 }
 
 /* Look at the entry without a lock: a first guess, which fault_pte_lock() confirms. */
-static void fault_peek(struct fault *f)
+static inline void fault_peek(struct fault *f)
 {
 	walk_begin(f);
 	f->pte = pgtable_lookup(f->mm, f->va, &f->ptl);
@@ -272,7 +281,7 @@ void fault_map_page(struct fault *f, struct page *page, u32 attrs)
 
 	atomic_inc(&page->mapcount);
 	percpu_counter_add(&mm->rss[page_rss_kind(page)], 1);
-	pte_set(mm, f->pte, fault_page_va(f), pte_make(mm->arch, pfn, attrs));
+	pte_set(mm, f->pte, fault_page_va(f), mm_pte_make(mm, pfn, attrs));
 }
 
 /* No flush: an older entry in a TLB only makes its CPU fault once more. The MMU may set Accessed

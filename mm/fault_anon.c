@@ -75,7 +75,7 @@ void fault_map_anon(struct fault *f, struct page *page)
 	atomic_set(&page->mapcount, 1); /* nobody else can see it yet */
 	percpu_counter_add(&mm->rss[RSS_ANON], 1);
 	pte_set(mm, f->pte, fault_page_va(f),
-		pte_make(mm->arch, page_to_pfn(mm->memory, page), attrs));
+		mm_pte_make(mm, page_to_pfn(mm->memory, page), attrs));
 }
 
 enum fault_step fault_anon_write(struct fault *f)
@@ -114,7 +114,7 @@ enum fault_step fault_anon_read(struct fault *f)
 	if (step != STEP_CONTINUE)
 		return step;
 	pte_set(mm, f->pte, fault_page_va(f),
-		pte_make(mm->arch, zero_pfn, vma_pte_attrs(f->vma) | PTE_SPECIAL));
+		mm_pte_make(mm, zero_pfn, vma_pte_attrs(f->vma) | PTE_SPECIAL));
 	fault_pte_unlock(f);
 	count_event(COUNTER_FAULT_ZERO_PAGE);
 	return STEP_DONE;

@@ -23,11 +23,19 @@ struct mm_machine {
 	u64 next_shmem_ino;	/* (atomic) of shared anonymous memory */
 	void *tlbs;		/* arch: array of struct tlb, one per CPU */
 	void *filemap;		/* mm/filemap.c */
+	pte_t leaf_bits[PTE_ATTR_MASK + 1]; /* by attributes: pte_make() of frame 0 */
 };
 
 static inline struct mm_machine *mm_machine(const struct machine *m)
 {
 	return machine_private(m);
+}
+
+/* pte_make() for the machine's architecture, with the bits of the attributes looked up as in Linux's
+ * protection_map[]. */
+static inline pte_t mm_pte_make(const struct mm *mm, u64 pfn, u32 attrs)
+{
+	return mm->mmm->leaf_bits[attrs & PTE_ATTR_MASK] | pfn_bits(mm->arch, pfn);
 }
 
 /* The per-task part of mm/, laid over task->scratch. */

@@ -69,6 +69,8 @@ int mm_machine_init(struct machine *m, const struct arch_desc *arch)
 		machine_enter(m);
 	mmm->machine = m;
 	mmm->arch = arch;
+	for (u32 attrs = 0; attrs <= PTE_ATTR_MASK; attrs++)
+		mmm->leaf_bits[attrs] = pte_make(arch, 0, attrs);
 	mmm->next_context_id = 1;
 	mmm->next_shmem_ino = 1024;
 	machine_set_private(m, mmm);
@@ -111,6 +113,7 @@ struct mm *mm_create(struct machine *m, const struct arch_desc *arch,
 	struct mm *mm = objcache_alloc(mmm->mm_cache);
 	u32 ready = 0;
 
+	MMSIM_BUG_ON(arch != mmm->arch);
 	if (!mm)
 		return NULL;
 	memset(mm, 0, sizeof(*mm));

@@ -82,37 +82,33 @@ void pgtable_destroy(struct mm *mm)
 
 /* ---- descent ---------------------------------------------------------------------------- */
 
-/* Down to va's table of level `lowest`: see arch_ops. */
-static inline u32 descend(const struct mm *mm, u64 va, u32 lowest, u64 *pfn)
+/* Down to va's entry of level `lowest`: see arch_ops. */
+static inline bool descend(const struct mm *mm, u64 va, u32 lowest, struct pt_place *at)
 {
-	return mm->arch->ops->descend(mm->arch, mm->memory, mm->pgd_pfn, va, lowest, pfn);
+	return mm->arch->ops->descend(mm->arch, mm->memory, mm->pgd_pfn, va, lowest, at);
 }
 
-/* va's entry in the table of `level` at pfn, and that table's lock. */
-static inline pte_t *table_entry(const struct mm *mm, u64 pfn, u64 va, u32 level, spinlock_t **ptl)
+/* The lock of the table that the entry is in. */
+static inline spinlock_t *place_ptl(const struct mm *mm, const struct pt_place *at)
 {
-	*ptl = &pfn_to_page(mm->memory, pfn)->ptl;
-	return (pte_t *)phys_to_virt(mm->memory, pfn) + level_index(mm->arch, va, level);
+	return &pfn_to_page(mm->memory, at->table)->ptl;
 }
 
-/* Link a new table below the table at pfn, of `level`, where va has none; or another CPU has done
- * so meanwhile. False: no memory. */
-static NOINLINE bool table_link(struct mm *mm, u64 va, u32 level, u64 pfn)
+/* Link a new table under the empty entry `at`; or another CPU has done so meanwhile.
+ * False: no memory. */
+static NOINLINE bool table_link(struct mm *mm, const struct pt_place *at)
 {
+	spinlock_t *lock = at->level == 1 ? place_ptl(mm, at) : &mm->page_table_lock;
 	struct page *page = table_page_alloc(mm);
-	spinlock_t *lock;
-	pte_t *p = table_entry(mm, pfn, va, level, &lock), e;
 
 	if (!page)
 		return false;
-	if (level > 1)
-		lock = &mm->page_table_lock;
 	spin_lock(lock);
-	e = READ_ONCE(*p);
-	if (likely(!pte_present(mm->arch, e))) {
-		e = table_make(mm->arch, page_to_pfn(mm->memory, page), level);
+	if (likely(!pte_present(mm->arch, READ_ONCE(*at->entry)))) {
+		pte_t e = table_make(mm->arch, page_to_pfn(mm->memory, page), at->level);
+
 		/* Pairs with the acquire of whoever descends: see the file's head. */
-		smp_store_release(p, e);
+		smp_store_release(at->entry, e);
 		page = NULL;
 	}
 	spin_unlock(lock);
@@ -127,19 +123,24 @@ static NOINLINE bool table_link(struct mm *mm, u64 va, u32 level, u64 pfn)
 
 pte_t *pgtable_entry(struct mm *mm, u64 va, u32 level, bool alloc, spinlock_t **ptl)
 {
-	u32 at;
-	u64 pfn;
+	struct pt_place at;
 
 	/* Each further turn has made one table. The way down to it is short and warm. */
-	while (unlikely((at = descend(mm, va, level, &pfn)) != level))
-		if (!alloc || !table_link(mm, va, at, pfn))
+	while (unlikely(!descend(mm, va, level, &at)))
+		if (!alloc || !table_link(mm, &at))
 			return NULL;
-	return table_entry(mm, pfn, va, level, ptl);
+	*ptl = place_ptl(mm, &at);
+	return at.entry;
 }
 
 pte_t *pgtable_lookup(struct mm *mm, u64 va, spinlock_t **ptl)
 {
-	return pgtable_entry(mm, va, 0, false, ptl);
+	struct pt_place at;
+
+	if (unlikely(!descend(mm, va, 0, &at)))
+		return NULL;
+	*ptl = place_ptl(mm, &at);
+	return at.entry;
 }
 
 pte_t *pgtable_alloc(struct mm *mm, u64 va, spinlock_t **ptl)
@@ -149,12 +150,15 @@ pte_t *pgtable_alloc(struct mm *mm, u64 va, spinlock_t **ptl)
 
 u64 pgtable_span(struct mm *mm, u64 va, u64 end, pte_t **pte, spinlock_t **ptl)
 {
-	u64 pfn;
-	u32 level = descend(mm, va, 0, &pfn);
+	struct pt_place at;
 
-	*pte = level == 0 ? table_entry(mm, pfn, va, 0, ptl) : NULL;
-	/* Up to the end of what one entry covers that has no table, or of va's level-0 table. */
-	va |= level_bytes(mm->arch, max(level, 1u)) - 1;
+	*pte = NULL;
+	if (descend(mm, va, 0, &at)) {
+		*pte = at.entry;
+		*ptl = place_ptl(mm, &at);
+	}
+	/* Up to the end of va's level-0 table, or of what the entry covers that has no table. */
+	va |= level_bytes(mm->arch, max(at.level, 1u)) - 1;
 	return va < end - 1 ? va + 1 : end;
 }
 

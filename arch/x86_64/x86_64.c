@@ -57,11 +57,11 @@ static bool x86_walk(const struct arch_desc *a, const struct memory *mem, u64 ro
 	return walk_tree(&arch_x86_64, mem, root_pfn, va, kind, user, w);
 }
 
-static u32 x86_descend(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
-		       u32 lowest, u64 *table)
+static bool x86_descend(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
+			u32 lowest, struct pt_place *at)
 {
 	(void)a;
-	return descend_tree(&arch_x86_64, mem, root_pfn, va, lowest, table);
+	return descend_tree(&arch_x86_64, mem, root_pfn, va, lowest, at);
 }
 
 static const struct arch_ops x86_ops = {

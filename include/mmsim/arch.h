@@ -70,6 +70,13 @@ struct mmu_walk {
 	enum mmu_cause cause; /* only when the walk failed */
 };
 
+/* An entry in its table. */
+struct pt_place {
+	pte_t *entry;
+	u64 table; /* pfn */
+	u32 level; /* of both */
+};
+
 enum tlb_invalidation {
 	TLBI_BY_IPI,	   /* x86: interrupt each CPU of the mm */
 	TLBI_BROADCAST,	   /* arm64: the fabric carries it */
@@ -125,11 +132,11 @@ struct arch_ops {
 	 * arch_walk_tree() does it for every MMU that walks the tree itself (arch/walk.h). */
 	bool (*walk)(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
 		     enum access_kind kind, bool user, struct mmu_walk *w);
-	/* Software's way down to the table of level `lowest` for va, which sets nothing. Returns
-	 * the level that it came to, above `lowest` where a table is missing; *table: the pfn of
-	 * that level's table. Context: see pgtable_lookup(). arch_descend_tree() does it for all. */
-	u32 (*descend)(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
-		       u32 lowest, u64 *table);
+	/* Software's way down to va's entry of level `lowest`, which sets nothing. false: a table
+	 * is missing on the way, and *at is where it should be linked. Context: see
+	 * pgtable_lookup(). arch_descend_tree() does it for every arch. */
+	bool (*descend)(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
+			u32 lowest, struct pt_place *at);
 	/* The syndrome that the MMU raises for this access; level: where the walk ended. */
 	struct syndrome (*raise)(const struct arch_desc *a, u64 va, enum access_kind kind,
 				 bool user, enum mmu_cause cause, u32 level);
@@ -145,8 +152,8 @@ const struct arch_desc *arch_find(const char *name); /* NULL: unknown */
 
 bool arch_walk_tree(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
 		    enum access_kind kind, bool user, struct mmu_walk *w);
-u32 arch_descend_tree(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
-		      u32 lowest, u64 *table);
+bool arch_descend_tree(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
+		       u32 lowest, struct pt_place *at);
 
 static inline u64 arch_page_bytes(const struct arch_desc *a)
 {

@@ -257,30 +257,26 @@ static ALWAYS_INLINE void access_content(const struct tlb *tlb, u64 pfn, u64 va,
 	}
 }
 
-/* Does the TLB itself refuse the access? Then its entry goes with the fault. Inside the window. */
-static bool tlb_denies(struct tlb *tlb, u64 va, enum access_kind kind)
+/* What is not a plain hit, inside the window: let the TLB itself refuse the access (then its entry
+ * goes with the fault), or walk and fill it. false: w says why. */
+static inline bool tlb_translate(struct tlb *tlb, const struct mm *mm, u64 va,
+				 enum access_kind kind, struct mmu_walk *w)
 {
-	u64 vpn = va >> tlb->page_shift;
+	const struct arch_desc *a = mm->arch;
+	u64 vpn = va >> tlb->page_shift, tag = tlb->gen | vpn;
 	struct tlb_entry *ent = &tlb->entries[vpn % TLB_ENTRIES];
 	u32 need = hit_needs[kind] & ~(u32)PTE_DIRTY;
 
-	if (va >= tlb->limit || ent->tag != (tlb->gen | vpn) || (ent->data & need) == need)
+	if (unlikely(ent->tag == tag && (ent->data & need) != need && va < tlb->limit)) {
+		ent->tag = 0;
+		w->cause = MMU_DENIED;
+		w->level = 0;
 		return false;
-	ent->tag = 0;
-	return true;
-}
-
-/* Walk for va and fill the TLB. Inside the window. */
-static bool tlb_walk(struct tlb *tlb, const struct mm *mm, u64 va, enum access_kind kind,
-		     struct mmu_walk *w)
-{
-	const struct arch_desc *a = mm->arch;
-	u64 vpn = va >> tlb->page_shift;
-	struct tlb_entry *ent = &tlb->entries[vpn % TLB_ENTRIES];
-
+	}
+	count_event(COUNTER_TLB_MISS);
 	if (!a->ops->walk(a, mm->memory, mm->pgd_pfn, va, kind, true, w))
 		return false;
-	ent->tag = tlb->gen | vpn;
+	ent->tag = tag;
 	ent->data = w->pfn << TLB_ATTR_BITS | w->attrs;
 	return true;
 }
@@ -303,30 +299,28 @@ static enum fault_result take_fault(struct mm *mm, u64 va, enum access_kind kind
 	return fault_handle(mm, s.va, decoded, user);
 }
 
-/* Not a plain hit. Entered and left outside the window. */
-static NOINLINE enum fault_result access_slow(u64 va, enum access_kind kind, u64 *value)
+/* Not a plain hit. Entered inside the window, left outside. */
+static NOINLINE enum fault_result access_slow(struct cpu *cpu, u64 va, enum access_kind kind,
+					      u64 *value)
 {
 	for (u32 tries = 0; tries < FAULT_TRIES_MAX; tries++) {
-		struct cpu *cpu = this_cpu();
 		struct tlb *tlb = cpu->tlb;
 		struct mm *mm = cpu->active_mm;
-		struct mmu_walk w = {.cause = MMU_DENIED};
+		struct mmu_walk w;
 		enum fault_result result;
 
 		MMSIM_BUG_ON(!mm);
-		cpu_insn_begin(cpu);
-		if (!tlb_denies(tlb, va, kind)) {
-			count_event(COUNTER_TLB_MISS);
-			if (tlb_walk(tlb, mm, va, kind, &w)) {
-				access_content(tlb, w.pfn, va, kind, value);
-				cpu_insn_end(cpu);
-				return FAULT_OK;
-			}
+		if (tlb_translate(tlb, mm, va, kind, &w)) {
+			access_content(tlb, w.pfn, va, kind, value);
+			cpu_insn_end(cpu);
+			return FAULT_OK;
 		}
 		cpu_insn_end(cpu);
 		result = take_fault(mm, va, kind, &w);
 		if (result != FAULT_OK)
 			return result;
+		cpu = this_cpu();
+		cpu_insn_begin(cpu);
 	}
 	MMSIM_BUG("fault at %#llx (access %d) is said to be resolved and comes back for ever",
 		  (unsigned long long)va, (int)kind);
@@ -335,20 +329,23 @@ static NOINLINE enum fault_result access_slow(u64 va, enum access_kind kind, u64
 enum fault_result user_access(u64 va, enum access_kind kind, u64 *value)
 {
 	struct cpu *cpu = this_cpu();
-	struct tlb *tlb = cpu->tlb;
-	u64 vpn = va >> tlb->page_shift;
-	const struct tlb_entry *ent = &tlb->entries[vpn % TLB_ENTRIES];
-	u32 need = hit_needs[kind];
+	const struct tlb_entry *ent;
+	struct tlb *tlb;
+	u32 need;
+	u64 vpn;
 
 	cpu_insn_begin(cpu);
-	if (likely(ent->tag == (tlb->gen | vpn) && (ent->data & need) == need && va < tlb->limit)) {
-		cpu->counters[COUNTER_TLB_HIT]++;
-		access_content(tlb, ent->data >> TLB_ATTR_BITS, va, kind, value);
-		cpu_insn_end(cpu);
-		return FAULT_OK;
-	}
+	tlb = cpu->tlb;
+	vpn = va >> tlb->page_shift;
+	ent = &tlb->entries[vpn % TLB_ENTRIES];
+	need = hit_needs[kind];
+	if (unlikely(ent->tag != (tlb->gen | vpn) || (ent->data & need) != need ||
+		     va >= tlb->limit))
+		return access_slow(cpu, va, kind, value);
+	count_event(COUNTER_TLB_HIT);
+	access_content(tlb, ent->data >> TLB_ATTR_BITS, va, kind, value);
 	cpu_insn_end(cpu);
-	return access_slow(va, kind, value);
+	return FAULT_OK;
 }
 
 bool mmu_translate(struct mm *mm, u64 va, enum access_kind kind, bool user, u64 *pfn,

@@ -2,8 +2,8 @@
  * mmsim/calibrate.h - this host, measured: the numbers of a machine file (docs/CALIBRATE.md)
  *
  * Native engine only. calibrate_run() measures, calibrate_write() makes the INI that
- * machine_model_load() reads. What cannot be measured here keeps a value and says that it is estimated,
- * and why.
+ * machine_model_load() reads. What cannot be measured here keeps a value and says that it is
+ * estimated, and why.
  */
 #ifndef MMSIM_CALIBRATE_H
 #define MMSIM_CALIBRATE_H
@@ -30,7 +30,7 @@ extern const struct calibrate_key calibrate_keys[CALIBRATE_NUMBERS];
 
 struct calibrate_number {
 	bool measured;
-	u64 milli;		     /* thousandths of a ns, or of one */
+	u64 milli;                 /* thousandths of a ns, or of one */
 	u64 low_milli, high_milli; /* quartiles over the rounds; milli where there is one round */
 	u32 rounds;
 	char how[CALIBRATE_HOW_BYTES]; /* how measured, or why it is estimated */
@@ -39,8 +39,8 @@ struct calibrate_number {
 struct calibration {
 	char cpu[40], kernel[28], date[12]; /* model; release; UTC, YYYY-MM-DD */
 	struct calibrate_number numbers[CALIBRATE_NUMBERS];
-	u32 cpus;	 /* logical CPUs that were used */
-	u32 *os_index;	 /* [cpus]: the kernel's number of each */
+	u32 cpus;        /* logical CPUs that were used */
+	u32 *os_index;   /* [cpus]: the kernel's number of each */
 	u64 *pair_milli; /* [cpus * cpus]: one way; 0: not measured */
 	struct {
 		u32 kib;

@@ -1,8 +1,8 @@
 /*
  * sim/cli/cmd_calibrate.c - mmsim calibrate: measure this host and write its machine file
  *
- * The file appears under its name only whole, after everything was measured; it is then read back as
- * any machine file.
+ * The file appears under its name only whole, after everything was measured; it is then read back
+ * as any machine file.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -50,19 +50,21 @@ static bool set_quiet(void *target, const struct cli_option *o, const char *valu
 static bool set_seconds(void *target, const struct cli_option *o, const char *value,
 			struct cli_error *err)
 {
-	return cli_u32(o, value, 1, SECONDS_MAX, &((struct calibrate_command *)target)->seconds, err);
+	return cli_u32(o, value, 1, SECONDS_MAX, &((struct calibrate_command *)target)->seconds,
+		       err);
 }
 
 static const struct cli_option calibrate_table[] = {
-	{ "output", 'o', "FILE", "the machine file; \"-\" is standard output (host.ini)", set_output, true },
-	{ "quick", 0, NULL, "in 5 seconds, with wider spreads", set_quick, true },
-	{ "seconds", 0, "N", "take at most about so long (20)", set_seconds, true },
-	{ "quiet", 'q', NULL, "no table, no progress", set_quiet, true },
-	{ NULL, 0, NULL, NULL, NULL, false },
+	{"output", 'o', "FILE", "the machine file; \"-\" is standard output (host.ini)", set_output,
+	 true},
+	{"quick", 0, NULL, "in 5 seconds, with wider spreads", set_quick, true},
+	{"seconds", 0, "N", "take at most about so long (20)", set_seconds, true},
+	{"quiet", 'q', NULL, "no table, no progress", set_quiet, true},
+	{NULL, 0, NULL, NULL, NULL, false},
 };
-static const struct cli_option *const tables[] = { calibrate_table, NULL };
+static const struct cli_option *const tables[] = {calibrate_table, NULL};
 
-/* ---- what is shown -------------------------------------------------------------------------------- */
+/* ---- what is shown -------------------------------------------------------------------------- */
 
 static void show_progress(void *arg, const char *what, u32 step, u32 steps)
 {
@@ -113,16 +115,18 @@ static void print_estimated(const struct calibration *c)
 
 static void print_table(const struct calibration *c)
 {
-	printf("%s, Linux %s, %s: %u CPU%s\n", c->cpu, c->kernel, c->date, c->cpus, c->cpus > 1 ? "s" : "");
+	printf("%s, Linux %s, %s: %u CPU%s\n", c->cpu, c->kernel, c->date, c->cpus,
+	       c->cpus > 1 ? "s" : "");
 	if (c->cpus > 1)
-		printf("private lines on all CPUs at once: each does %u %% of what one does alone\n",
+		printf("private lines on all CPUs at once: each does %u %% of what one does "
+		       "alone\n",
 		       c->parallel_percent);
 	putchar('\n');
 	print_measured(c);
 	print_estimated(c);
 }
 
-/* ---- the file ---------------------------------------------------------------------------------------- */
+/* ---- the file ------------------------------------------------------------------------------- */
 
 static bool ends_in_ini(const char *path)
 {
@@ -171,7 +175,8 @@ static bool write_file(const struct calibration *c, const char *output, struct c
 /* As -m would take it. */
 static void machine_argument(char *text, size_t bytes, const char *output)
 {
-	snprintf(text, bytes, "%s%s", strchr(output, '/') || ends_in_ini(output) ? "" : "./", output);
+	snprintf(text, bytes, "%s%s", strchr(output, '/') || ends_in_ini(output) ? "" : "./",
+		 output);
 }
 
 static bool read_back(const char *output, struct cli_error *err)
@@ -187,14 +192,14 @@ static bool read_back(const char *output, struct cli_error *err)
 	       cli_fail(err, "calibrate: the file was written, but is not accepted: %s", why.text);
 }
 
-/* ---- the command ----------------------------------------------------------------------------------------- */
+/* ---- the command ---------------------------------------------------------------------------- */
 
 static int measure_and_write(const struct calibrate_command *o, struct cli_error *err)
 {
 	u64 seconds = o->seconds ? o->seconds : o->quick ? SECONDS_QUICK : SECONDS;
 	bool progress = !o->quiet && isatty(STDERR_FILENO), to_stdout = !strcmp(o->output, "-");
-	struct calibrate_options options = { .budget_ns = seconds * NS_PER_S / 100 * BUDGET_PERCENT,
-					     .progress = progress ? show_progress : NULL };
+	struct calibrate_options options = {.budget_ns = seconds * NS_PER_S / 100 * BUDGET_PERCENT,
+					    .progress = progress ? show_progress : NULL};
 	struct calibration *c = calloc(1, sizeof(*c));
 	char argument[4200];
 	bool ok = c != NULL;
@@ -211,7 +216,8 @@ static int measure_and_write(const struct calibrate_command *o, struct cli_error
 	if (ok && !o->quiet && !to_stdout) {
 		print_table(c);
 		machine_argument(argument, sizeof(argument), o->output);
-		printf("\n%s written\ntry: mmsim run -e virtual -m %s -w pft -c 1,2,4\n", o->output, argument);
+		printf("\n%s written\ntry: mmsim run -e virtual -m %s -w pft -c 1,2,4\n", o->output,
+		       argument);
 	}
 	if (c)
 		calibrate_free(c);
@@ -221,10 +227,10 @@ static int measure_and_write(const struct calibrate_command *o, struct cli_error
 
 static int run(int argc, char **argv)
 {
-	struct calibrate_command o = { .output = "host.ini" };
-	struct cli_group group = { NULL, calibrate_table, &o };
-	struct cli_parse p = { .command = &cli_cmd_calibrate, .groups = &group, .group_count = 1 };
-	struct results_config paths = { 0 };
+	struct calibrate_command o = {.output = "host.ini"};
+	struct cli_group group = {NULL, calibrate_table, &o};
+	struct cli_parse p = {.command = &cli_cmd_calibrate, .groups = &group, .group_count = 1};
+	struct results_config paths = {0};
 	struct cli_error err;
 	int status;
 
@@ -249,8 +255,10 @@ const struct cli_command cli_cmd_calibrate = {
 	.name = "calibrate",
 	.args = "[-o FILE.ini] [--quick | --seconds N] [-q]",
 	.summary = "measure this host and write its machine file, for virtual time",
-	.details = "Measures cache, memory and transfer latencies, exceptions, faults, context switches, wake-ups\n"
-		   "and interrupts. Let nothing else run meanwhile. Each number says in the file how it was\n"
+	.details = "Measures cache, memory and transfer latencies, exceptions, faults, context "
+		   "switches, wake-ups\n"
+		   "and interrupts. Let nothing else run meanwhile. Each number says in the file "
+		   "how it was\n"
 		   "measured, or that it is an estimate, and why.",
 	.run = run,
 	.tables = tables,

@@ -24,7 +24,7 @@ _mmsim()
 		;;
 	-a | --arch) words=$(mmsim list archs 2>/dev/null | cut -d' ' -f1) ;;
 	-p | --param) words=$(mmsim list params 2>/dev/null | sed 's/^[^ ]* \([^=]*=\).*/\1/' | sort -u) ;;
-	list) words='workloads params schemes trees archs counters' ;;
+	list) words='workloads params schemes trees archs machines counters' ;;
 	esac
 	if [[ -z $words && $cur == -* ]]; then
 		words=$("$program" "${command[@]}" --help 2>/dev/null | grep -oE -- '--[a-z-]+' | sort -u)

@@ -1,11 +1,12 @@
 /*
  * sim/native/calibrate.c - measure this host: the order of the steps, rounds and medians, numbers
  *
- * Method       Every number is measured in short rounds until its share of the time is over, at least
- *              ROUNDS_MIN. Rounds with an involuntary context switch are dropped; of the others the
- *              median counts, and the quartiles are shown beside it: an interrupt, or a CPU that the
- *              hypervisor took away, moves neither. Threads are bound.
- * Guarantee    Every number of a machine file gets a value within its limits and one line of origin.
+ * Method       Every number is measured in short rounds until its share of the time is over, at
+ *              least ROUNDS_MIN. Rounds with an involuntary context switch are dropped; of the
+ *              others the median counts, and the quartiles are shown beside it: an interrupt, or a
+ *              CPU that the hypervisor took away, moves neither. Threads are bound.
+ * Guarantee    Every number of a machine file gets a value within its limits and one line of
+ *              origin.
  * Tests        tests/unit/sim/native/test_calibrate.c
  */
 #include "sim/native/calibrate_internal.h"
@@ -21,16 +22,19 @@
 #define KEY_NS_NS true
 #define KEY_NS_COUNT false
 #define KEY(section_, key_, unit_, def_, min_, max_, meaning_)                                     \
-	{ .section = #section_,                                                                    \
-	  .key = #key_,                                                                            \
-	  .def = #def_,                                                                            \
-	  .meaning = meaning_,                                                                     \
-	  .ns = KEY_NS(unit_),                                                                     \
-	  .min = min_,                                                                             \
-	  .max = max_ },
-const struct calibrate_key calibrate_keys[CALIBRATE_NUMBERS] = { MACHINE_MODEL_FIELDS(KEY) };
+	{.section = #section_,                                                                     \
+	 .key = #key_,                                                                             \
+	 .def = #def_,                                                                             \
+	 .meaning = meaning_,                                                                      \
+	 .ns = KEY_NS(unit_),                                                                      \
+	 .min = min_,                                                                              \
+	 .max = max_},
+const struct calibrate_key calibrate_keys[CALIBRATE_NUMBERS] = {MACHINE_MODEL_FIELDS(KEY)};
 
-/* ---- rounds ----------------------------------------------------------------------------------- */
+/* So much longer a measurement may take to find ROUNDS_MIN that nobody disturbed. */
+#define GRACE_NS 60000000ull
+
+/* ---- rounds -------------------------------------------------------------------------------- */
 
 static __thread long disturbances_seen;
 
@@ -66,7 +70,9 @@ bool rounds_more(const struct rounds *r)
 
 void rounds_add(struct rounds *r, double value)
 {
-	if (was_disturbed() && r->end_ns && engine_now_ns() < r->end_ns)
+	u64 until = r->n < ROUNDS_MIN ? r->end_ns + GRACE_NS : r->end_ns;
+
+	if (was_disturbed() && r->end_ns && engine_now_ns() < until)
 		r->dropped++;
 	else if (r->n < ROUNDS_MAX)
 		r->v[r->n++] = value;
@@ -89,7 +95,7 @@ void rounds_done(struct rounds *r)
 	r->high = r->v[r->n - 1 - r->n / 4];
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------ */
+/* ---- numbers ------------------------------------------------------------------------------- */
 
 static u64 to_milli(enum calibrate_id id, double value)
 {
@@ -104,7 +110,8 @@ static void set_how(struct calibrate_number *n, const char *fmt, va_list ap)
 	vsnprintf(n->how, sizeof(n->how), fmt, ap);
 }
 
-void calib_measured(struct calib *c, enum calibrate_id id, const struct rounds *r, const char *how, ...)
+void calib_measured(struct calib *c, enum calibrate_id id, const struct rounds *r, const char *how,
+		    ...)
 {
 	struct calibrate_number *n = &c->out->numbers[id];
 	va_list ap;
@@ -187,33 +194,35 @@ static void set_defaults(struct calib *c)
 	for (u32 id = 0; id < CALIBRATE_NUMBERS; id++)
 		calib_estimated(c, id, strtod(calibrate_keys[id].def, NULL),
 				"the default of all machines");
-	calib_estimated(c, CALIBRATE_cost_walk_level, 0.5, "overlaps with its cache accesses, the default");
+	calib_estimated(c, CALIBRATE_cost_walk_level, 0.5,
+			"overlaps with its cache accesses, the default");
 	calib_estimated(c, CALIBRATE_cost_page_serial, 0,
 			"needs many CPUs that allocate at once, the default");
-	calib_estimated(c, CALIBRATE_sched_relax_max, 2000, "of the model, not of the host, the default");
+	calib_estimated(c, CALIBRATE_sched_relax_max, 2000,
+			"of the model, not of the host, the default");
 	calib_estimated(c, CALIBRATE_rcu_gp_min, 100000, "of the model (hosts batch), the default");
 	calib_estimated(c, CALIBRATE_cache_home_on_path, 0, "not visible from user space");
 }
 
-/* ---- the steps ------------------------------------------------------------------------------------- */
+/* ---- the steps ------------------------------------------------------------------------------ */
 
 static const struct {
 	const char *what;
 	int (*run)(struct calib *c);
 } steps[] = {
-	{ "are the CPUs there", calib_parallel },
-	{ "system call, exception", calib_entries },
-	{ "working sets", calib_buffer },
-	{ "caches", calib_caches },
-	{ "memory", calib_memory },
-	{ "pages", calib_pages },
-	{ "page faults", calib_faults },
-	{ "TLB", calib_tlb },
-	{ "context switch", calib_switch },
-	{ "wake-up", calib_wake },
-	{ "IPI", calib_ipi },
-	{ "busy neighbours", calib_slowdown },
-	{ "pairs of CPUs", calib_pairs },
+	{"are the CPUs there", calib_parallel},
+	{"system call, exception", calib_entries},
+	{"working sets", calib_buffer},
+	{"caches", calib_caches},
+	{"memory", calib_memory},
+	{"pages", calib_pages},
+	{"page faults", calib_faults},
+	{"TLB", calib_tlb},
+	{"context switch", calib_switch},
+	{"wake-up", calib_wake},
+	{"IPI", calib_ipi},
+	{"busy neighbours", calib_slowdown},
+	{"pairs of CPUs", calib_pairs},
 };
 
 static void measure_clock(struct calib *c)
@@ -250,7 +259,7 @@ static int run_steps(struct calib *c)
 
 int calibrate_run(const struct calibrate_options *o, struct calibration *out)
 {
-	struct calib c = { .o = o, .out = out };
+	struct calib c = {.o = o, .out = out};
 	cpu_set_t before;
 	bool saved = sched_getaffinity(0, sizeof(before), &before) == 0;
 	int err;
@@ -264,7 +273,8 @@ int calibrate_run(const struct calibrate_options *o, struct calibration *out)
 #endif
 	err = run_steps(&c);
 	if (c.dropped * 50 > c.rounds)
-		calib_note(&c, "busy host: other tasks ran in %u%% of the rounds, which were dropped",
+		calib_note(&c,
+			   "busy host: other tasks ran in %u%% of the rounds, which were dropped",
 			   (u32)(c.dropped * 100 / (c.rounds + c.dropped)));
 	calib_buffer_free(&c);
 	calib_host_free(&c);

@@ -1,5 +1,5 @@
 /*
- * sim/native/calibrate_host.c - what hwloc and the kernel say about this host: model, topology, caches
+ * sim/native/calibrate_host.c - what hwloc and the kernel say of this host: model, topology, caches
  *
  * Only CPUs that the process may use are counted (taskset, cgroups). A cluster is what shares the
  * last-level cache below a socket (a CCX); where that is the whole socket, there is one cluster.
@@ -19,7 +19,7 @@ struct above {
 	hwloc_obj_t core, cluster, socket, node;
 };
 
-/* ---- names ---------------------------------------------------------------------------------------- */
+/* ---- names ---------------------------------------------------------------------------------- */
 
 static void remove_word(char *text, const char *word)
 {
@@ -90,7 +90,7 @@ static void read_names(struct calib *c, hwloc_topology_t topology)
 		snprintf(out->date, sizeof(out->date), "unknown");
 }
 
-/* ---- topology ------------------------------------------------------------------------------------- */
+/* ---- topology ------------------------------------------------------------------------------- */
 
 static int weight(hwloc_obj_t obj)
 {
@@ -107,7 +107,8 @@ static bool l2_is_private(hwloc_obj_t l2, hwloc_obj_t core)
 	return weight(l2) <= weight(core);
 }
 
-/* The cache that cores share: the third level, else a second one that is not private. NULL: none. */
+/* The cache that cores share: the third level, else a second one that is not private. NULL: none.
+ */
 static hwloc_obj_t shared_cache(hwloc_topology_t topology, hwloc_obj_t pu, hwloc_obj_t core)
 {
 	hwloc_obj_t l3 = ancestor(topology, pu, HWLOC_OBJ_L3CACHE);
@@ -148,7 +149,8 @@ static bool find_above(hwloc_topology_t topology, u32 cpu, struct calib_place *p
 static void number_places(struct calib *c, const struct above *above, u32 *counts)
 {
 	u32 sockets = 0, clusters = 0, cores = 0;
-	u32 *clusters_in = counts, *cores_in = clusters_in + c->cpus, *threads_in = cores_in + c->cpus;
+	u32 *clusters_in = counts, *cores_in = clusters_in + c->cpus,
+	    *threads_in = cores_in + c->cpus;
 
 	for (u32 i = 0; i < c->cpus; i++) {
 		struct calib_place *p = &c->place[i];
@@ -187,7 +189,7 @@ static u32 largest(const u32 *v, u32 n)
 
 static void set_topology(struct calib *c, const u32 *counts)
 {
-	struct rounds one = { .n = 1 };
+	struct rounds one = {.n = 1};
 	u32 sockets = 0, clusters, cores, smt;
 	const char *how = "hwloc, CPUs that the process may use";
 	const u32 n = c->cpus;
@@ -199,19 +201,19 @@ static void set_topology(struct calib *c, const u32 *counts)
 	smt = largest(counts + 2 * n, n);
 	if (sockets * clusters * cores * smt != n) {
 		how = "hwloc, the largest: the host is uneven";
-		calib_note(c, "uneven topology: %u CPUs are described as %u x %u x %u x SMT%u", n, sockets,
-			   clusters, cores, smt);
+		calib_note(c, "uneven topology: %u CPUs are described as %u x %u x %u x SMT%u", n,
+			   sockets, clusters, cores, smt);
 	}
 	while (cores > 1 && sockets * clusters * cores * smt > CALIBRATE_CPUS_MAX)
 		cores--;
-	const u32 values[] = { sockets, clusters, cores, smt };
+	const u32 values[] = {sockets, clusters, cores, smt};
 	for (u32 i = 0; i < ARRAY_SIZE(values); i++) {
 		one.median = one.low = one.high = values[i];
 		calib_measured(c, CALIBRATE_topology_sockets + i, &one, "%s", how);
 	}
 }
 
-/* ---- caches ---------------------------------------------------------------------------------------- */
+/* ---- caches --------------------------------------------------------------------------------- */
 
 static u64 cache_bytes(hwloc_obj_t cache)
 {
@@ -220,7 +222,7 @@ static u64 cache_bytes(hwloc_obj_t cache)
 
 static void set_kib(struct calib *c, enum calibrate_id id, u64 bytes)
 {
-	struct rounds one = { .n = 1 };
+	struct rounds one = {.n = 1};
 
 	one.median = one.low = one.high = (double)(bytes / 1024);
 	calib_measured(c, id, &one, "hwloc");
@@ -239,7 +241,8 @@ static void read_caches(struct calib *c, hwloc_topology_t topology)
 	if (c->l1_bytes)
 		set_kib(c, CALIBRATE_cache_l1_kib, c->l1_bytes);
 	else
-		calib_estimated(c, CALIBRATE_cache_l1_kib, 32, "the host does not tell, the default");
+		calib_estimated(c, CALIBRATE_cache_l1_kib, 32,
+				"the host does not tell, the default");
 	if (c->l2_bytes)
 		set_kib(c, CALIBRATE_cache_l2_kib, c->l2_bytes);
 	else
@@ -247,7 +250,7 @@ static void read_caches(struct calib *c, hwloc_topology_t topology)
 				"no private second level is known: as L1");
 }
 
-/* ---- the step ----------------------------------------------------------------------------------------- */
+/* ---- the step ------------------------------------------------------------------------------- */
 
 static int read_places(struct calib *c, hwloc_topology_t topology)
 {

@@ -1,10 +1,12 @@
 /*
  * sim/native/calibrate_ipi.c - interrupts between CPUs, by membarrier(2)
  *
- * An expedited membarrier interrupts every CPU that runs a thread of this process, and waits until each has
- * answered: with one thread running elsewhere, against none, it costs send + delivery + handler. The
- * handler is the gap that the interrupted thread sees in its own clock. What one target more costs is
- * the send (the answers overlap): that needs three CPUs; with two it is taken as a fifth of the round trip.
+ * An expedited membarrier interrupts every CPU that runs a thread of this process, and waits until
+ * each has answered: with one thread running elsewhere, against none, it costs send + delivery +
+ * handler. The handler is the gap that the interrupted thread sees in its own clock: of n
+ * barriers' time, the n longest gaps that are no context switch, and of these the median. What one
+ * target more costs is the send (the answers overlap): that needs three CPUs; with two it is taken
+ * as a fifth of the round trip.
  */
 #include "sim/native/calibrate_internal.h"
 
@@ -17,10 +19,15 @@
 #define SHARE_EACH 15
 #define TARGETS_MAX 8
 #define CALLS 5
-#define SILENT_NS 5000
-/* A gap that an interrupt makes: longer than a loop, shorter than being descheduled. */
+/* A target says so seldom that it runs: its stores must not wait for the line, or there were gaps.
+ */
+#define BEAT_EVERY 256
+#define SILENT_NS 50000
+/* Gaps are counted by length; longer than GAP_NS_MAX, the thread was descheduled. */
 #define GAP_NS_MIN 100
 #define GAP_NS_MAX 50000
+#define GAP_NS_STEP 20
+#define GAP_STEPS (GAP_NS_MAX / GAP_NS_STEP)
 
 static long membarrier(int command)
 {
@@ -30,14 +37,16 @@ static long membarrier(int command)
 enum phase { PHASE_ASLEEP, PHASE_RUNNING, PHASE_OVER };
 
 struct interrupting {
-	u32 phase __cacheline_aligned; /* (atomic) enum phase; what targets sleep on */
+	u32 phase __cacheline_aligned;   /* (atomic) enum phase; what targets sleep on */
 	u32 running __cacheline_aligned; /* (atomic) targets that spin */
 	struct {
 		u64 beat __cacheline_aligned; /* (atomic) goes on while the target runs */
 	} targets_beat[TARGETS_MAX + 1];
 	u32 targets;
 	struct calib *c;
-	struct rounds none, some, gap;
+	struct rounds none, some;
+	u64 barriers; /* that interrupted */
+	u32 gaps[GAP_STEPS];
 };
 
 static void target(struct interrupting *k, u32 index)
@@ -49,9 +58,10 @@ static void target(struct interrupting *k, u32 index)
 	(void)fetch_add(&k->running, 1);
 	for (last = engine_now_ns(); READ_ONCE(k->phase) == PHASE_RUNNING; last = now) {
 		now = engine_now_ns();
-		WRITE_ONCE(k->targets_beat[index].beat, ++beat);
-		if (index == 1 && now - last >= GAP_NS_MIN && now - last <= GAP_NS_MAX)
-			rounds_add(&k->gap, (double)(now - last));
+		if (++beat % BEAT_EVERY == 0)
+			WRITE_ONCE(k->targets_beat[index].beat, beat);
+		if (index == 1 && now - last >= GAP_NS_MIN && now - last < GAP_NS_MAX)
+			k->gaps[(now - last) / GAP_NS_STEP]++;
 	}
 }
 
@@ -59,7 +69,8 @@ static void target(struct interrupting *k, u32 index)
 static bool targets_run(struct interrupting *k)
 {
 	for (u32 i = 1; i <= k->targets; i++) {
-		u64 *beat = &k->targets_beat[i].beat, seen = READ_ONCE(*beat), start = engine_now_ns();
+		u64 *beat = &k->targets_beat[i].beat, seen = READ_ONCE(*beat),
+		    start = engine_now_ns();
 
 		while (READ_ONCE(*beat) == seen)
 			if (engine_now_ns() - start > SILENT_NS)
@@ -80,8 +91,11 @@ static void barriers(struct interrupting *k, struct rounds *r, bool running)
 		for (u32 i = 0; i < CALLS; i++)
 			(void)membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 		spent = engine_now_ns() - start;
-		if ((valid && (!running || targets_run(k))) || engine_now_ns() >= r->end_ns)
+		valid = valid && (!running || targets_run(k));
+		if (valid || engine_now_ns() >= r->end_ns)
 			rounds_add(r, (double)spent / CALLS);
+		if (valid)
+			k->barriers += CALLS;
 	}
 	rounds_done(r);
 }
@@ -102,6 +116,7 @@ static void interrupting_thread(void *arg, u32 index)
 	}
 	calib_spin_ns(1000000); /* the targets go to sleep */
 	barriers(k, &k->none, false);
+	k->barriers = 0;
 	change_phase(k, PHASE_RUNNING);
 	while (smp_load_acquire(&k->running) < k->targets)
 		cpu_relax();
@@ -117,7 +132,7 @@ static int round_trip(struct calib *c, struct interrupting *k, u32 targets, doub
 
 	for (u32 i = 0; i <= targets; i++)
 		cpus[i] = i;
-	*k = (struct interrupting){ .targets = targets, .c = c };
+	*k = (struct interrupting){.targets = targets, .c = c};
 	err = calib_team(c, cpus, targets + 1, interrupting_thread, k);
 	*ns = k->some.median - k->none.median;
 	return err;
@@ -130,15 +145,31 @@ static void not_measured(struct calib *c, const char *why)
 	calib_estimated(c, CALIBRATE_cost_ipi_handler, 300, "%s, the default", why);
 }
 
-static double set_handler(struct calib *c, struct interrupting *k, double trip)
+/* The length of the gap that `rank` gaps are longer than; 0: there are not so many. */
+static double gap_at(const struct interrupting *k, u64 rank)
 {
-	rounds_done(&k->gap);
-	if (k->gap.n < ROUNDS_MAX / 2 || k->gap.median >= trip) {
-		calib_estimated(c, CALIBRATE_cost_ipi_handler, trip * 0.3, "no gaps seen: 0.3 of the round trip");
+	for (u32 i = GAP_STEPS; i-- > 0;) {
+		if (rank < k->gaps[i])
+			return (i + 0.5) * GAP_NS_STEP;
+		rank -= k->gaps[i];
+	}
+	return 0;
+}
+
+static double set_handler(struct calib *c, const struct interrupting *k, double trip)
+{
+	u64 n = k->barriers;
+	struct rounds r = {.n = (u32)n, .low = gap_at(k, n * 3 / 4), .high = gap_at(k, n / 4)};
+
+	r.median = gap_at(k, n / 2);
+	if (n < 20 || !r.low || r.median >= trip) {
+		calib_estimated(c, CALIBRATE_cost_ipi_handler, trip * 0.3,
+				"no gaps seen: 0.3 of the round trip");
 		return trip * 0.3;
 	}
-	calib_measured(c, CALIBRATE_cost_ipi_handler, &k->gap, "gap in the clock of the interrupted thread");
-	return k->gap.median;
+	calib_measured(c, CALIBRATE_cost_ipi_handler, &r,
+		       "gap in the clock of the interrupted thread");
+	return r.median;
 }
 
 int calib_ipi(struct calib *c)
@@ -173,7 +204,8 @@ int calib_ipi(struct calib *c)
 		calib_derived(c, CALIBRATE_cost_ipi_send, send, &many.some,
 			      "membarrier to %u running CPUs less to 1, per target", targets);
 	} else {
-		calib_estimated(c, CALIBRATE_cost_ipi_send, send, "needs 3 CPUs: a fifth of the round trip");
+		calib_estimated(c, CALIBRATE_cost_ipi_send, send,
+				"needs 3 CPUs: a fifth of the round trip");
 	}
 	calib_derived(c, CALIBRATE_cost_ipi_latency, max(trip - handler - send, 0.0), &one.some,
 		      "membarrier to a running CPU (+%.0f ns) less send and handler", trip);

@@ -1,17 +1,19 @@
 /*
- * sim/native/calibrate_kernel.c - what the kernel costs one task: system call, exception, fault, TLB
+ * sim/native/calibrate_kernel.c - what the kernel costs a task: system call, exception, fault, TLB
  *
- * Exception    A page fault that does nothing: on x86-64 a call into the vsyscall page, which no page
- *              table maps executable; the kernel takes the page-fault exception, sees the address and
- *              does the call itself, without looking at the address space. Elsewhere: a system call that
- *              is given a PROT_NONE address, less the same call with a good one: one fault, taken in the
- *              kernel, that finds a VMA and gives up. (A re-touched file page was the other candidate:
- *              it installs PTEs for its neighbours too, and takes locks.)
- * Fault        First touches of fresh anonymous pages, in a set as large as page_zero's: exception +
- *              page_zero + work, so that the three add up to what a fault takes. The work contains the
- *              kernel's own atomics, some of which the simulation charges again: an upper bound.
- * TLB (x86)    mprotect() of n present pages: up to 33 are flushed one by one, more all at once, so
- *              that the slope over n is PTE work plus a flush below, and PTE work alone above.
+ * Exception    A page fault that does nothing: on x86-64 a call into the vsyscall page, which no
+ *              page table maps executable; the kernel takes the page-fault exception, sees the
+ *              address and does the call itself, without looking at the address space. Elsewhere:
+ *              a system call that is given a PROT_NONE address, less the same call with a good
+ *              one: one fault, taken in the kernel, that finds a VMA and gives up. (A re-touched
+ *              file page was the other candidate: it installs PTEs for its neighbours too, and
+ *              takes locks.)
+ * Fault        First touches of fresh anonymous pages, in a set as large as page_zero's: exception
+ *              + page_zero + work, so that the three add up to what a fault takes. The work
+ *              contains the kernel's own atomics, some of which the simulation charges again: an
+ *              upper bound.
+ * TLB (x86)    mprotect() of n present pages: up to 33 are flushed one by one, more all at once,
+ *              so that the slope over n is PTE work plus a flush below, and PTE work alone above.
  */
 #include "sim/native/calibrate_internal.h"
 
@@ -26,7 +28,6 @@
 #define CALLS_PER_ROUND 500
 #define FAULT_BYTES (64ull << 20)
 #define PAGES_PER_ROUND 128
-
 
 static double syscall_round(long number, long arg)
 {
@@ -44,7 +45,7 @@ static void syscall_rounds(struct calib *c, struct rounds *r, u32 share, long nu
 	rounds_done(r);
 }
 
-/* ---- exception -------------------------------------------------------------------------------------- */
+/* ---- exception ------------------------------------------------------------------------------ */
 
 #if defined(__x86_64__)
 #define VSYSCALL_TIME 0xffffffffff600400ull
@@ -94,7 +95,8 @@ static bool exception_by_vsyscall(struct calib *c, double syscall_ns)
 		rounds_add(&r, (double)(engine_now_ns() - start) / CALLS_PER_ROUND);
 	}
 	rounds_done(&r);
-	calib_derived(c, CALIBRATE_cost_exception, r.median - max(time_call.median - syscall_ns, 0.0), &r,
+	calib_derived(c, CALIBRATE_cost_exception,
+		      r.median - max(time_call.median - syscall_ns, 0.0), &r,
 		      "fault on the vsyscall page (time), less time()'s work");
 	return true;
 }
@@ -132,7 +134,7 @@ int calib_entries(struct calib *c)
 	return exception_by_vsyscall(c, r.median) ? 0 : exception_by_efault(c);
 }
 
-/* ---- faults ------------------------------------------------------------------------------------------ */
+/* ---- faults --------------------------------------------------------------------------------- */
 
 static void *map_pages(struct calib *c, u64 bytes)
 {
@@ -184,13 +186,14 @@ static int address_space_calls(struct calib *c, char *map)
 		rounds_add(&pair, (double)(engine_now_ns() - start) / (CALLS_PER_ROUND / 10));
 	}
 	rounds_done(&pair);
-	calib_derived(c, CALIBRATE_cost_vma_work, (pair.median - 2 * syscall_ns - 2 * work) / 2, &pair,
-		      "half of mmap + munmap of a page, less two calls' work");
+	calib_derived(c, CALIBRATE_cost_vma_work, (pair.median - 2 * syscall_ns - 2 * work) / 2,
+		      &pair, "half of mmap + munmap of a page, less two calls' work");
 	return 0;
 }
 
 /* All pages of the mapping touched, then zapped, PAGES_PER_ROUND to a round. */
-static void fault_pass(struct calib *c, char *map, u64 pages, struct rounds *fault, struct rounds *zap)
+static void fault_pass(struct calib *c, char *map, u64 pages, struct rounds *fault,
+		       struct rounds *zap)
 {
 	u64 chunk = PAGES_PER_ROUND * c->page_bytes, start;
 
@@ -217,7 +220,8 @@ int calib_faults(struct calib *c)
 
 	if (!map)
 		return -ENOMEM;
-	touch_pages(c, map, pages); /* the page tables, and pages for the allocator to have at hand */
+	touch_pages(c, map,
+		    pages); /* the page tables, and pages for the allocator to have at hand */
 	(void)madvise(map, bytes, MADV_DONTNEED);
 	rounds_begin(&zap, c, 120);
 	for (rounds_begin(&fault, c, 120); rounds_more(&fault);)
@@ -229,78 +233,84 @@ int calib_faults(struct calib *c)
 	calib_derived(c, CALIBRATE_cost_fault_work, work, &fault,
 		      "fresh page (%.0f ns) less exception and page_zero%s", fault.median,
 		      work < 0 ? ": below 0" : "");
-	calib_measured(c, CALIBRATE_cost_zap_page, &zap, "madvise(DONTNEED) of %u present pages, per page",
-		       PAGES_PER_ROUND);
+	calib_measured(c, CALIBRATE_cost_zap_page, &zap,
+		       "madvise(DONTNEED) of %u present pages, per page", PAGES_PER_ROUND);
 	err = address_space_calls(c, map);
 	munmap(map, bytes);
 	return err;
 }
 
-/* ---- TLB ------------------------------------------------------------------------------------------------ */
+/* ---- TLB ------------------------------------------------------------------------------------ */
 
 #if defined(__x86_64__)
-/* Linux flushes up to this many pages one by one (tlb_single_page_flush_ceiling). */
-#define FLUSH_CEILING 33
+/* Up to 33 pages (tlb_single_page_flush_ceiling) Linux flushes one by one. */
 #define PAGES_ONE 1
 #define PAGES_BELOW 32
-#define PAGES_ABOVE 64
+#define PAGES_ABOVE 40
 #define PAGES_FAR 320
 
-/* mprotect() of n present, written pages to read-only: the median ns. */
-static double protect_ns(struct calib *c, char *map, u32 n, u32 share, struct rounds *r)
+/* mprotect() of n pages to read-only, present and written ones or absent ones: the median ns. */
+static double protect_ns(struct calib *c, char *map, u32 n, bool present)
 {
+	struct rounds r;
 	u64 start;
 
-	for (rounds_begin(r, c, share); rounds_more(r);) {
+	for (rounds_begin(&r, c, 9); rounds_more(&r);) {
 		u64 total = 0;
 
 		for (u32 i = 0; i < 16; i++) {
-			touch_pages(c, map, n); /* in the TLB, writable */
+			if (present)
+				touch_pages(c, map, n); /* in the TLB, writable */
 			start = engine_now_ns();
 			(void)mprotect(map, n * c->page_bytes, PROT_READ);
 			total += engine_now_ns() - start;
 			(void)mprotect(map, n * c->page_bytes, PROT_READ | PROT_WRITE);
 		}
-		rounds_add(r, (double)total / 16);
+		rounds_add(&r, (double)total / 16);
 	}
-	rounds_done(r);
-	return r->median;
+	rounds_done(&r);
+	return r.median;
+}
+
+static void set_flushes(struct calib *c, double page, double all, double first, double pte)
+{
+	if (page > 0)
+		calib_derived(c, CALIBRATE_cost_tlb_flush_page, page, NULL,
+			      "mprotect's slope over pages, less %.0f per PTE; the first one +%.0f",
+			      pte, max(first, 0.0));
+	else
+		calib_estimated(c, CALIBRATE_cost_tlb_flush_page, 30,
+				"mprotect's slopes do not show it, the default");
+	if (all > 0)
+		calib_derived(c, CALIBRATE_cost_tlb_flush_all, all, NULL,
+			      "mprotect of %u present pages, less absent ones and PTEs",
+			      PAGES_ABOVE);
+	else
+		calib_estimated(c, CALIBRATE_cost_tlb_flush_all, 150,
+				"mprotect's slopes do not show it, the default");
+	calib_estimated(c, CALIBRATE_cost_tlbi_broadcast, 0, "x86-64 has none");
 }
 
 int calib_tlb(struct calib *c)
 {
 	u64 bytes = (PAGES_FAR + 2) * c->page_bytes;
 	char *map = map_pages(c, bytes), *inside;
-	double one, below, above, far, pte, page, all;
-	struct rounds r_one, r_below, r_above, r_far;
+	double absent, one, below, above, far, pte, page;
 
 	if (!map)
 		return -ENOMEM;
 	inside = map + c->page_bytes; /* the VMA is split at both ends whatever the length */
+	WRITE_ONCE(*map, 1);          /* the page table is there, its entries are not */
+	absent = protect_ns(c, inside, PAGES_ABOVE, false);
 	touch_pages(c, map, PAGES_FAR + 2);
-	one = protect_ns(c, inside, PAGES_ONE, 12, &r_one);
-	below = protect_ns(c, inside, PAGES_BELOW, 12, &r_below);
-	above = protect_ns(c, inside, PAGES_ABOVE, 12, &r_above);
-	far = protect_ns(c, inside, PAGES_FAR, 12, &r_far);
+	one = protect_ns(c, inside, PAGES_ONE, true);
+	below = protect_ns(c, inside, PAGES_BELOW, true);
+	above = protect_ns(c, inside, PAGES_ABOVE, true);
+	far = protect_ns(c, inside, PAGES_FAR, true);
 	munmap(map, bytes);
 	pte = (far - above) / (PAGES_FAR - PAGES_ABOVE);
 	page = (below - one) / (PAGES_BELOW - PAGES_ONE) - pte;
-	/* `one` has a flush of one page, `above` a flush of all: beside them the calls do the same. */
-	all = above - one - pte * (PAGES_ABOVE - PAGES_ONE) + page;
-	if (page > 0)
-		calib_derived(c, CALIBRATE_cost_tlb_flush_page, page, NULL,
-			      "mprotect of %u pages less one (%.0f ns), less %.0f per PTE", PAGES_BELOW,
-			      below - one, pte);
-	else
-		calib_estimated(c, CALIBRATE_cost_tlb_flush_page, 30,
-				"mprotect's slopes do not show it, the default");
-	if (page > 0 && all > 0)
-		calib_derived(c, CALIBRATE_cost_tlb_flush_all, all, NULL,
-			      "mprotect of %u pages less one (%.0f ns), less PTEs", PAGES_ABOVE, above - one);
-	else
-		calib_estimated(c, CALIBRATE_cost_tlb_flush_all, 150,
-				"mprotect's slopes do not show it, the default");
-	calib_estimated(c, CALIBRATE_cost_tlbi_broadcast, 0, "x86-64 has none");
+	set_flushes(c, page, above - absent - pte * PAGES_ABOVE, one - absent - pte - page, pte);
 	return 0;
 }
 #else
@@ -311,7 +321,8 @@ int calib_tlb(struct calib *c)
 	calib_estimated(c, CALIBRATE_cost_tlb_flush_page, 30, "%s", why);
 	calib_estimated(c, CALIBRATE_cost_tlb_flush_all, 150, "%s", why);
 #if defined(__aarch64__)
-	calib_estimated(c, CALIBRATE_cost_tlbi_broadcast, 200, "TLBI inner shareable + DSB, as in graviton4");
+	calib_estimated(c, CALIBRATE_cost_tlbi_broadcast, 200,
+			"TLBI inner shareable + DSB, as in graviton4");
 #elif defined(__powerpc64__)
 	calib_estimated(c, CALIBRATE_cost_tlbi_broadcast, 400, "tlbie over the fabric");
 	calib_estimated(c, CALIBRATE_cost_tlbi_serial, 1, "tlbie is serialised by the fabric");

@@ -1,13 +1,14 @@
 /*
- * sim/native/calibrate_memory.c - load latencies by working set, memory, atomics, zeroing and copying
+ * sim/native/calibrate_memory.c - latencies by working set, memory, atomics, zeroing, copying
  *
- * Method       A load whose address is the last one's result cannot overlap with it. The chain goes
- *              through every line of a power-of-two set in the order of a full-period congruential
- *              generator: no stride for a prefetcher to find, and no table to shuffle. Memory itself
- *              is a chain of lines that were flushed just before, where user space may flush: the
- *              last-level cache may be larger than any set that there is time for.
- * Pages        Huge pages are asked for, so that no TLB miss is in the figures; whether the host gave
- *              them is said.
+ * Method       A load whose address is the last one's result cannot overlap with it. The chain
+ *              goes through every line of a power-of-two set in the order of a full-period
+ *              congruential generator: no stride for a prefetcher to find, and no table to
+ *              shuffle. Memory itself is a chain of lines that were flushed just before, where
+ *              user space may flush: the last-level cache may be larger than any set that there is
+ *              time for.
+ * Pages        Huge pages are asked for, so that no TLB miss is in the figures; whether the host
+ *              gave them is said.
  */
 #include "sim/native/calibrate_internal.h"
 
@@ -19,6 +20,7 @@
 #define HUGE_BYTES (2ull << 20)
 #define STEPS_PER_ROUND 4096
 #define FLUSHED_LINES 4096
+#define BUDDY_GROUP 64
 /* Odd, and one above a multiple of four: Hull and Dobell's condition for a full period. */
 #define LCG_MULTIPLIER 1664525ull
 #define LCG_INCREMENT 1013904223ull
@@ -31,7 +33,7 @@
 #define BUFFER_BYTES_QUICK (64ull << 20)
 #define QUICK_NS 5000000000ull
 
-/* ---- flushing a line ------------------------------------------------------------------------------ */
+/* ---- flushing a line ------------------------------------------------------------------------ */
 
 #if defined(__x86_64__)
 #define CAN_FLUSH true
@@ -74,7 +76,7 @@ static void flush_done(void)
 }
 #endif
 
-/* ---- the buffer --------------------------------------------------------------------------------------- */
+/* ---- the buffer ----------------------------------------------------------------------------- */
 
 static u64 number_in(const char *path, const char *prefix)
 {
@@ -140,7 +142,7 @@ void calib_buffer_free(struct calib *c)
 	c->buffer = NULL;
 }
 
-/* ---- chains ------------------------------------------------------------------------------------------- */
+/* ---- chains --------------------------------------------------------------------------------- */
 
 static inline u64 lcg(u64 i, u64 lines)
 {
@@ -225,7 +227,8 @@ static void measure_curve(struct calib *c)
 	struct calibration *out = c->out;
 	struct rounds r;
 
-	for (u64 set = 8192; set <= c->buffer_bytes && out->curve_points < CALIBRATE_CURVE_MAX; set *= 2) {
+	for (u64 set = 8192; set <= c->buffer_bytes && out->curve_points < CALIBRATE_CURVE_MAX;
+	     set *= 2) {
 		chain_measure(c, set, 6, &r);
 		out->curve[out->curve_points].kib = (u32)(set / 1024);
 		out->curve[out->curve_points++].milli = (u64)(r.median * 1000 + 0.5);
@@ -270,9 +273,10 @@ int calib_caches(struct calib *c)
 	return 0;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
-/* One round: the next FLUSHED_LINES of the chain from *at on, all flushed, then loaded. ns per load. */
+/* One round: the next FLUSHED_LINES of the chain from *at on, all flushed, then loaded. ns per
+ * load. */
 static double flushed_round(struct calib *c, u64 lines, u64 *at)
 {
 	void **p = (void **)(c->buffer + *at * LINE_BYTES);
@@ -300,37 +304,47 @@ static void measure_flushed(struct calib *c, u32 share, struct rounds *r)
 }
 
 /*
- * Pairs of lines that share 128 bytes, all flushed; a chain that loads the second line of a pair and then
- * the first (downwards: a next-line prefetcher does not help). Where the buddy comes along, the mean of
- * the two is not much more than half a miss.
+ * Groups of 128-byte pairs of lines, all flushed. First a chain through the upper line of each pair
+ * of a group (upper, so that a next-line prefetcher does not help), then, timed, one through the
+ * lower ones: where the buddy comes along, they are there by now.
  */
+static double buddy_group(struct calib *c, u64 pairs, u64 *at)
+{
+	void **upper = (void **)(c->buffer + (2 * *at + 1) * LINE_BYTES);
+	void **lower = (void **)(c->buffer + 2 * *at * LINE_BYTES);
+	u64 start;
+
+	for (u32 i = 0; i < BUDDY_GROUP; i++, *at = lcg(*at, pairs)) {
+		flush_line(c->buffer + 2 * *at * LINE_BYTES);
+		flush_line(c->buffer + (2 * *at + 1) * LINE_BYTES);
+	}
+	flush_done();
+	upper = chain_walk(upper, BUDDY_GROUP);
+	__asm__ __volatile__("" ::"r"(upper));
+	start = engine_now_ns();
+	lower = chain_walk(lower, BUDDY_GROUP);
+	start = engine_now_ns() - start;
+	__asm__ __volatile__("" ::"r"(lower));
+	return (double)start / BUDDY_GROUP;
+}
+
 static void measure_buddy(struct calib *c, double miss_ns)
 {
-	u64 pairs = c->buffer_bytes / LINE_BYTES / 2, at = 0, next, start;
+	u64 pairs = c->buffer_bytes / LINE_BYTES / 2, at = 0, next;
 	struct rounds r;
 
 	for (u64 i = 0; i < pairs; i++, at = next) {
 		next = lcg(at, pairs);
-		*(void **)(c->buffer + (2 * at + 1) * LINE_BYTES) = c->buffer + 2 * at * LINE_BYTES;
-		*(void **)(c->buffer + 2 * at * LINE_BYTES) = c->buffer + (2 * next + 1) * LINE_BYTES;
+		for (u32 half = 0; half < 2; half++)
+			*(void **)(c->buffer + (2 * at + half) * LINE_BYTES) =
+				c->buffer + (2 * next + half) * LINE_BYTES;
 	}
-	for (rounds_begin(&r, c, 20); rounds_more(&r);) {
-		void **p = (void **)(c->buffer + (2 * at + 1) * LINE_BYTES);
-
-		for (u32 i = 0; i < FLUSHED_LINES / 2; i++, at = lcg(at, pairs)) {
-			flush_line(c->buffer + 2 * at * LINE_BYTES);
-			flush_line(c->buffer + (2 * at + 1) * LINE_BYTES);
-		}
-		flush_done();
-		rounds_quiet();
-		start = engine_now_ns();
-		p = chain_walk(p, FLUSHED_LINES);
-		__asm__ __volatile__("" ::"r"(p));
-		rounds_add(&r, (double)(engine_now_ns() - start) / FLUSHED_LINES);
-	}
+	for (rounds_begin(&r, c, 20); rounds_more(&r);)
+		rounds_add(&r, buddy_group(c, pairs, &at));
 	rounds_done(&r);
-	calib_derived(c, CALIBRATE_cache_prefetch_adjacent, r.median < miss_ns * 3 / 4, NULL,
-		      "buddies of missed lines: %.0f ns a load, alone %.0f ns", r.median, miss_ns);
+	calib_derived(c, CALIBRATE_cache_prefetch_adjacent, r.median < miss_ns / 2, NULL,
+		      "buddies of lines just missed: %.0f ns a load, alone %.0f ns", r.median,
+		      miss_ns);
 }
 
 /* From a CPU of every other node to a buffer of the first one. */
@@ -338,7 +352,7 @@ static int measure_remote(struct calib *c)
 {
 	double sum = 0, local = calib_value(c, CALIBRATE_latency_memory);
 	u32 nodes = 0, last = c->place[0].node;
-	struct rounds r = { .n = 0 };
+	struct rounds r = {.n = 0};
 	int err = 0;
 
 	for (u32 i = 0; i < c->cpus && !err && nodes < 8; i++) {
@@ -367,7 +381,8 @@ int calib_memory(struct calib *c)
 
 	if (CAN_FLUSH) {
 		measure_flushed(c, 60, &r);
-		calib_measured(c, CALIBRATE_latency_memory, &r, "chain of loads of flushed lines in %llu MiB%s",
+		calib_measured(c, CALIBRATE_latency_memory, &r,
+			       "chain of loads of flushed lines in %llu MiB%s",
 			       (unsigned long long)(c->buffer_bytes >> 20), tlb_words(c));
 		measure_buddy(c, r.median);
 		return measure_remote(c);
@@ -384,7 +399,7 @@ int calib_memory(struct calib *c)
 	return measure_remote(c);
 }
 
-/* ---- pages --------------------------------------------------------------------------------------------- */
+/* ---- pages ---------------------------------------------------------------------------------- */
 
 /* As the kernel clears a page: the string instruction where there is one that is good at it. */
 static void zero_page(void *p, u64 bytes)
@@ -432,8 +447,10 @@ int calib_pages(struct calib *c)
 	}
 	rounds_done(&copy);
 	calib_measured(c, CALIBRATE_cost_page_zero, &zero, "%llu bytes at a time through %llu MiB",
-		       (unsigned long long)c->page_bytes, (unsigned long long)(c->buffer_bytes >> 20));
-	calib_measured(c, CALIBRATE_cost_page_copy, &copy, "%llu bytes at a time from half of %llu MiB",
-		       (unsigned long long)c->page_bytes, (unsigned long long)(c->buffer_bytes >> 20));
+		       (unsigned long long)c->page_bytes,
+		       (unsigned long long)(c->buffer_bytes >> 20));
+	calib_measured(
+		c, CALIBRATE_cost_page_copy, &copy, "%llu bytes at a time from half of %llu MiB",
+		(unsigned long long)c->page_bytes, (unsigned long long)(c->buffer_bytes >> 20));
 	return 0;
 }

@@ -1,14 +1,14 @@
 /*
  * sim/native/calibrate_pairs.c - are the CPUs there; and a cache line's way from each to each
  *
- * Are they there   A thread per CPU counts on a line of its own. If together they do not do as many times
- *                  one CPU's work as there are CPUs, the host does not really give them to us
- *                  (hypervisor, cgroup, neighbours), and what needs two at once is about the host.
- * Transfer         Half a round trip of a blind compare-and-swap ping-pong: what the published tables
- *                  have. Several lines in turn, because a line's home decides too; median of batches.
- *                  A pair's figure; a class's is the median over its pairs.
- * Many CPUs        Pairs grow with the square: each class gets an equal share of what there is time for,
- *                  taken at even distances.
+ * Presence     A thread per CPU counts on a line of its own. If together they do not do as many
+ *              times one CPU's work as there are CPUs, the host does not really give them to us
+ *              (hypervisor, cgroup, neighbours), and what needs two at once is about the host.
+ * Transfer     Half a round trip of a blind compare-and-swap ping-pong: what the published tables
+ *              have. Several lines in turn, because a line's home decides too; median of batches.
+ *              A class of pairs has the median over its pairs.
+ * Many CPUs    Pairs grow with the square: each class gets an equal share of what there is time
+ *              for, taken at even distances.
  */
 #include "sim/native/calibrate_internal.h"
 
@@ -23,7 +23,7 @@
 #define TRIPS 200
 #define STOP (~0ull)
 
-/* ---- are the CPUs there --------------------------------------------------------------------------- */
+/* ---- are the CPUs there --------------------------------------------------------------------- */
 
 struct counting {
 	u64 ns;
@@ -64,20 +64,23 @@ static int compare_rates(struct calib *c, struct counting *k, const u32 *cpus)
 		double alone = count_rate(c, k, cpus, 1), all = count_rate(c, k, cpus, c->cpus);
 
 		if (alone <= 0 || all <= 0)
-			return c->out->error[0] ? -EAGAIN : calib_fail(c, -EIO, "the CPUs do not count");
+			return c->out->error[0] ? -EAGAIN
+						: calib_fail(c, -EIO, "the CPUs do not count");
 		rounds_add(&r, all / alone * 100);
 	}
 	rounds_done(&r);
 	c->out->parallel_percent = (u32)(min(r.median, 100.0) + 0.5);
 	if (c->cpus > 1 && r.median < 90)
-		calib_note(c, "noisy host: %u CPUs at once each do %u%% of what one does alone, on private lines",
+		calib_note(c,
+			   "noisy host: %u CPUs at once each do %u%% of what one does alone, on "
+			   "private lines",
 			   c->cpus, c->out->parallel_percent);
 	return 0;
 }
 
 int calib_parallel(struct calib *c)
 {
-	struct counting k = { .ns = c->o->budget_ns / 1000 * SHARE_PARALLEL / 10 };
+	struct counting k = {.ns = c->o->budget_ns / 1000 * SHARE_PARALLEL / 10};
 	u32 *cpus = calloc(c->cpus, sizeof(*cpus));
 	int err;
 
@@ -94,7 +97,7 @@ int calib_parallel(struct calib *c)
 	return err;
 }
 
-/* ---- ping-pong ------------------------------------------------------------------------------------- */
+/* ---- ping-pong ------------------------------------------------------------------------------ */
 
 struct pingpong {
 	struct {
@@ -173,7 +176,7 @@ static void pingpong_thread(void *arg, u32 index)
 
 static int measure_pair(struct calib *c, u32 a, u32 b, u64 ns, struct pingpong *pp)
 {
-	u32 cpus[2] = { a, b };
+	u32 cpus[2] = {a, b};
 	int err;
 
 	for (u32 i = 0; i < PAIR_LINES; i++)
@@ -189,7 +192,7 @@ static int measure_pair(struct calib *c, u32 a, u32 b, u64 ns, struct pingpong *
 	return 0;
 }
 
-/* ---- all pairs --------------------------------------------------------------------------------------- */
+/* ---- all pairs ------------------------------------------------------------------------------ */
 
 static enum cpu_distance distance(const struct calib_place *a, const struct calib_place *b)
 {
@@ -202,7 +205,7 @@ static enum cpu_distance distance(const struct calib_place *a, const struct cali
 
 struct pair_class {
 	u32 pairs, every, seen, measured;
-	double *medians;  /* of the pairs */
+	double *medians;   /* of the pairs */
 	struct rounds one; /* of the last pair: the spread when there is only one */
 };
 
@@ -216,7 +219,8 @@ static void count_pairs(struct calib *c, struct pair_class *classes)
 /* How many of each class, and how long for each. */
 static u64 plan_pairs(struct calib *c, struct pair_class *classes)
 {
-	u64 ns = c->o->budget_ns / 1000 * SHARE_PAIRS, fit = max(ns / PAIR_NS_MIN, (u64)4), total = 0;
+	u64 ns = c->o->budget_ns / 1000 * SHARE_PAIRS, fit = max(ns / PAIR_NS_MIN, (u64)4),
+	    total = 0;
 	u32 kinds = 0;
 
 	for (u32 d = DIST_SMT; d < DIST_COUNT; d++)
@@ -272,7 +276,8 @@ static bool set_class(struct calib *c, struct pair_class *k, enum calibrate_id i
 		r.high = k->medians[k->measured - 1 - k->measured / 4];
 		r.n = k->measured;
 	}
-	calib_measured(c, id, &r, "half a CAS ping-pong, median of %u of %u pairs", k->measured, k->pairs);
+	calib_measured(c, id, &r, "half a CAS ping-pong, median of %u of %u pairs", k->measured,
+		       k->pairs);
 	return true;
 }
 
@@ -282,24 +287,28 @@ static void set_classes(struct calib *c, struct pair_class *classes)
 	bool cluster, socket;
 
 	if (!set_class(c, &classes[DIST_SMT], CALIBRATE_latency_smt_sibling))
-		calib_estimated(c, CALIBRATE_latency_smt_sibling, 8, "no core has two threads here, the default");
+		calib_estimated(c, CALIBRATE_latency_smt_sibling, 8,
+				"no core has two threads here, the default");
 	cluster = set_class(c, &classes[DIST_CLUSTER], CALIBRATE_latency_cluster);
 	socket = set_class(c, &classes[DIST_SOCKET], CALIBRATE_latency_socket);
 	if (!cluster)
 		calib_estimated(c, CALIBRATE_latency_cluster,
 				socket ? calib_value(c, CALIBRATE_latency_socket) : 40,
-				"no cluster has two cores here: %s", socket ? "as socket" : "the default");
+				"no cluster has two cores here: %s",
+				socket ? "as socket" : "the default");
 	if (!socket)
-		calib_estimated(c, CALIBRATE_latency_socket, calib_value(c, CALIBRATE_latency_cluster),
+		calib_estimated(c, CALIBRATE_latency_socket,
+				calib_value(c, CALIBRATE_latency_cluster),
 				"one cluster per socket: as cluster");
 	if (!set_class(c, &classes[DIST_REMOTE], CALIBRATE_latency_remote))
-		calib_estimated(c, CALIBRATE_latency_remote, calib_value(c, CALIBRATE_latency_socket) * 2.5,
+		calib_estimated(c, CALIBRATE_latency_remote,
+				calib_value(c, CALIBRATE_latency_socket) * 2.5,
 				"one socket: 2.5 x socket");
 }
 
 int calib_pairs(struct calib *c)
 {
-	struct pair_class classes[DIST_COUNT] = { 0 };
+	struct pair_class classes[DIST_COUNT] = {0};
 	struct pingpong *pp = aligned_alloc(LINE_BYTES, ALIGN_UP(sizeof(*pp), (size_t)LINE_BYTES));
 	int err = pp ? 0 : -ENOMEM;
 	u64 ns;

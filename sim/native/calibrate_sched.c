@@ -1,14 +1,17 @@
 /*
- * sim/native/calibrate_sched.c - context switch, and waking: what the waker pays, and when the sleeper runs
+ * sim/native/calibrate_sched.c - context switch and wake-up: for the waker, and until the sleeper
+ * runs
  *
- * Switch       Two threads on one CPU wake each other through two futexes. One way is: the call that
- *              wakes + the call that sleeps + the switch. The first is timed in place, the second taken
- *              from calls that find nothing to sleep on, the switch is the rest. The threads are batch
- *              tasks, so that the woken one does not take the CPU before the waker sleeps.
- * Wake-up      A thread sleeps on an idle CPU; the waker's call, less one that wakes nobody, is the
- *              waker's cost. The sleeper then writes a line on which the waker spins: all on one clock.
- *              Latency is what that takes beyond the waker's cost, the call and the line's transfer; the
- *              two together are from wake-up to running, and the engine charges them one after the other.
+ * Switch       Two threads on one CPU wake each other through two futexes. One way is: the call
+ *              that wakes + the call that sleeps + the switch. The first is timed in place, the
+ *              second taken from calls that find nothing to sleep on, the switch is the rest. The
+ *              threads are batch tasks, so that the woken one does not take the CPU before the
+ *              waker sleeps.
+ * Wake-up      A thread sleeps on an idle CPU; the waker's call, less one that wakes nobody, is
+ *              the waker's cost. The sleeper then writes a line on which the waker spins: all on
+ *              one clock. Latency is what that takes beyond the waker's cost and the call; the two
+ *              together are from wake-up to running, and the engine charges them one after the
+ *              other.
  */
 #include "sim/native/calibrate_internal.h"
 
@@ -42,11 +45,12 @@ static double idle_futex_ns(struct calib *c, int op)
 	return r.median;
 }
 
-/* ---- context switch ------------------------------------------------------------------------------- */
+/* ---- context switch ------------------------------------------------------------------------- */
 
 struct relay {
-	u32 turn[2] __cacheline_aligned; /* (atomic) bumped for each thread's turn; what it sleeps on */
-	u32 stop;			 /* (atomic) */
+	u32 turn[2] __cacheline_aligned; /* (atomic) bumped for each thread's turn; what it sleeps
+					    on */
+	u32 stop;                        /* (atomic) */
 	u64 ns;
 	struct rounds hop, wake;
 	u64 hops, switches;
@@ -101,7 +105,7 @@ static void relay_lead(struct relay *k)
 
 static void relay_thread(void *arg, u32 index)
 {
-	const struct sched_param param = { .sched_priority = 0 };
+	const struct sched_param param = {.sched_priority = 0};
 	struct relay *k = arg;
 
 	(void)sched_setscheduler(0, SCHED_BATCH, &param);
@@ -119,9 +123,9 @@ static void relay_thread(void *arg, u32 index)
 
 int calib_switch(struct calib *c)
 {
-	struct relay k = { .ns = c->o->budget_ns / 1000 * SHARE_SWITCH, .c = c };
+	struct relay k = {.ns = c->o->budget_ns / 1000 * SHARE_SWITCH, .c = c};
 	double wait = idle_futex_ns(c, FUTEX_WAIT), empty = idle_futex_ns(c, FUTEX_WAKE), wake;
-	u32 cpus[2] = { 0, 0 };
+	u32 cpus[2] = {0, 0};
 	int err = calib_team(c, cpus, 2, relay_thread, &k);
 
 	if (err)
@@ -130,8 +134,9 @@ int calib_switch(struct calib *c)
 	rounds_done(&k.wake);
 	wake = k.wake.median - c->clock_ns;
 	if (k.switches * 10 >= k.hops * 9)
-		calib_derived(c, CALIBRATE_cost_context_switch, k.hop.median - wake - wait - c->clock_ns,
-			      &k.hop, "futex relay on one CPU: %.0f ns a hop, less wake and wait calls",
+		calib_derived(c, CALIBRATE_cost_context_switch,
+			      k.hop.median - wake - wait - c->clock_ns, &k.hop,
+			      "futex relay on one CPU: %.0f ns a hop, less wake and wait calls",
 			      k.hop.median);
 	else
 		calib_estimated(c, CALIBRATE_cost_context_switch, 1200,
@@ -142,10 +147,10 @@ int calib_switch(struct calib *c)
 	return 0;
 }
 
-/* ---- wake-up ------------------------------------------------------------------------------------------ */
+/* ---- wake-up -------------------------------------------------------------------------------- */
 
 struct waking {
-	u32 word __cacheline_aligned; /* (atomic) what the sleeper sleeps on: the trial's number */
+	u32 word __cacheline_aligned;  /* (atomic) what the sleeper sleeps on: the trial's number */
 	u32 awake __cacheline_aligned; /* (atomic) the last trial in which it ran */
 	u64 ns;
 	struct rounds call, run;
@@ -195,9 +200,9 @@ static void waking_thread(void *arg, u32 index)
 
 int calib_wake(struct calib *c)
 {
-	struct waking k = { .ns = c->o->budget_ns / 1000 * SHARE_WAKE };
+	struct waking k = {.ns = c->o->budget_ns / 1000 * SHARE_WAKE};
 	double empty = idle_futex_ns(c, FUTEX_WAKE), wake, latency;
-	u32 cpus[2] = { 0, 1 };
+	u32 cpus[2] = {0, 1};
 	int err;
 
 	if (c->cpus < 2) {
@@ -216,8 +221,10 @@ int calib_wake(struct calib *c)
 	rounds_done(&k.run);
 	wake = k.call.median - empty - c->clock_ns;
 	latency = k.run.median - max(wake, 0.0) - empty - c->clock_ns;
-	calib_derived(c, CALIBRATE_cost_wake, wake, &k.call, "futex wake to an idle CPU, less one that wakes nobody");
+	calib_derived(c, CALIBRATE_cost_wake, wake, &k.call,
+		      "futex wake to an idle CPU, less one that wakes nobody");
 	calib_derived(c, CALIBRATE_cost_wake_latency, latency, &k.run,
-		      "futex wake of an idle CPU: running after %.0f ns, less the call", k.run.median);
+		      "futex wake of an idle CPU: running after %.0f ns, less the call",
+		      k.run.median);
 	return 0;
 }

@@ -1,9 +1,9 @@
 /*
- * sim/native/calibrate_slowdown.c - how much slower local work is with a busy sibling, or all cores busy
+ * sim/native/calibrate_slowdown.c - local work with a busy sibling, or with all cores busy
  *
- * Local work is a mix as kernel code has it: two chains of arithmetic, loads from a small table, a branch
- * that cannot be predicted. It is timed in bursts of some 20 us, and each thread's median burst counts:
- * what a hypervisor takes away now and then does not look like a slower clock.
+ * Local work is a mix as kernel code has it: two chains of arithmetic, loads from a small table, a
+ * branch that cannot be predicted. It is timed in bursts of some 20 us, and each thread's median
+ * burst counts: what a hypervisor takes away now and then does not look like a slower clock.
  */
 #include "sim/native/calibrate_internal.h"
 
@@ -58,13 +58,14 @@ static void work_thread(void *arg, u32 index)
 /* Median over the threads of their median bursts, in r->median. */
 static int work_on(struct calib *c, const u32 *cpus, u32 n, struct rounds *r)
 {
-	struct work w = { .ns = c->o->budget_ns / 1000 * SHARE / 4, .rounds = calloc(n, sizeof(*w.rounds)) };
+	struct work w = {.ns = c->o->budget_ns / 1000 * SHARE / 4,
+			 .rounds = calloc(n, sizeof(*w.rounds))};
 	int err;
 
 	if (!w.rounds)
 		return calib_fail(c, -ENOMEM, "out of memory");
 	err = calib_team(c, cpus, n, work_thread, &w);
-	*r = (struct rounds){ .n = 0 };
+	*r = (struct rounds){.n = 0};
 	for (u32 i = 0; !err && i < n; i++)
 		rounds_add(r, w.rounds[i].median);
 	rounds_done(r);
@@ -118,8 +119,8 @@ static void set_all_core(struct calib *c, double alone, double all, u32 n)
 				"+%.0f%% is no lost turbo: the CPUs are not all there", percent);
 	else
 		calib_derived(c, CALIBRATE_cpu_all_core_slowdown_percent, percent, NULL,
-			      "mixed local work, %.1f us alone, %.1f us on %u cores", alone / 1000, all / 1000,
-			      n);
+			      "mixed local work, %.1f us alone, %.1f us on %u cores", alone / 1000,
+			      all / 1000, n);
 }
 
 int calib_slowdown(struct calib *c)

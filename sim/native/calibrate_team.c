@@ -17,8 +17,8 @@ struct team {
 	void (*fn)(void *arg, u32 index);
 	void *arg;
 	u32 size;
-	u32 arrived;  /* (atomic) */
-	u32 give_up;  /* (atomic) */
+	u32 arrived; /* (atomic) */
+	u32 give_up; /* (atomic) */
 };
 
 struct member {
@@ -45,7 +45,7 @@ static void *member_main(void *arg)
 
 int calib_team(struct calib *c, const u32 *cpus, u32 n, void (*fn)(void *arg, u32 index), void *arg)
 {
-	struct team team = { .fn = fn, .arg = arg, .size = n };
+	struct team team = {.fn = fn, .arg = arg, .size = n};
 	struct member *members = calloc(n, sizeof(*members));
 	u32 started = 0;
 	int err = 0;
@@ -55,7 +55,7 @@ int calib_team(struct calib *c, const u32 *cpus, u32 n, void (*fn)(void *arg, u3
 	for (; started < n && !err; started += !err) {
 		struct member *m = &members[started];
 
-		*m = (struct member){ .team = &team, .index = started, .cpu = cpus[started] };
+		*m = (struct member){.team = &team, .index = started, .cpu = cpus[started]};
 		err = pthread_create(&m->thread, NULL, member_main, m);
 	}
 	if (err)

@@ -23,13 +23,22 @@ _mmsim()
 		return
 		;;
 	-a | --arch) words=$(mmsim list archs 2>/dev/null | cut -d' ' -f1) ;;
-	-p | --param) words=$(mmsim list params 2>/dev/null | sed 's/^[^ ]* \([^=]*=\).*/\1/' | sort -u) ;;
+	-p | --param)
+		words=$(mmsim list params 2>/dev/null | sed 's/^[^ ]* \([^=]*=\).*/\1/' | sort -u)
+		[[ $cur == m* ]] && words+=" $(mmsim list machines --json 2>/dev/null |
+			sed -n 's/.*"key": "\(.*\)".*/machine.\1=/p' | sort -u)"
+		;;
+	-e | --engine) words='native virtual' ;;
+	-m | --machine) words=$(mmsim list machines 2>/dev/null | cut -d' ' -f1) ;;
+	--schedule) words='time random' ;;
 	list) words='workloads params schemes trees archs machines counters' ;;
 	esac
 	if [[ -z $words && $cur == -* ]]; then
 		words=$("$program" "${command[@]}" --help 2>/dev/null | grep -oE -- '--[a-z-]+' | sort -u)
 	fi
-	if [[ -n $words ]]; then
+	if [[ $prev == -m || $prev == --machine ]]; then # or a file
+		mapfile -t COMPREPLY < <(compgen -f -W "$words" -- "$cur")
+	elif [[ -n $words ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	else
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")

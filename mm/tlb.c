@@ -77,6 +77,80 @@ static const u32 hit_needs[ACCESS_KINDS] = {
 	[ACCESS_EXEC] = PTE_USER | PTE_EXEC,
 };
 
+/* ---- dropping entries: inside a window, or for a CPU that is held off ----------------------- */
+
+static void tlb_drop_all(struct tlb *tlb)
+{
+	tlb->gen += TLB_GEN_ONE;
+	if (unlikely(!tlb->gen)) {
+		memset(tlb->entries, 0, sizeof(tlb->entries));
+		tlb->gen = TLB_GEN_ONE;
+	}
+}
+
+static void tlb_drop_range(struct tlb *tlb, u64 start, u64 end)
+{
+	for (u64 vpn = start >> tlb->page_shift; vpn < end >> tlb->page_shift; vpn++) {
+		struct tlb_entry *ent = &tlb->entries[vpn % TLB_ENTRIES];
+
+		if (ent->tag == (tlb->gen | vpn))
+			ent->tag = 0;
+	}
+}
+
+static void tlb_apply(struct tlb *tlb, const struct tlb_flush *f)
+{
+	if (f->full)
+		tlb_drop_all(tlb);
+	else
+		tlb_drop_range(tlb, f->start, f->end);
+}
+
+/* ---- loading a page table ------------------------------------------------------------------- */
+
+/* Preemption is off: the CPU has one page table loaded, whoever comes next on it. */
+static void load_page_table(struct mm *mm)
+{
+	struct cpu *cpu = this_cpu();
+	struct tlb *tlb = cpu->tlb;
+	struct mm *old = cpu->active_mm;
+	u64 bit = 1ull << (cpu->id % 64);
+
+	if (old == mm)
+		return;
+	if (old) {
+		cpu_insn_begin(cpu);
+		tlb_drop_all(tlb);
+		tlb->limit = 0;
+		cpu->active_mm = NULL;
+		cpu_insn_end(cpu);
+		/* Fully ordered: a flusher that misses the bit sees the TLB's last use done. */
+		(void)fetch_and(&old->cpus.bits[cpu->id / 64], ~bit);
+	}
+	if (mm) {
+		/* Fully ordered, and before the first walk: see the head of the file. */
+		(void)fetch_or(&mm->cpus.bits[cpu->id / 64], bit);
+		cpu_insn_begin(cpu);
+		cpu->active_mm = mm;
+		tlb->limit = mm->arch->task_size;
+		cpu_insn_end(cpu);
+	}
+}
+
+void mmu_switch(struct mm *mm)
+{
+	preempt_disable();
+	current_task()->mm = mm;
+	load_page_table(mm);
+	preempt_enable();
+}
+
+/* Tasks of several address spaces may share a CPU. */
+static void task_switch(struct task *next)
+{
+	load_page_table(next->mm);
+}
+
 /* ---- the machine's TLBs ------------------------------------------------------------------- */
 
 static struct tlb *tlb_create(struct mmu_machine *mmu)
@@ -149,6 +223,7 @@ int tlb_machine_init(struct machine *m, const struct arch_desc *arch)
 					    MMSIM_CACHE_LINE_BYTES, 0, NULL);
 	if (mmu->tlb_cache && mmu->gather_cache)
 		err = tlbs_create(mmu, m);
+	machine_set_task_switch(m, task_switch);
 	if (outside)
 		machine_leave();
 	if (err)
@@ -165,6 +240,7 @@ void tlb_machine_destroy(struct machine *m)
 		return;
 	if (outside)
 		machine_enter(m);
+	machine_set_task_switch(m, NULL);
 	pgtable_drain_freed(m);
 	tlbs_destroy(mmu, m);
 	if (mmu->tlb_cache)
@@ -177,65 +253,6 @@ void tlb_machine_destroy(struct machine *m)
 	free(mmu);
 }
 
-/* ---- dropping entries: inside a window, or for a CPU that is held off ----------------------- */
-
-static void tlb_drop_all(struct tlb *tlb)
-{
-	tlb->gen += TLB_GEN_ONE;
-	if (unlikely(!tlb->gen)) {
-		memset(tlb->entries, 0, sizeof(tlb->entries));
-		tlb->gen = TLB_GEN_ONE;
-	}
-}
-
-static void tlb_drop_range(struct tlb *tlb, u64 start, u64 end)
-{
-	for (u64 vpn = start >> tlb->page_shift; vpn < end >> tlb->page_shift; vpn++) {
-		struct tlb_entry *ent = &tlb->entries[vpn % TLB_ENTRIES];
-
-		if (ent->tag == (tlb->gen | vpn))
-			ent->tag = 0;
-	}
-}
-
-static void tlb_apply(struct tlb *tlb, const struct tlb_flush *f)
-{
-	if (f->full)
-		tlb_drop_all(tlb);
-	else
-		tlb_drop_range(tlb, f->start, f->end);
-}
-
-/* ---- loading a page table ------------------------------------------------------------------- */
-
-void mmu_switch(struct mm *mm)
-{
-	struct cpu *cpu = this_cpu();
-	struct tlb *tlb = cpu->tlb;
-	struct mm *old = cpu->active_mm;
-	u64 bit = 1ull << (cpu->id % 64);
-
-	if (old == mm)
-		return;
-	if (old) {
-		cpu_insn_begin(cpu);
-		tlb_drop_all(tlb);
-		tlb->limit = 0;
-		cpu->active_mm = NULL;
-		cpu_insn_end(cpu);
-		/* Fully ordered: a flusher that misses the bit sees the TLB's last use done. */
-		(void)fetch_and(&old->cpus.bits[cpu->id / 64], ~bit);
-	}
-	if (mm) {
-		/* Fully ordered, and before the first walk: see the head of the file. */
-		(void)fetch_or(&mm->cpus.bits[cpu->id / 64], bit);
-		cpu_insn_begin(cpu);
-		cpu->active_mm = mm;
-		tlb->limit = mm->arch->task_size;
-		cpu_insn_end(cpu);
-	}
-}
-
 /* ---- one access ----------------------------------------------------------------------------- */
 
 /* Load or store the content word of va in page pfn. Inside the window. */
@@ -244,7 +261,7 @@ static ALWAYS_INLINE void access_content(const struct tlb *tlb, u64 pfn, u64 va,
 {
 	u64 *word = &tlb->content[(pfn << tlb->content_shift) | (va / 8 & tlb->content_mask)];
 
-	if (MMU_PARANOID && atomic_read(&pfn_to_page(tlb->mem, pfn)->refcount) <= 0)
+	if (MMU_PARANOID && READ_UNPRICED(pfn_to_page(tlb->mem, pfn)->refcount.counter) <= 0)
 		MMSIM_BUG("cpu %u reaches freed frame %#llx at %#llx", this_cpu()->id,
 			  (unsigned long long)pfn, (unsigned long long)va);
 	if (kind == ACCESS_WRITE) {

@@ -18,21 +18,21 @@
 
 #define CLOCK_READS 1000
 
-static u32 interrupted; /* (host flag) set by bench_interrupt(), in a signal handler */
+static u32 interrupted; /* (host flag: unpriced) set by bench_interrupt(), in a signal handler */
 
 void bench_interrupt(void)
 {
-	host_flag_write(interrupted, 1u);
+	WRITE_UNPRICED(interrupted, 1u);
 }
 
 void bench_interrupt_clear(void)
 {
-	host_flag_write(interrupted, 0u);
+	WRITE_UNPRICED(interrupted, 0u);
 }
 
 bool bench_interrupted(void)
 {
-	return host_flag_read(interrupted) != 0;
+	return READ_UNPRICED(interrupted) != 0;
 }
 
 int bench_fail(struct bench *b, const char *fmt, ...)
@@ -267,7 +267,7 @@ void bench_fini(struct bench *b)
 void bench_window_open(struct bench_task *t)
 {
 	engine_cpu_time_ns(&t->open_user_ns, &t->open_system_ns);
-	memcpy(t->open_counters, this_cpu()->counters, sizeof(t->open_counters));
+	memcpy(t->open_counters, task_counters(), sizeof(t->open_counters));
 	t->interval = t->until_sample; /* what went before is not counted */
 	t->open = true;
 	t->open_at_ns = engine_now_ns();
@@ -277,7 +277,7 @@ void bench_window_open(struct bench_task *t)
 
 static void window_close_at(struct bench_task *t, u64 now_ns)
 {
-	const u64 *counters = this_cpu()->counters;
+	const u64 *counters = task_counters();
 	u64 user_ns, system_ns, total_ns;
 
 	engine_cpu_time_ns(&user_ns, &system_ns);

@@ -34,15 +34,15 @@ typedef struct {
 #endif
 
 /*
- * A flag between the host (a signal handler) and the tasks of a run: not simulated memory, so never
- * priced and never a scheduling point. x: a u32.
+ * Never priced and never a scheduling point: for checks that only some builds make (they must not
+ * change the result), and for flags of the host's (signal handlers).
  */
 #if defined(MMSIM_ENGINE_VIRTUAL)
-#define host_flag_read(x) (*(const volatile u32 *)&(x))
-#define host_flag_write(x, v) ((void)(*(volatile u32 *)&(x) = (v)))
+#define READ_UNPRICED(x) (*(const volatile __typeof__(x) *)&(x))
+#define WRITE_UNPRICED(x, v) ((void)(*(volatile __typeof__(x) *)&(x) = (v)))
 #else
-#define host_flag_read(x) READ_ONCE(x)
-#define host_flag_write(x, v) WRITE_ONCE(x, v)
+#define READ_UNPRICED(x) READ_ONCE(x)
+#define WRITE_UNPRICED(x, v) WRITE_ONCE(x, v)
 #endif
 
 /* The same names for atomic_t and atomic64_t (_Generic is not needed: both have .counter). */

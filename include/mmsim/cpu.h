@@ -55,6 +55,9 @@ struct task {
 	struct rwsem_waiter rwsem_waiter __cacheline_aligned; /* a task waits for one rwsem at a time */
 	struct osq_node osq __cacheline_aligned;
 	u64 scratch[TASK_SCRATCH_BYTES / 8] __cacheline_aligned;
+#if defined(MMSIM_ENGINE_VIRTUAL)
+	u64 counters[COUNTER_COUNT]; /* several tasks share a CPU */
+#endif
 };
 
 /* A simulated CPU. Fields below the first line belong to the CPU itself unless marked (atomic). */
@@ -65,7 +68,7 @@ struct cpu {
 	char *percpu_base;	/* this CPU's copy of all per-CPU data (percpu.h) */
 	struct mm *active_mm;	/* whose page table the MMU of this CPU walks; see tlb.h */
 	void *tlb;		/* struct tlb, owned by arch */
-	u64 counters[COUNTER_COUNT];
+	u64 counters[COUNTER_COUNT]; /* native: see task_counters() */
 
 	/* The instruction window: see cpu_insn_begin(). native only. */
 	u32 in_insn __cacheline_aligned; /* (atomic) */
@@ -83,10 +86,20 @@ static inline struct task *current_task(void)
 	return mmsim_this_cpu->task;
 }
 
+/* What the calling task has counted, [COUNTER_COUNT]. */
+static inline u64 *task_counters(void)
+{
+#if defined(MMSIM_ENGINE_VIRTUAL)
+	return current_task()->counters;
+#else
+	return this_cpu()->counters; /* which is the task's alone */
+#endif
+}
+
 /* Never priced: counting must not change what is counted. */
 static inline void count_events(enum counter c, u64 n)
 {
-	u64 *counter = &this_cpu()->counters[c];
+	u64 *counter = &task_counters()[c];
 
 #if defined(MMSIM_ENGINE_VIRTUAL)
 	*counter += n;

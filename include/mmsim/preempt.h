@@ -4,6 +4,7 @@
  * preempt_disable() .. preempt_enable(): the task stays on its CPU and no other task runs there:
  * guards per-CPU data. Nests. Spin locks and RCU readers imply it.
  * local_irq_disable() .. local_irq_enable(): besides, no interrupt handler runs there. Nests.
+ * need_resched(): another task is due on this CPU; who spins with preemption off should stop.
  * native: nothing, because a task has a CPU of its own, and interrupts come between instruction
  * windows only (cpu.h).
  */
@@ -26,6 +27,10 @@ static inline void local_irq_disable(void)
 }
 static inline void local_irq_enable(void)
 {
+}
+static inline bool need_resched(void)
+{
+	return false;
 }
 #endif
 

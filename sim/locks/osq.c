@@ -14,6 +14,7 @@
  */
 #include "sim/locks/locks.h"
 
+/* Natively nobody says when another task wants the CPU; and on a real one something does, sometimes. */
 #define OSQ_SPINS_MAX 4096
 #define OSQ_SPINS_PER_YIELD 256
 
@@ -93,7 +94,7 @@ bool osq_lock(struct osq_node **tail)
 	WRITE_ONCE(node->prev, prev);
 	/* Pairs with the exchanges that take the link: prev is set before we can be reached. */
 	smp_store_release(&prev->next, node);
-	for (u32 spins = 0; spins < OSQ_SPINS_MAX; spins++) {
+	for (u32 spins = 0; spins < OSQ_SPINS_MAX && !need_resched(); spins++) {
 		if (smp_load_acquire(&node->locked))
 			return true;
 		cpu_relax();

@@ -32,11 +32,17 @@
 
 #define RWSEM_HANDOFF_NS 4000000ull
 #define RWSEM_WAKE_READERS_MAX 256
+#define RWSEM_SPIN_READERS_NS_MAX 25000ull
+#if defined(MMSIM_ENGINE_NATIVE)
 /* Natively an owner that the host has preempted looks as if it ran: nobody watches it for longer.
  */
 #define RWSEM_SPIN_NS_MAX 100000ull
-#define RWSEM_SPIN_READERS_NS_MAX 25000ull
 #define RWSEM_SPINS_PER_CLOCK 32
+#else
+/* On a real CPU something wants to run sooner or later: a tick's work, a daemon. */
+#define RWSEM_SPIN_NS_MAX 4000000ull
+#define RWSEM_SPINS_PER_CLOCK 1
+#endif
 
 enum wake_mode {
 	WAKE_ANY,        /* nobody holds the lock, or only readers: whoever is first */
@@ -234,6 +240,7 @@ static int wait_granted(struct rwsem *sem, struct rwsem_waiter *w, bool killable
 	struct wakeups wake;
 
 	count_event(COUNTER_RWSEM_RLOCK_SLEEP);
+	current_task()->waits_for = sem;
 	/* Pairs with do_wakeups(): the last writer's changes are visible, the node is ours again.
 	 */
 	while (!smp_load_acquire(&w->granted)) {
@@ -243,6 +250,7 @@ static int wait_granted(struct rwsem *sem, struct rwsem_waiter *w, bool killable
 				wake = dequeue_killed(sem, w);
 				spin_unlock(&sem->wait_lock);
 				do_wakeups(wake);
+				current_task()->waits_for = NULL;
 				return -EINTR;
 			}
 			spin_unlock(&sem->wait_lock);
@@ -250,6 +258,7 @@ static int wait_granted(struct rwsem *sem, struct rwsem_waiter *w, bool killable
 		}
 		task_park();
 	}
+	current_task()->waits_for = NULL;
 	return 0;
 }
 
@@ -365,7 +374,7 @@ static bool spin_as_head(struct rwsem *sem)
 	u64 start_ns = engine_now_ns(), readers_until_ns = 0;
 	u32 spins = 0;
 
-	while (owner_may_spin(sem)) {
+	while (!need_resched() && owner_may_spin(sem)) {
 		s64 count;
 		u64 now_ns;
 
@@ -394,10 +403,15 @@ static bool optimistic_spin(struct rwsem *sem)
 {
 	bool taken;
 
-	if (!owner_may_spin(sem) || !osq_lock(&sem->osq_tail))
+	if (!owner_may_spin(sem))
 		return false;
-	taken = spin_as_head(sem);
-	osq_unlock(&sem->osq_tail);
+	preempt_disable();
+	taken = osq_lock(&sem->osq_tail);
+	if (taken) {
+		taken = spin_as_head(sem);
+		osq_unlock(&sem->osq_tail);
+	}
+	preempt_enable();
 	if (taken)
 		count_event(COUNTER_RWSEM_OPT_LOCK);
 	return taken;
@@ -437,14 +451,12 @@ static bool spin_for_handoff(struct rwsem *sem)
 	return true;
 }
 
-static NOINLINE int down_write_slow(struct rwsem *sem, bool killable)
+static int down_write_queued(struct rwsem *sem, bool killable)
 {
 	struct rwsem_waiter *w;
 	struct wakeups wake;
 	bool slept = false, handoff;
 
-	if (optimistic_spin(sem))
-		return 0;
 	spin_lock(&sem->wait_lock);
 	wake = enqueue_writer(sem, &w);
 	if (wake.readers || wake.writer) {
@@ -471,6 +483,18 @@ static NOINLINE int down_write_slow(struct rwsem *sem, bool killable)
 	if (slept)
 		count_event(COUNTER_RWSEM_WLOCK_SLEEP);
 	return 0;
+}
+
+static NOINLINE int down_write_slow(struct rwsem *sem, bool killable)
+{
+	struct task *task = current_task();
+	int ret = 0;
+
+	task->waits_for = sem;
+	if (!optimistic_spin(sem))
+		ret = down_write_queued(sem, killable);
+	task->waits_for = NULL;
+	return ret;
 }
 
 /* ---- the interface ------------------------------------------------------------------------- */

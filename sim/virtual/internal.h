@@ -93,6 +93,7 @@ struct vtask {
 	void (*fn)(void *arg, u32 index);
 	void *arg;
 	u64 user_ps, system_ps, mark_ps;
+	u64 vruntime_ps, run_since_ps; /* time on the CPU: who may preempt whom */
 	/* what it sleeps for: reports, and for task_kill() */
 	const char *sleeps_in;
 	const void *sleeps_on;
@@ -126,6 +127,8 @@ struct vcpu {
 	struct vline *lines;
 	u64 *l1, *l2;
 	u64 l1_mask, l2_mask;
+	/* A line that arrived for a write is here for a moment, even if others queue for it. */
+	u64 held_line, held_tag, held_until_ps;
 	u64 seen[SEEN_LINES]; /* tags */
 	u32 seen_count;
 	bool nosched; /* inside an interrupt handler: operations do not wait */
@@ -148,6 +151,8 @@ struct vcpu {
 	/* interrupts */
 	struct virq *irqs;
 	u64 irq_due_ps; /* smallest of irqs; TIME_NEVER */
+	u64 irq_debt_ps, irq_debt_until_ps; /* handlers that ran while it waited: see ipi.c */
+	bool awaits_acks;
 	u32 acks_awaited;
 	u64 ack_ps;
 
@@ -191,6 +196,7 @@ struct machine {
 	u64 transfer_ps[DIST_COUNT];
 	u64 socket_groups[64]; /* bits of vline.sockets by socket */
 	u64 lookahead_ps;
+	u64 hold_ps; /* see vcpu.held_line */
 	u64 node_busy_ps[64]; /* per socket: COST_PAGE_SERIAL */
 	u32 *core_busy;	      /* per core: CPUs that have a task */
 	u32 cores, cores_busy;
@@ -315,6 +321,8 @@ void task_make_ready(struct vtask *t);
 
 /* Run what is due. c is on the host, or idle. */
 void irqs_take(struct vcpu *c);
+/* c goes on after it waited: it pays for the handlers that have not been over by then. */
+void irqs_settle(struct vcpu *c);
 static inline bool irqs_due(const struct vcpu *c)
 {
 	return unlikely(c->irq_due_ps <= c->e.clock_ps);

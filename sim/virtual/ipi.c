@@ -3,8 +3,11 @@
  *
  * The sender pays cost.ipi_send per target; a target's interrupt is due cost.ipi_latency later. The
  * target takes it at its first operation at or after that outside of instruction windows and
- * local_irq_disable(), for cost.ipi_handler; an idle CPU takes it at once, and stays idle. The sender
+ * local_irq_disable(), for cost.ipi_handler; an idle CPU stays idle afterwards. The sender
  * waits for all acknowledgements, and takes interrupts meanwhile: two senders may target each other.
+ * A CPU that is idle or in cpu_relax() executes nothing until it goes on: its handler runs when the
+ * interrupt is posted, and it pays when it goes on, if the handler is not over by then. (A thousand
+ * spinning CPUs are not to be resumed one by one for each flush.)
  * A handler runs to its end without giving the CPU away: what it prices adds to the clock only.
  * Inside machine_enter() all targets are idle: handlers run in their stead.
  */
@@ -47,18 +50,17 @@ static void post(struct vcpu *target, struct virq *irq)
 		end = &(*end)->next;
 	irq->next = NULL;
 	*end = irq;
-	target->e.irq_pending++;
 	target->irq_due_ps = min(target->irq_due_ps, irq->due_ps);
 	sched_poke(target, irq->due_ps);
 }
 
-static void acknowledge(struct vcpu *c, struct vcpu *sender)
+static void acknowledge(struct vcpu *c, struct vcpu *sender, u64 done_ps)
 {
 	struct machine *m = c->m;
 	u64 distance_ps = m->transfer_ps[machine_model_distance(c->place, sender->place)];
 
-	sender->ack_ps = max(sender->ack_ps, c->e.clock_ps + distance_ps);
-	if (--sender->acks_awaited == 0)
+	sender->ack_ps = max(sender->ack_ps, done_ps + distance_ps);
+	if (--sender->acks_awaited == 0 && sender->awaits_acks)
 		sched_poke(sender, sender->ack_ps);
 }
 
@@ -78,6 +80,30 @@ static void handle(struct vcpu *c, void (*fn)(struct cpu *target, void *arg), vo
 	mmsim_this_cpu = cpu;
 }
 
+/* Does it execute anything before it is looked at the next time? */
+static bool stands_still(const struct vcpu *c)
+{
+	return !c->e.irq_off && !c->irqs && (!c->curr || c->relaxing || c->awaits_acks);
+}
+
+static void take_at_once(struct vcpu *c, struct vcpu *sender, u64 due_ps,
+			 void (*fn)(struct cpu *target, void *arg), void *arg)
+{
+	u64 handler_ps = c->m->model.cost_ipi_handler;
+
+	c->irq_debt_until_ps = max(max(c->irq_debt_until_ps, due_ps), c->e.clock_ps) + handler_ps;
+	c->irq_debt_ps += handler_ps;
+	handle(c, fn, arg);
+	acknowledge(c, sender, c->irq_debt_until_ps);
+}
+
+void irqs_settle(struct vcpu *c)
+{
+	if (c->e.clock_ps < c->irq_debt_until_ps)
+		c->e.clock_ps = min(c->irq_debt_until_ps, c->e.clock_ps + c->irq_debt_ps);
+	c->irq_debt_ps = 0;
+}
+
 void irqs_take(struct vcpu *c)
 {
 	struct machine *m = c->m;
@@ -91,10 +117,9 @@ void irqs_take(struct vcpu *c)
 			continue;
 		}
 		*p = irq->next;
-		c->e.irq_pending--;
 		c->e.clock_ps += m->model.cost_ipi_handler;
 		handle(c, irq->fn, irq->arg);
-		acknowledge(c, irq->sender);
+		acknowledge(c, irq->sender, c->e.clock_ps);
 		irq_recycle(m, irq);
 		p = &c->irqs; /* others may be due by now */
 	}
@@ -105,8 +130,8 @@ void vt_interrupts_allowed(void)
 {
 	struct vcpu *c = vt_cpu();
 
-	if (c->m && c->m->running && irqs_due(c))
-		irqs_take(c);
+	if (c->m && c->m->running)
+		sched_pause(c);
 }
 
 static u32 call_inline(struct machine *m, const struct cpumask *mask,
@@ -129,11 +154,37 @@ static void await_acks(struct vcpu *c)
 		/* Not in the heap, unless an interrupt is on its way here. */
 		if (c->irqs)
 			heap_set(c->m, c->id, max(c->irq_due_ps, c->e.clock_ps));
+		c->awaits_acks = true;
 		sched_away(c);
+		c->awaits_acks = false;
 		if (irqs_due(c))
 			irqs_take(c);
 	}
-	c->e.clock_ps = max(c->e.clock_ps, c->ack_ps);
+	c->awaits_acks = true;
+	sched_until(c, max(c->e.clock_ps, c->ack_ps));
+	c->awaits_acks = false;
+}
+
+static void interrupt(struct vcpu *sender, struct vcpu *target,
+		      void (*fn)(struct cpu *target, void *arg), void *arg)
+{
+	struct machine *m = sender->m;
+	struct virq *irq;
+	u64 due_ps;
+
+	sched_charge(sender, m->model.cost_ipi_send);
+	due_ps = sender->e.clock_ps + m->model.cost_ipi_latency;
+	sender->acks_awaited++;
+	if (stands_still(target)) {
+		take_at_once(target, sender, due_ps, fn, arg);
+		return;
+	}
+	irq = irq_alloc(m);
+	irq->fn = fn;
+	irq->arg = arg;
+	irq->due_ps = due_ps;
+	irq->sender = sender;
+	post(target, irq);
 }
 
 u32 ipi_call_mask(const struct cpumask *mask, void (*fn)(struct cpu *target, void *arg), void *arg)
@@ -154,19 +205,11 @@ u32 ipi_call_mask(const struct cpumask *mask, void (*fn)(struct cpu *target, voi
 	for (u32 word = 0; word < ARRAY_SIZE(targets.bits); word++) {
 		for (u64 bits = targets.bits[word]; bits; bits &= bits - 1) {
 			u32 id = word * 64 + (u32)__builtin_ctzll(bits);
-			struct virq *irq;
 
 			if (id == c->id || id >= m->cpu_count)
 				continue;
-			sched_charge(c, m->model.cost_ipi_send);
-			irq = irq_alloc(m);
-			irq->fn = fn;
-			irq->arg = arg;
-			irq->due_ps = c->e.clock_ps + m->model.cost_ipi_latency;
-			irq->sender = c;
-			c->acks_awaited++;
+			interrupt(c, &m->vcpus[id], fn, arg);
 			count++;
-			post(&m->vcpus[id], irq);
 		}
 	}
 	await_acks(c);

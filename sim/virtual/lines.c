@@ -10,6 +10,9 @@
  *              and takes effect when the line has arrived. A write makes its version the new one at
  *              once, so that copies are stale from the reservation on, and wakes those who sleep on
  *              the line when it takes effect. A read keeps the line busy for latency.serve only.
+ * Held         a line that has come for a write stays for half a transfer, however many queue for it (the
+ *              request for the next transfer has to reach it first): the second try of a
+ *              compare-and-swap that failed finds it there. Nobody waits longer for that.
  * Unpriced     memory outside of the region: an L1 access. Everything between machine_enter() and
  *              machine_leave().
  * Leaves out   write buffers, prefetchers other than the buddy line's, associativity, LLC capacity.
@@ -280,6 +283,9 @@ static u64 reserve_write(struct vcpu *c, struct vline *vl, u64 line)
 	vl->state = c->id + 1;
 	vl->sockets = c->group_bit;
 	c->pend_tag = line_tag(line, vl->version);
+	c->held_line = line;
+	c->held_tag = c->pend_tag;
+	c->held_until_ps = grant + c->m->hold_ps;
 	return grant;
 }
 
@@ -337,11 +343,21 @@ static bool miss_is_local(struct vcpu *c, struct vline *vl, u64 line)
 	return true;
 }
 
+/* Another CPU has reserved the line, but it has not left yet. */
+static inline bool still_held(const struct vcpu *c, u64 line)
+{
+	return c->held_line == line && c->e.clock_ps <= c->held_until_ps && c->held_tag;
+}
+
 static NOINLINE u64 load_miss(struct vcpu *c, u64 line, u8 word)
 {
 	struct vline *vl = &c->lines[line];
 	u64 tag = line_tag(line, vl->version);
 
+	if (still_held(c, line)) {
+		c->e.clock_ps += c->e.l1_ps;
+		return c->held_tag;
+	}
 	if (*l2_slot(c, line) == tag) {
 		c->e.clock_ps += c->m->model.latency_l2;
 		*l1_slot(c, line) = tag;
@@ -358,7 +374,9 @@ static NOINLINE void write_miss(struct vcpu *c, u64 line, u8 word, u64 hit_ps)
 	struct vline *vl = &c->lines[line];
 	u64 tag = line_tag(line, vl->version);
 
-	if (vl->state == c->id + 1u && *l2_slot(c, line) == tag) {
+	if (still_held(c, line)) {
+		c->e.clock_ps += hit_ps;
+	} else if (vl->state == c->id + 1u && *l2_slot(c, line) == tag) {
 		c->e.clock_ps += c->m->model.latency_l2 + hit_ps - c->e.l1_ps;
 		*l1_slot(c, line) = tag;
 	} else if (!miss_is_local(c, vl, line)) {

@@ -62,6 +62,7 @@ static void set_prices(struct machine *m)
 	m->transfer_ps[DIST_CLUSTER] = model->latency_cluster;
 	m->transfer_ps[DIST_SOCKET] = model->latency_socket;
 	m->transfer_ps[DIST_REMOTE] = model->latency_remote;
+	m->hold_ps = model->latency_cluster / 2;
 	m->lookahead_ps = model->latency_cluster;
 	if (model->topology_smt > 1 && model->latency_smt_sibling < m->lookahead_ps)
 		m->lookahead_ps = model->latency_smt_sibling;
@@ -198,6 +199,8 @@ struct machine *machine_create(const struct machine_config *cfg)
 		return NULL;
 	m->cfg = *cfg;
 	m->cfg.cpus = cpus;
+	if (!m->cfg.content_words)
+		m->cfg.content_words = MMSIM_CACHE_LINE_BYTES / 8; /* pages do not share a line */
 	m->cfg.model = &m->model;
 	m->task_count = cfg->tasks;
 	m->cpu_count = cpus + 1;
@@ -264,6 +267,7 @@ void machine_enter(struct machine *m)
 	t->task->killed = 0;
 	t->task->park_token = 0;
 	t->task->on_cpu = 1;
+	t->task->mm = NULL;
 	c->curr = t;
 	c->e.clock_ps = t->mark_ps = m->now_ps;
 	m->relax_timeouts = 0;
@@ -382,17 +386,22 @@ struct cpu *machine_cpu(const struct machine *m, u32 id)
 	return id < m->cpu_count ? &m->cpus[id] : NULL;
 }
 
+static u32 all_tasks(const struct machine *m)
+{
+	return m->task_count + 1 + m->cpu_count;
+}
+
 u64 machine_counter(const struct machine *m, enum counter c)
 {
 	u64 sum = 0;
 
-	for (u32 i = 0; i < m->cpu_count; i++)
-		sum += m->cpus[i].counters[c];
+	for (u32 i = 0; i < all_tasks(m); i++)
+		sum += m->tasks[i].counters[c];
 	return sum;
 }
 
 void machine_counters_reset(struct machine *m)
 {
-	for (u32 i = 0; i < m->cpu_count; i++)
-		memset(m->cpus[i].counters, 0, sizeof(m->cpus[i].counters));
+	for (u32 i = 0; i < all_tasks(m); i++)
+		memset(m->tasks[i].counters, 0, sizeof(m->tasks[i].counters));
 }

@@ -172,6 +172,8 @@ static struct vcpu *pick(struct machine *m)
 		c = &m->vcpus[id];
 		if (c->e.clock_ps < key)
 			c->e.clock_ps = key;
+		if (unlikely(c->irq_debt_ps))
+			irqs_settle(c);
 		if (c->pend)
 			heap_set(m, id, lines_reserve(c));
 		else if (c->curr || task_idle_turn(c)) {

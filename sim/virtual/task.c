@@ -5,9 +5,9 @@
  *              to the next (cost.context_switch); waking costs the waker (cost.wake), and a task
  *              that is woken on an idle CPU starts after cost.wake_latency. A running task is
  *              preempted at its first operation after the end of its slice with preemption on, if
- *              another is ready. RCU call-backs interrupt a task as a softirq does, or run on the
+ *              another is ready, or when one is woken that has had less of the CPU. RCU call-backs interrupt a task as a softirq does, or run on the
  *              idle CPU.
- * Leaves out   priorities, wake-up preemption, load balancing.
+ * Leaves out   priorities, load balancing (a woken task does not look for an idle CPU).
  * No lost      task_wake() of a task that has not gone to sleep yet is kept, and its next task_sleep()
  * wake-ups     returns at once.
  */
@@ -95,8 +95,14 @@ static void set_busy(struct vcpu *c, bool busy)
 static void set_current(struct vcpu *c, struct vtask *t)
 {
 	t->state = TASK_RUNNING;
+	t->run_since_ps = c->e.clock_ps;
 	c->curr = t;
 	c->cpu->task = t->task;
+}
+
+static void stop_running(struct vtask *t)
+{
+	t->vruntime_ps += t->cpu->e.clock_ps - t->run_since_ps;
 }
 
 /* ---- giving the CPU away ----------------------------------------------------------------------------------- */
@@ -173,6 +179,7 @@ void task_sleep(const char *in, const void *on)
 	if (!m->running)
 		deadlock_report(m, "deadlock: the only task sleeps");
 	task_account(t);
+	stop_running(t);
 	t->state = TASK_SLEEPING;
 	choose_next(c);
 	sched_away(c);
@@ -185,10 +192,18 @@ void task_preempt(struct vcpu *c)
 
 	depart(t);
 	task_account(t);
+	stop_running(t);
 	ready_push_tail(c, t);
 	choose_next(c);
 	sched_away(c);
 	arrive(t);
+}
+
+bool vt_need_resched(void)
+{
+	const struct vcpu *c = vt_cpu();
+
+	return c->ready_head && c->e.clock_ps >= c->slice_end_ps;
 }
 
 void task_yield(void)
@@ -204,6 +219,31 @@ void task_yield(void)
 
 /* ---- waking -------------------------------------------------------------------------------------------------- */
 
+/*
+ * A task that was woken preempts the running one if it has had less of the CPU, counting no more than
+ * a slice of what it slept through (as Linux's fair schedulers do, without their granularities).
+ */
+static void wake_on_busy(struct vcpu *c, struct vtask *t)
+{
+	const struct vtask *curr = c->curr;
+	u64 slice = c->m->model.sched_slice, used;
+
+	if (!curr || curr->softirq) {
+		ready_push_tail(c, t);
+		return;
+	}
+	used = curr->vruntime_ps + c->e.clock_ps - curr->run_since_ps;
+	t->vruntime_ps = max(t->vruntime_ps, used - min(used, slice));
+	if (t->vruntime_ps < used) {
+		ready_push_head(c, t);
+		c->slice_end_ps = min(c->slice_end_ps, c->e.clock_ps);
+	} else {
+		ready_push_tail(c, t);
+	}
+	if (c->relaxing)
+		sched_poke(c, c->e.clock_ps);
+}
+
 bool task_wake(struct vtask *t, u64 now_ps)
 {
 	struct vcpu *c = t->cpu;
@@ -214,14 +254,16 @@ bool task_wake(struct vtask *t, u64 now_ps)
 		t->wake_pending = true;
 		return false;
 	}
-	ready_push_tail(c, t);
 	if (!c->busy) {
+		ready_push_tail(c, t);
 		set_busy(c, true);
 		c->ready_ps = max(now_ps + m->model.cost_wake_latency, c->e.clock_ps);
 		sched_poke(c, c->ready_ps);
-	} else if (c == m->on_host) {
-		c->e.horizon_ps = min(c->e.horizon_ps, c->slice_end_ps);
+		return true;
 	}
+	wake_on_busy(c, t);
+	if (c == m->on_host)
+		c->e.horizon_ps = min(c->e.horizon_ps, c->slice_end_ps);
 	return true;
 }
 
@@ -272,6 +314,7 @@ void task_run_softirq(struct vcpu *c)
 	if (softirq->state == TASK_UNUSED && task_prepare(softirq, rcu_softirq_main, c))
 		MMSIM_BUG("the host has no memory for a stack");
 	task_account(t);
+	stop_running(t);
 	ready_push_head(c, t);
 	set_current(c, softirq);
 	heap_set(c->m, c->id, c->e.clock_ps);
@@ -345,7 +388,7 @@ int task_prepare(struct vtask *t, void (*fn)(void *arg, u32 index), void *arg)
 	t->state = TASK_SLEEPING;
 	t->wake_pending = false;
 	t->in_kernel = t->softirq;
-	t->user_ps = t->system_ps = 0;
+	t->user_ps = t->system_ps = t->vruntime_ps = 0;
 	t->sleeps_in = NULL;
 	task->killed = 0;
 	task->park_token = 0;

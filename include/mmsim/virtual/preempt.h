@@ -10,13 +10,13 @@ struct engine_cpu {
 	u32 preempt_count;
 	u32 rcu_nest;
 	u32 irq_off;	 /* interrupts disabled, instruction windows */
-	u32 irq_pending; /* interrupts that were posted and not taken */
 	u32 rcu_awaited; /* a grace period waits for this CPU */
 };
 /* Never NULL: outside of every machine it is a CPU that nobody looks at. */
 extern __thread struct engine_cpu *mmsim_engine_cpu;
 
-/* An interrupt arrived while they were held off: take it now. */
+bool vt_need_resched(void);
+/* What waited meanwhile (an interrupt, the end of a time slice, another CPU) gets its turn. */
 void vt_interrupts_allowed(void);
 
 static inline void preempt_disable(void)
@@ -39,8 +39,13 @@ static inline void local_irq_enable(void)
 {
 	struct engine_cpu *e = mmsim_engine_cpu;
 
-	if (--e->irq_off == 0 && unlikely(e->irq_pending))
+	if (--e->irq_off == 0 && unlikely(e->clock_ps > e->horizon_ps))
 		vt_interrupts_allowed();
+}
+
+static inline bool need_resched(void)
+{
+	return vt_need_resched();
 }
 
 #endif

@@ -32,7 +32,10 @@ static void queue_up(void *arg, u32 index)
 
 static void test_one_head_and_withdrawal(void **state)
 {
-	struct machine *m = sim_test_machine(TASKS);
+	struct machine_config cfg = { .tasks = TASKS, .cpus = 2 };
+	struct machine *m = machine_create(&cfg);
+
+	assert_non_null(m);
 
 	sim_test_run(m, TASKS, queue_up);
 	assert_int_equal(plain, heads);

@@ -125,7 +125,7 @@ static void check_table_empty(const struct mm *mm, u64 pfn, u32 level, u64 va)
 	const pte_t *table = phys_to_virt(mm->memory, pfn);
 
 	for (u32 i = 0; i < 1u << mm->arch->idx_bits[level]; i++)
-		if (READ_ONCE(table[i]))
+		if (READ_UNPRICED(table[i]))
 			MMSIM_BUG("freeing a level-%u table with entry %u in use (of va %#llx)",
 				  level, i, (unsigned long long)va);
 }

@@ -25,8 +25,12 @@
 #ifdef CONTEXT_ASAN
 void __sanitizer_start_switch_fiber(void **fake_stack_save, const void *bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void *fake_stack_save, const void **bottom_old, size_t *size_old);
+void __asan_unpoison_memory_region(void const volatile *addr, size_t size);
+/* A stack that was here before left its red zones: unmapping does not clear them. */
+#define stack_is_fresh(start, bytes) __asan_unpoison_memory_region((start), (bytes))
 #define STACK_BYTES (1u << 20)
 #else
+#define stack_is_fresh(start, bytes) ((void)0)
 #define STACK_BYTES (256u << 10)
 #endif
 
@@ -170,6 +174,7 @@ int context_create(struct context *c, void (*fn)(void *arg), void *arg, u32 colo
 		c->map = NULL;
 		return -ENOMEM;
 	}
+	stack_is_fresh(c->map, c->map_bytes);
 	(void)mprotect(c->map, GUARD_BYTES, PROT_NONE);
 	top = c->map + c->map_bytes - offset;
 	top = (char *)ALIGN_DOWN((uintptr_t)top, 64);

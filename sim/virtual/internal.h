@@ -124,11 +124,11 @@ struct vcpu {
 	u64 region, region_bytes; /* 0 bytes: nothing is priced (machine_enter()) */
 	u64 group_bit;		  /* of vline.sockets: the cluster, or socket, that it shares an LLC with */
 	u64 rmw_ps;
+	u64 contended_ps; /* a line that moved less than this ago counts as contended */
 	struct vline *lines;
 	u64 *l1, *l2;
 	u64 l1_mask, l2_mask;
-	/* A line that arrived for a write is here for a moment, even if others queue for it. */
-	u64 held_line, held_tag, held_until_ps;
+	u64 held_line, held_until_ps, hold_ps; /* after a compare-and-swap that failed */
 	u64 seen[SEEN_LINES]; /* tags */
 	u32 seen_count;
 	bool nosched; /* inside an interrupt handler: operations do not wait */
@@ -196,7 +196,6 @@ struct machine {
 	u64 transfer_ps[DIST_COUNT];
 	u64 socket_groups[64]; /* bits of vline.sockets by socket */
 	u64 lookahead_ps;
-	u64 hold_ps; /* see vcpu.held_line */
 	u64 node_busy_ps[64]; /* per socket: COST_PAGE_SERIAL */
 	u32 *core_busy;	      /* per core: CPUs that have a task */
 	u32 cores, cores_busy;

@@ -10,9 +10,10 @@
  *              and takes effect when the line has arrived. A write makes its version the new one at
  *              once, so that copies are stale from the reservation on, and wakes those who sleep on
  *              the line when it takes effect. A read keeps the line busy for latency.serve only.
- * Held         a line that has come for a write stays for half a transfer, however many queue for it (the
- *              request for the next transfer has to reach it first): the second try of a
- *              compare-and-swap that failed finds it there. Nobody waits longer for that.
+ * Held         a compare-and-swap that fails has the line all the same, and for half a transfer the next
+ *              request, which queued meanwhile, has not taken it away: the second try finds it there.
+ *              Nobody waits longer for that. Without it a loop of them would fail as often as there
+ *              are CPUs in it, which no machine does.
  * Unpriced     memory outside of the region: an L1 access. Everything between machine_enter() and
  *              machine_leave().
  * Leaves out   write buffers, prefetchers other than the buddy line's, associativity, LLC capacity.
@@ -283,9 +284,6 @@ static u64 reserve_write(struct vcpu *c, struct vline *vl, u64 line)
 	vl->state = c->id + 1;
 	vl->sockets = c->group_bit;
 	c->pend_tag = line_tag(line, vl->version);
-	c->held_line = line;
-	c->held_tag = c->pend_tag;
-	c->held_until_ps = grant + c->m->hold_ps;
 	return grant;
 }
 
@@ -343,10 +341,14 @@ static bool miss_is_local(struct vcpu *c, struct vline *vl, u64 line)
 	return true;
 }
 
-/* Another CPU has reserved the line, but it has not left yet. */
-static inline bool still_held(const struct vcpu *c, u64 line)
+/* Another CPU has reserved the line, but it has not left yet: once. */
+static inline bool still_held(struct vcpu *c, u64 line)
 {
-	return c->held_line == line && c->e.clock_ps <= c->held_until_ps && c->held_tag;
+	bool held = c->e.clock_ps <= c->held_until_ps && c->held_line == line;
+
+	if (held)
+		c->held_until_ps = 0;
+	return held;
 }
 
 static NOINLINE u64 load_miss(struct vcpu *c, u64 line, u8 word)
@@ -356,7 +358,7 @@ static NOINLINE u64 load_miss(struct vcpu *c, u64 line, u8 word)
 
 	if (still_held(c, line)) {
 		c->e.clock_ps += c->e.l1_ps;
-		return c->held_tag;
+		return 0; /* nothing to sleep on */
 	}
 	if (*l2_slot(c, line) == tag) {
 		c->e.clock_ps += c->m->model.latency_l2;
@@ -419,6 +421,9 @@ static ALWAYS_INLINE void write_access(struct vcpu *c, u64 offset, u64 hit_ps, b
 	u64 line = offset >> LINE_SHIFT;
 	struct vline *vl = &c->lines[line];
 
+	/* It came from another CPU a moment ago, so somebody may want it back: no running ahead. */
+	if (unlikely(c->e.clock_ps < vl->busy_ps + c->contended_ps) && !c->nosched)
+		sched_until(c, c->e.clock_ps);
 	if (likely(vl->state == c->id + 1u && *l1_slot(c, line) == line_tag(line, vl->version)))
 		c->e.clock_ps += hit_ps;
 	else
@@ -458,6 +463,14 @@ void vt_rmw(const volatile void *p)
 		c->e.clock_ps += c->rmw_ps;
 	else
 		write_access(c, offset, c->rmw_ps, true);
+}
+
+void vt_cas_failed(const volatile void *p)
+{
+	struct vcpu *c = vt_cpu();
+
+	c->held_line = ((u64)(uintptr_t)p - c->region) >> LINE_SHIFT;
+	c->held_until_ps = c->e.clock_ps + c->hold_ps;
 }
 
 void vt_fence(void)

@@ -62,7 +62,6 @@ static void set_prices(struct machine *m)
 	m->transfer_ps[DIST_CLUSTER] = model->latency_cluster;
 	m->transfer_ps[DIST_SOCKET] = model->latency_socket;
 	m->transfer_ps[DIST_REMOTE] = model->latency_remote;
-	m->hold_ps = model->latency_cluster / 2;
 	m->lookahead_ps = model->latency_cluster;
 	if (model->topology_smt > 1 && model->latency_smt_sibling < m->lookahead_ps)
 		m->lookahead_ps = model->latency_smt_sibling;
@@ -111,6 +110,8 @@ static int init_cpu(struct machine *m, u32 id)
 	c->e.l1_ps = (u32)m->model.latency_l1;
 	c->e.horizon_ps = TIME_NEVER;
 	c->rmw_ps = m->model.latency_rmw;
+	c->contended_ps = m->model.latency_remote;
+	c->hold_ps = m->model.latency_cluster / 2;
 	c->irq_due_ps = TIME_NEVER;
 	if (!boot)
 		c->place = machine_model_place(&m->model, id);

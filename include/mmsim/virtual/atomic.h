@@ -12,6 +12,8 @@ void vt_load(const volatile void *p);
 void vt_store(const volatile void *p);
 void vt_rmw(const volatile void *p);
 void vt_fence(void);
+/* The compare-and-swap that has just been priced found another value. */
+void vt_cas_failed(const volatile void *p);
 /* Sleep until one of the lines loaded since the last call is written, or for relax_max. */
 void vt_relax(void);
 
@@ -65,10 +67,12 @@ void vt_relax(void);
 		vt_rmw(vt_p_);                                                                     \
 		vt_old_ = *vt_p_;                                                                  \
 		vt_done_ = vt_old_ == *vt_expected_;                                               \
-		if (vt_done_)                                                                      \
+		if (vt_done_) {                                                                    \
 			*vt_p_ = vt_arg_;                                                          \
-		else                                                                               \
+		} else {                                                                             \
 			*vt_expected_ = vt_old_;                                                   \
+			vt_cas_failed(vt_p_);                                                      \
+		}                                                                                  \
 		vt_done_;                                                                          \
 	})
 #define try_cmpxchg_acquire(p, old, new) try_cmpxchg(p, old, new)

@@ -1,0 +1,413 @@
+/*
+ * tests/unit/sim/virtual/test_lines.c - what falls out of the cache model
+ *
+ * Each test has a law that real machines obey, in the model's own numbers: hits, distances, FIFO
+ * queueing, scaling of readers and of independent lines, finite caches, false sharing.
+ */
+#include "virtual_test.h"
+
+#include <mmsim/charge.h>
+#include <mmsim/spinlock.h>
+
+#define ROUNDS 2000u
+
+struct line {
+	u64 word[8];
+};
+
+static struct machine *machine;
+static struct line *lines;
+static u64 finished_ns[64];
+static spinlock_t *lock;
+
+static void start(const struct machine_model *model, u32 cpus, u32 line_count)
+{
+	machine = vt_machine_of(model, cpus, cpus);
+	lines = machine_memory_alloc(machine, line_count * sizeof(*lines), 4096);
+	assert_non_null(lines);
+}
+
+static void stop(void)
+{
+	machine_destroy(machine);
+}
+
+/* From the common start to the last one's end. */
+static double run(u32 tasks, void (*fn)(void *, u32))
+{
+	u64 start_ns, end_ns = 0;
+
+	machine_enter(machine);
+	start_ns = engine_now_ns();
+	machine_leave();
+	assert_int_equal(engine_run(machine, tasks, fn, NULL, NULL), 0);
+	for (u32 i = 0; i < tasks; i++)
+		end_ns = max(end_ns, finished_ns[i]);
+	return (double)(end_ns - start_ns);
+}
+
+/* ---- one CPU --------------------------------------------------------------------------------------- */
+
+static void lock_unlock(void *arg, u32 index)
+{
+	for (u32 i = 0; i < ROUNDS; i++) {
+		spin_lock(lock);
+		spin_unlock(lock);
+	}
+	finished_ns[index] = engine_now_ns();
+}
+
+static void test_uncontended_lock_costs_its_l1_cost(void **state)
+{
+	struct machine_model model = VT_MODEL(VT_FLAT);
+
+	start(&model, 1, 1);
+	lock = (void *)lines;
+	spin_lock_init(lock, LOCK_RANK_PTE);
+	/* A read-modify-write and a store, of a line that is here. */
+	vt_assert_near(run(1, lock_unlock) / ROUNDS, 5 + 1, 0.02);
+	stop();
+}
+
+static u32 set_lines;
+
+static void sweep(void *arg, u32 index)
+{
+	u64 before;
+
+	for (u32 i = 0; i < set_lines; i++)
+		line_read_ptr(&lines[i]);
+	before = engine_now_ns();
+	for (u32 i = 0; i < set_lines; i++)
+		line_read_ptr(&lines[i]);
+	finished_ns[index] = engine_now_ns() - before;
+}
+
+static double second_sweep(u32 kib)
+{
+	struct machine_model model = VT_MODEL(VT_FLAT);
+
+	set_lines = kib * 1024 / 64;
+	start(&model, 1, set_lines);
+	assert_int_equal(engine_run(machine, 1, sweep, NULL, NULL), 0);
+	stop();
+	return (double)finished_ns[0] / set_lines;
+}
+
+static void test_caches_are_finite(void **state)
+{
+	vt_assert_near(second_sweep(16), 1, 0.05);  /* L1 */
+	vt_assert_near(second_sweep(128), 4, 0.05); /* L2 */
+	vt_assert_near(second_sweep(1024), 20, 0.05);
+}
+
+static u64 handed_over;
+
+/* CPU 0 writes the lines; then CPU 1 reads them, and says how long that took. */
+static void read_what_was_written(void *arg, u32 index)
+{
+	u64 before;
+
+	if (index == 0) {
+		for (u32 i = 0; i < set_lines; i++)
+			line_write_ptr(&lines[i]);
+		WRITE_ONCE(handed_over, 1ull);
+		return;
+	}
+	while (!READ_ONCE(handed_over))
+		cpu_relax();
+	before = engine_now_ns();
+	for (u32 i = 0; i < set_lines; i++)
+		line_read_ptr(&lines[i]);
+	finished_ns[0] = engine_now_ns() - before;
+}
+
+static double read_from_the_other(const struct machine_model *model)
+{
+	set_lines = 64;
+	handed_over = 0;
+	start(model, 2, set_lines);
+	assert_int_equal(engine_run(machine, 2, read_what_was_written, NULL, NULL), 0);
+	stop();
+	return (double)finished_ns[0] / set_lines;
+}
+
+static void test_buddy_line_comes_along(void **state)
+{
+	struct machine_model model = VT_MODEL(VT_FLAT);
+
+	vt_assert_near(read_from_the_other(&model), 40, 0.02);
+	model.cache_prefetch_adjacent = 1;
+	vt_assert_near(read_from_the_other(&model), (40 + 4) / 2.0, 0.02);
+}
+
+/* ---- several ------------------------------------------------------------------------------------------ */
+
+static void add_to_shared(void *arg, u32 index)
+{
+	for (u32 i = 0; i < ROUNDS; i++)
+		(void)fetch_add(&lines[0].word[0], 1ull);
+	finished_ns[index] = engine_now_ns();
+}
+
+static void test_contended_atomic_is_one_per_transfer(void **state)
+{
+	static const u32 cpus[] = { 2, 4, 16, 64 };
+
+	for (u32 i = 0; i < ARRAY_SIZE(cpus); i++) {
+		struct machine_model model = VT_MODEL(VT_FLAT);
+		double ns;
+
+		start(&model, cpus[i], 1);
+		ns = run(cpus[i], add_to_shared);
+		assert_int_equal(lines[0].word[0], cpus[i] * (u64)ROUNDS);
+		vt_assert_near(ns / (cpus[i] * (double)ROUNDS), 40, 0.05);
+		stop();
+	}
+}
+
+static void cas_to_shared(void *arg, u32 index)
+{
+	for (u32 i = 0; i < ROUNDS; i++) {
+		u64 old = READ_ONCE(lines[0].word[0]);
+
+		while (!try_cmpxchg(&lines[0].word[0], &old, old + 1))
+			;
+	}
+	finished_ns[index] = engine_now_ns();
+}
+
+/* A load, and a compare-and-swap that may need a second try: two to three transfers, at any number. */
+static void test_compare_and_swap_does_not_melt_down(void **state)
+{
+	static const u32 cpus[] = { 2, 8, 64 };
+
+	for (u32 i = 0; i < ARRAY_SIZE(cpus); i++) {
+		struct machine_model model = VT_MODEL(VT_FLAT);
+		double each;
+
+		start(&model, cpus[i], 1);
+		each = run(cpus[i], cas_to_shared) / (cpus[i] * (double)ROUNDS);
+		assert_int_equal(lines[0].word[0], cpus[i] * (u64)ROUNDS);
+		print_message("compare-and-swap on %u CPUs: %.1f ns\n", cpus[i], each);
+		assert_true(each >= 40 && each < 40 * 3.5);
+		stop();
+	}
+}
+
+static void add_to_own(void *arg, u32 index)
+{
+	for (u32 i = 0; i < ROUNDS; i++)
+		(void)fetch_add(&lines[index].word[0], 1ull);
+	finished_ns[index] = engine_now_ns();
+}
+
+static void add_to_own_word(void *arg, u32 index)
+{
+	for (u32 i = 0; i < ROUNDS; i++)
+		(void)fetch_add(&lines[0].word[index], 1ull);
+	finished_ns[index] = engine_now_ns();
+}
+
+static void test_independent_lines_scale(void **state)
+{
+	struct machine_model model = VT_MODEL(VT_FLAT);
+	double one, all;
+
+	start(&model, 64, 64);
+	one = run(1, add_to_own);
+	stop();
+	start(&model, 64, 64);
+	all = run(64, add_to_own);
+	stop();
+	vt_assert_near(all, one, 0.001);
+	vt_assert_near(one / ROUNDS, 5, 0.02);
+}
+
+static void test_false_sharing(void **state)
+{
+	struct machine_model model = VT_MODEL(VT_FLAT);
+
+	start(&model, 8, 1);
+	vt_assert_near(run(8, add_to_own_word) / (8.0 * ROUNDS), 40, 0.05);
+	stop();
+}
+
+static void read_shared(void *arg, u32 index)
+{
+	for (u32 i = 0; i < ROUNDS; i++)
+		(void)READ_ONCE(lines[0].word[0]);
+	finished_ns[index] = engine_now_ns();
+}
+
+static void test_readers_of_an_unmodified_line_scale(void **state)
+{
+	struct machine_model model = VT_MODEL(VT_FLAT);
+	double one, all;
+
+	start(&model, 64, 1);
+	one = run(1, read_shared);
+	stop();
+	start(&model, 64, 1);
+	all = run(64, read_shared);
+	stop();
+	/* The copies are made one after the other, once. */
+	assert_true(all <= one + 64 * 10 + 100);
+}
+
+/* ---- distances --------------------------------------------------------------------------------------------- */
+
+static u32 player[2]; /* CPUs */
+
+static void ping_pong(void *arg, u32 index)
+{
+	u64 me = index == player[0] ? 0 : 1;
+
+	if (index != player[0] && index != player[1])
+		return;
+	for (u64 i = 0; i < 500; i++) {
+		while (READ_ONCE(lines[0].word[0]) % 2 != me)
+			cpu_relax();
+		WRITE_ONCE(lines[0].word[0], i * 2 + me + 1);
+	}
+	finished_ns[index] = engine_now_ns();
+}
+
+/* Half of a round trip: the line comes to be read, and its copies go to be written. */
+static double hand_over_ns(u32 a, u32 b)
+{
+	struct machine_model model = VT_MODEL(
+		"topology.sockets", "2", "topology.clusters", "2", "topology.cores", "4", "topology.smt",
+		"2", "latency.l1", "0", "latency.smt_sibling", "10", "latency.cluster", "30",
+		"latency.socket", "100", "latency.remote", "300", "latency.serve", "0");
+	double ns;
+
+	player[0] = a;
+	player[1] = b;
+	memset(finished_ns, 0, sizeof(finished_ns));
+	start(&model, 32, 1);
+	ns = run(32, ping_pong);
+	stop();
+	return ns / 1000;
+}
+
+static u32 cpu_at(enum cpu_distance d)
+{
+	struct machine_model model = VT_MODEL("topology.sockets", "2", "topology.clusters", "2",
+					      "topology.cores", "4", "topology.smt", "2");
+
+	for (u32 i = 1; i < 32; i++)
+		if (machine_model_distance(machine_model_place(&model, 0),
+					   machine_model_place(&model, i)) == d)
+			return i;
+	fail();
+	return 0;
+}
+
+static void test_distance_decides(void **state)
+{
+	double near = hand_over_ns(0, cpu_at(DIST_CLUSTER)), far = hand_over_ns(0, cpu_at(DIST_SOCKET)),
+	       remote = hand_over_ns(0, cpu_at(DIST_REMOTE));
+
+	print_message("hand-over: cluster %.1f, socket %.1f, remote %.1f ns\n", near, far, remote);
+	vt_assert_near(near, 60, 0.1);
+	vt_assert_near(far, 200, 0.1);
+	vt_assert_near(remote, 600, 0.1);
+}
+
+/* ---- locks ----------------------------------------------------------------------------------------------------- */
+
+#define LOCK_ROUNDS 200u
+
+static void ticket_rounds(void *arg, u32 index)
+{
+	u64 *next = &lines[0].word[0], *serving = &lines[1].word[0];
+
+	for (u32 i = 0; i < LOCK_ROUNDS; i++) {
+		u64 mine = fetch_add(next, 1ull);
+
+		while (READ_ONCE(*serving) != mine)
+			cpu_relax();
+		lines[2].word[0]++;
+		smp_store_release(serving, mine + 1);
+	}
+	finished_ns[index] = engine_now_ns();
+}
+
+static void queue_rounds(void *arg, u32 index)
+{
+	for (u32 i = 0; i < LOCK_ROUNDS; i++) {
+		spin_lock(lock);
+		lines[2].word[0]++;
+		spin_unlock(lock);
+	}
+	finished_ns[index] = engine_now_ns();
+}
+
+static double per_section(u32 cpus, void (*fn)(void *, u32))
+{
+	struct machine_model model = VT_MODEL(VT_FLAT);
+	double ns;
+
+	start(&model, cpus, 3);
+	lock = (void *)&lines[0];
+	if (fn == queue_rounds)
+		spin_lock_init(lock, LOCK_RANK_PTE);
+	ns = run(cpus, fn) / (cpus * (double)LOCK_ROUNDS);
+	assert_int_equal(lines[2].word[0], cpus * (u64)LOCK_ROUNDS);
+	stop();
+	return ns;
+}
+
+static void test_ticket_lock_collapses_where_queue_does_not(void **state)
+{
+	double ticket4 = per_section(4, ticket_rounds), ticket64 = per_section(64, ticket_rounds);
+	double queue4 = per_section(4, queue_rounds), queue64 = per_section(64, queue_rounds);
+
+	print_message("ns per critical section, 4 and 64 CPUs: ticket %.0f %.0f, queue %.0f %.0f\n",
+		      ticket4, ticket64, queue4, queue64);
+	assert_true(ticket64 > 3 * ticket4);
+	assert_true(queue64 < 1.3 * queue4);
+}
+
+static void test_hot_line_is_found(void **state)
+{
+	static const struct obj_field fields[] = { { 0, "table->count" }, { 64, "table->other" } };
+	static const struct obj_layout layout = { 128, 2, fields };
+	struct machine_model model = VT_MODEL(VT_FLAT);
+	struct hot_line top[4];
+
+	start(&model, 4, 2);
+	region_set_layout(machine, lines, 2 * sizeof(*lines), &layout);
+	(void)run(4, add_to_shared);
+	assert_true(hot_lines_top(machine, top, 4) >= 1);
+	assert_string_equal(top[0].name, "table->count");
+	/* Every addition but those that find the line here, at the start and when the others are done. */
+	assert_true(top[0].transfers <= 4 * ROUNDS && top[0].transfers > 4 * ROUNDS * 0.95);
+	assert_int_equal(top[0].transfers, top[0].owner_changes);
+	vt_assert_near((double)(top[0].cost_sim_ns - top[0].wait_sim_ns), 40.0 * (double)top[0].transfers,
+		       0.01);
+	assert_true(top[0].cpu_share > 0.9);
+	hot_lines_reset(machine);
+	assert_int_equal(hot_lines_top(machine, top, 4), 0);
+	stop();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_uncontended_lock_costs_its_l1_cost),
+		cmocka_unit_test(test_caches_are_finite),
+		cmocka_unit_test(test_buddy_line_comes_along),
+		cmocka_unit_test(test_contended_atomic_is_one_per_transfer),
+		cmocka_unit_test(test_compare_and_swap_does_not_melt_down),
+		cmocka_unit_test(test_independent_lines_scale),
+		cmocka_unit_test(test_false_sharing),
+		cmocka_unit_test(test_readers_of_an_unmodified_line_scale),
+		cmocka_unit_test(test_distance_decides),
+		cmocka_unit_test(test_ticket_lock_collapses_where_queue_does_not),
+		cmocka_unit_test(test_hot_line_is_found),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -30,6 +30,7 @@ static const enum fault_result step_result[] = {
 };
 
 static bool fault_attempt(struct fault *f, enum lk_mode mode, enum fault_step *step);
+static enum fault_result fault_out_of_memory(struct fault *f);
 static enum fault_step fault_grow_stack(struct fault *f);
 static enum fault_step fault_check_access(const struct fault *f);
 static inline void fault_peek(struct fault *f);
@@ -65,10 +66,23 @@ enum fault_result fault_handle(struct mm *mm, u64 va, enum access_kind access, b
 	engine_charge(COST_FAULT_WORK);
 	line_read(mm, pgd_pfn);
 	/* Linux tries VMA locks for faults from user mode only. */
-	if (user && (mm->locking->caps & LK_CAP_TRY) && fault_attempt(&f, LK_TRY, &step))
-		return fault_report(step);
-	while (!fault_attempt(&f, LK_WAIT, &step))
-		f.tries++;
+	if (!user || !(mm->locking->caps & LK_CAP_TRY) || !fault_attempt(&f, LK_TRY, &step))
+		while (!fault_attempt(&f, LK_WAIT, &step))
+			f.tries++;
+	if (unlikely(step == STEP_OOM))
+		return fault_out_of_memory(&f);
+	return fault_report(step);
+}
+
+/* Tables and VMAs that were given up a moment ago wait for a grace period: before memory is said to
+ * be out, wait for it, and try once more (Linux: direct reclaim before the OOM killer). */
+static NOINLINE enum fault_result fault_out_of_memory(struct fault *f)
+{
+	enum fault_step step;
+
+	pgtable_drain_freed(f->mm->machine);
+	while (!fault_attempt(f, LK_WAIT, &step))
+		f->tries++;
 	return fault_report(step);
 }
 

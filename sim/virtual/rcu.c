@@ -176,6 +176,7 @@ void rcu_softirq_main(void *arg, u32 index)
 			run_done(c);
 		if (c->m->barrier_waiters)
 			channel_wake(c->m, &c->m->barrier_waiters, ~0u, false);
+		lock_rank_task_exit(); /* it may not come back before the machine goes */
 		task_softirq_done();
 	}
 }

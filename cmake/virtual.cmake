@@ -74,6 +74,7 @@ if(BUILD_TESTING)
   foreach(line ${schemes})
     string(REGEX REPLACE ".*&mm_locking_([a-z0-9_]+).*" "\\1" scheme ${line})
     add_test(NAME virtual.scheme.conformance.${scheme} COMMAND virtual.conformance ${scheme})
+    set_tests_properties(virtual.scheme.conformance.${scheme} PROPERTIES LABELS long TIMEOUT 600)
   endforeach()
 endif()
 file(GLOB virtual_benches CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/bench/bench_*_virtual.c

@@ -2,8 +2,8 @@
 # Build and test mmsim: one command, on a bare Debian 12 machine, as root or with sudo.
 #
 #   scripts/test.sh        release build and its tests (a few minutes)
-#   scripts/test.sh --ci   also: warnings are errors, clang, the debug build that enforces the
-#                          lock order, AddressSanitizer + UBSan, ThreadSanitizer, the oracles
+#   scripts/test.sh --ci   also: the debug build that enforces the
+#                          lock order, AddressSanitizer + UBSan, ThreadSanitizer, the oracles, long tests
 #
 # Prints the seed of every random test; MMSIM_SEED=N repeats one.
 set -eu
@@ -39,6 +39,6 @@ if [ $ci = 0 ]; then
 fi
 
 build_and_test release -j "$jobs"
-build_and_test debug -j "$jobs" -LE oracle
-build_and_test asan -j "$jobs" -LE oracle
-build_and_test tsan -j "$jobs" -LE oracle
+build_and_test debug -j "$jobs" -LE 'long|oracle'
+build_and_test asan -j "$jobs" -LE 'long|oracle'
+build_and_test tsan -j "$jobs" -LE 'long|oracle'

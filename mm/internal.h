@@ -38,6 +38,9 @@ static inline pte_t mm_pte_make(const struct mm *mm, u64 pfn, u32 attrs)
 	return mm->mmm->leaf_bits[attrs & PTE_ATTR_MASK] | pfn_bits(mm->arch, pfn);
 }
 
+/* layouts.c: the names of fields that reports use. */
+void mm_name_layouts(struct mm_machine *mmm);
+
 /* The per-task part of mm/, laid over task->scratch. */
 struct mm_task {
 	struct mm_hold holds[HOLD_COUNT];

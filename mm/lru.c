@@ -12,6 +12,8 @@
  */
 #include <stdlib.h>
 
+#include <mmsim/charge.h>
+
 #include "mm/internal.h"
 #include "mm/page_internal.h"
 
@@ -133,6 +135,13 @@ u64 lru_pages(const struct memory *mem)
 	return pages;
 }
 
+static const struct obj_field lruvec_fields[] = {
+	OBJ_FIELD(struct lruvec, lock, "lruvec->lru_lock"),
+	OBJ_FIELD(struct lruvec, lists, "lruvec->lists"),
+};
+static const struct obj_layout lruvec_layout = { sizeof(struct lruvec), ARRAY_SIZE(lruvec_fields),
+						 lruvec_fields };
+
 int lruvec_init(struct memory *mem)
 {
 	struct lruvec *lruvec =
@@ -151,6 +160,7 @@ int lruvec_init(struct memory *mem)
 		machine_memory_free(mem->machine, lruvec, sizeof(*lruvec));
 		return -ENOMEM;
 	}
+	region_set_layout(mem->machine, lruvec, sizeof(*lruvec), &lruvec_layout);
 	return 0;
 }
 

@@ -81,8 +81,10 @@ int mm_machine_init(struct machine *m, const struct arch_desc *arch)
 	if (err)
 		goto no_caches;
 	err = tlb_machine_init(m, arch);
-	if (!err)
+	if (!err) {
+		mm_name_layouts(mmm);
 		goto out;
+	}
 	memory_destroy(m);
 no_caches:
 	destroy_caches(mmm);

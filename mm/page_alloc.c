@@ -16,6 +16,8 @@
  */
 #include <stdlib.h>
 
+#include <mmsim/charge.h>
+
 #include "mm/internal.h"
 #include "mm/page_internal.h"
 
@@ -340,6 +342,19 @@ void page_put(const struct memory *mem, struct page *page)
 	page_put_some(mem, &page, 1);
 }
 
+static const struct obj_field zone_fields[] = {
+	OBJ_FIELD(struct zone, lock, "zone->lock"),
+	OBJ_FIELD(struct zone, nonempty, "zone->free_area"),
+};
+static const struct obj_layout zone_layout = { sizeof(struct zone), ARRAY_SIZE(zone_fields),
+					       zone_fields };
+static const struct obj_field pcp_fields[] = {
+	OBJ_FIELD(struct per_cpu_pages, lock, "pcp->lock"),
+	OBJ_FIELD(struct per_cpu_pages, ring, "pcp->list"),
+};
+static const struct obj_layout pcp_layout = { sizeof(struct per_cpu_pages), ARRAY_SIZE(pcp_fields),
+					      pcp_fields };
+
 /* ---- set-up ---------------------------------------------------------------------------------- */
 
 int zone_init(struct memory *mem)
@@ -361,6 +376,8 @@ int zone_init(struct memory *mem)
 		machine_memory_free(mem->machine, zone, sizeof(*zone));
 		return -ENOMEM;
 	}
+	region_set_layout(mem->machine, zone, sizeof(*zone), &zone_layout);
+	percpu_set_layout(mem->machine, mem->pcp, &pcp_layout);
 	for (u32 i = 0; i < machine_cpu_count(mem->machine); i++)
 		spin_lock_init(
 			&per_cpu_ptr(mem->pcp, struct per_cpu_pages, machine_cpu(mem->machine, i))

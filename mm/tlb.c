@@ -351,6 +351,7 @@ enum fault_result user_access(u64 va, enum access_kind kind, u64 *value)
 	u32 need;
 	u64 vpn;
 
+	engine_user_mode();
 	cpu_insn_begin(cpu);
 	tlb = cpu->tlb;
 	vpn = va >> tlb->page_shift;

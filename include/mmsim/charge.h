@@ -70,7 +70,10 @@ struct objcache;
 struct machine;
 #if defined(MMSIM_ENGINE_VIRTUAL)
 void objcache_set_layout(struct objcache *c, const struct obj_layout *layout);
+/* In the machine's memory; forgotten when the memory is freed. */
 void region_set_layout(struct machine *m, const void *start, u64 bytes, const struct obj_layout *layout);
+/* Of every CPU's copy of a piece of per-CPU memory (percpu.h). */
+void percpu_set_layout(struct machine *m, u32 handle, const struct obj_layout *layout);
 #else
 static inline void objcache_set_layout(struct objcache *c, const struct obj_layout *layout)
 {
@@ -80,6 +83,10 @@ static inline void region_set_layout(struct machine *m, const void *start, u64 b
 				     const struct obj_layout *layout)
 {
 	(void)m, (void)start, (void)bytes, (void)layout;
+}
+static inline void percpu_set_layout(struct machine *m, u32 handle, const struct obj_layout *layout)
+{
+	(void)m, (void)handle, (void)layout;
 }
 #endif
 

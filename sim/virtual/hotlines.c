@@ -17,6 +17,7 @@
 struct obj_range {
 	u64 start, bytes; /* offsets in the region */
 	u32 stride_bytes;
+	bool percpu; /* start is a handle */
 	u32 first; /* number of the first object: instances are counted over all ranges of a name */
 	char name[32];
 	const struct obj_layout *layout; /* NULL: none */
@@ -77,6 +78,16 @@ void region_set_layout(struct machine *m, const void *start, u64 bytes, const st
 		  layout);
 }
 
+void percpu_set_layout(struct machine *m, u32 handle, const struct obj_layout *layout)
+{
+	/* A handle is below any offset of memory that could be registered otherwise, or looks like
+	 * one: so it is marked. */
+	names_add(m, m->region + handle, layout->stride_bytes, layout->stride_bytes, layout->fields[0].name,
+		  layout);
+	if (m->range_count)
+		m->ranges[m->range_count - 1].percpu = true;
+}
+
 static const char *field_at(const struct obj_layout *layout, u32 offset)
 {
 	const char *name = NULL;
@@ -89,9 +100,38 @@ static const char *field_at(const struct obj_layout *layout, u32 offset)
 static const struct obj_range *range_of(const struct machine *m, u64 offset)
 {
 	for (u32 i = 0; i < m->range_count; i++)
-		if (offset - m->ranges[i].start < m->ranges[i].bytes)
+		if (!m->ranges[i].percpu && offset - m->ranges[i].start < m->ranges[i].bytes)
 			return &m->ranges[i];
 	return NULL;
+}
+
+static const struct obj_field task_fields[] = {
+	OBJ_FIELD(struct task, killed, "task->killed"),
+	OBJ_FIELD(struct task, on_cpu, "task->on_cpu"),
+	OBJ_FIELD(struct task, park_token, "task->park_token"),
+	OBJ_FIELD(struct task, sleep_word, "task->sleep_word"),
+	OBJ_FIELD(struct task, rwsem_waiter, "task->rwsem_waiter"),
+	OBJ_FIELD(struct task, osq, "task->osq"),
+	OBJ_FIELD(struct task, scratch, "task->scratch"),
+};
+static const struct obj_layout task_layout = { sizeof(struct task), ARRAY_SIZE(task_fields), task_fields };
+
+static void name_percpu(const struct machine *m, u32 at, char *out, size_t bytes)
+{
+	for (u32 i = 0; i < m->range_count; i++) {
+		const struct obj_range *r = &m->ranges[i];
+		const char *field;
+
+		if (!r->percpu || at - r->start >= r->bytes)
+			continue;
+		field = field_at(r->layout, (u32)(at - r->start));
+		snprintf(out, bytes, "%s", field ? field : r->name);
+		return;
+	}
+	if (at - m->spin_nodes < 8)
+		snprintf(out, bytes, "spin lock queue node");
+	else
+		snprintf(out, bytes, "percpu+%#x", at);
 }
 
 /* Memory that belongs to the engine itself. */
@@ -100,21 +140,18 @@ static bool name_fixed_part(const struct machine *m, u64 offset, char *out, size
 	u64 cpus = (u64)((char *)m->cpus - m->region), tasks = (u64)((char *)m->tasks - m->region);
 	u64 percpu = (u64)(m->percpu_areas - m->region);
 	u64 stride = m->cpu_count > 1 ? (u64)(m->cpus[1].percpu_base - m->cpus[0].percpu_base) : 1;
+	const char *field;
 
 	if (offset - cpus < m->cpu_count * sizeof(struct cpu)) {
 		*instance = (u32)((offset - cpus) / sizeof(struct cpu));
 		snprintf(out, bytes, "cpu+%#x", (u32)((offset - cpus) % sizeof(struct cpu)));
 	} else if (offset - tasks < (m->task_count + 1 + m->cpu_count) * sizeof(struct task)) {
 		*instance = (u32)((offset - tasks) / sizeof(struct task));
-		snprintf(out, bytes, "task+%#x", (u32)((offset - tasks) % sizeof(struct task)));
+		field = field_at(&task_layout, (u32)((offset - tasks) % sizeof(struct task)));
+		snprintf(out, bytes, "%s", field ? field : "task");
 	} else if (offset - percpu < m->cpu_count * stride) {
-		u32 at = (u32)((offset - percpu) % stride);
-
 		*instance = (u32)((offset - percpu) / stride);
-		if (at - m->spin_nodes < 8)
-			snprintf(out, bytes, "spin lock queue node");
-		else
-			snprintf(out, bytes, "percpu+%#x", at);
+		name_percpu(m, (u32)((offset - percpu) % stride), out, bytes);
 	} else {
 		return false;
 	}

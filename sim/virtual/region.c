@@ -9,6 +9,7 @@
  * Fails        NULL when the region is full (it has slack for SLAB_ROOM_BYTES of objects).
  */
 #include "sim/virtual/internal.h"
+#include "sim/virtual/names.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,7 @@ void machine_memory_free(struct machine *m, void *p, u64 bytes)
 {
 	struct region_free *f = malloc(sizeof(*f));
 
+	names_remove(m, p);
 	bytes = rounded(bytes);
 	if (bytes >= LARGE_BYTES)
 		(void)madvise(p, bytes, MADV_DONTNEED);

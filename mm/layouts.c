@@ -1,0 +1,89 @@
+/*
+ * mm/layouts.c - names of fields, for the reports of the virtual engine
+ *
+ * So that a hot line is called mm->mmap_lock.count and not an address. Natively all of it is empty.
+ * Where two fields share a name's line, the word that most transfers were for decides (hotlines.h).
+ */
+#include "mm/internal.h"
+#include "mm/page_internal.h"
+
+#include <mmsim/charge.h>
+
+static const struct obj_field mm_fields[] = {
+	OBJ_FIELD(struct mm, machine, "mm->machine"),
+	OBJ_FIELD(struct mm, locking, "mm->locking"),
+	OBJ_FIELD(struct mm, pgd_pfn, "mm->pgd"),
+	OBJ_FIELD(struct mm, vmas.root, "mm->mm_mt.root"),
+	OBJ_FIELD(struct mm, vmas.machine, "mm->mm_mt"),
+	OBJ_FIELD(struct mm, mmap_lock.count, "mm->mmap_lock.count"),
+	OBJ_FIELD(struct mm, mmap_lock.owner, "mm->mmap_lock.owner"),
+	OBJ_FIELD(struct mm, mmap_lock.osq_tail, "mm->mmap_lock.osq"),
+	OBJ_FIELD(struct mm, mmap_lock.wait_lock, "mm->mmap_lock.wait_lock"),
+	OBJ_FIELD(struct mm, mmap_lock.wait_list, "mm->mmap_lock.wait_list"),
+	OBJ_FIELD(struct mm, mm_lock_seq, "mm->mm_lock_seq"),
+	OBJ_FIELD(struct mm, vma_writer_wait, "mm->vma_writer_wait"),
+	OBJ_FIELD(struct mm, page_table_lock, "mm->page_table_lock"),
+	OBJ_FIELD(struct mm, mm_users, "mm->mm_users"),
+	OBJ_FIELD(struct mm, table_pages, "mm->pgtables_bytes"),
+	OBJ_FIELD(struct mm, mmap_base, "mm->mmap_base"),
+	OBJ_FIELD(struct mm, map_count, "mm->map_count"),
+	OBJ_FIELD(struct mm, total_vm_pages, "mm->total_vm"),
+	OBJ_FIELD(struct mm, limits, "mm->limits"),
+	OBJ_FIELD(struct mm, rss, "mm->rss_stat"),
+	OBJ_FIELD(struct mm, cpus, "mm->cpu_bitmap"),
+	OBJ_FIELD(struct mm, rcu, "mm->rcu"),
+};
+
+static const struct obj_field vma_fields[] = {
+	OBJ_FIELD(struct vma, start, "vma->vm_start"),
+	OBJ_FIELD(struct vma, end, "vma->vm_end"),
+	OBJ_FIELD(struct vma, mm, "vma->vm_mm"),
+	OBJ_FIELD(struct vma, flags, "vma->vm_flags"),
+	OBJ_FIELD(struct vma, vm_lock_seq, "vma->vm_lock_seq"),
+	OBJ_FIELD(struct vma, pgoff, "vma->vm_pgoff"),
+	OBJ_FIELD(struct vma, anon_vma_chain, "vma->anon_vma_chain"),
+	OBJ_FIELD(struct vma, anon_vma, "vma->anon_vma"),
+	OBJ_FIELD(struct vma, file, "vma->vm_file"),
+	OBJ_FIELD(struct vma, i_mmap_node, "vma->shared"),
+	OBJ_FIELD(struct vma, vm_refcnt, "vma->vm_refcnt"),
+};
+
+static const struct obj_field anon_vma_fields[] = {
+	OBJ_FIELD(struct anon_vma, rwsem.count, "anon_vma->rwsem.count"),
+	OBJ_FIELD(struct anon_vma, rwsem.owner, "anon_vma->rwsem.owner"),
+	OBJ_FIELD(struct anon_vma, rwsem.wait_lock, "anon_vma->rwsem.wait_lock"),
+	OBJ_FIELD(struct anon_vma, rwsem.wait_list, "anon_vma"),
+};
+
+static const struct obj_field page_fields[] = {
+	OBJ_FIELD(struct page, flags, "page->flags"),
+	OBJ_FIELD(struct page, refcount, "page->_refcount"),
+	OBJ_FIELD(struct page, mapcount, "page->_mapcount"),
+	OBJ_FIELD(struct page, lru, "page->lru"),
+	OBJ_FIELD(struct page, ptl, "page->mapping, ptdesc->ptl"),
+};
+
+static const struct obj_field table_fields[] = { { 0, "page table entry" } };
+static const struct obj_field wait_fields[] = { { 0, "page wait queue" } };
+
+#define LAYOUT(type, fields) { sizeof(type), ARRAY_SIZE(fields), (fields) }
+static const struct obj_layout mm_layout = LAYOUT(struct mm, mm_fields);
+static const struct obj_layout vma_layout = LAYOUT(struct vma, vma_fields);
+static const struct obj_layout anon_vma_layout = LAYOUT(struct anon_vma, anon_vma_fields);
+static const struct obj_layout page_layout = LAYOUT(struct page, page_fields);
+static const struct obj_layout table_layout = { 4096, ARRAY_SIZE(table_fields), table_fields };
+static const struct obj_layout wait_layout = LAYOUT(struct wait_queue, wait_fields);
+
+void mm_name_layouts(struct mm_machine *mmm)
+{
+	const struct memory *mem = &mmm->memory;
+	struct machine *m = mmm->machine;
+
+	objcache_set_layout(mmm->mm_cache, &mm_layout);
+	objcache_set_layout(mmm->vma_cache, &vma_layout);
+	objcache_set_layout(mmm->anon_vma_cache, &anon_vma_layout);
+	region_set_layout(m, mem->pages, mem->frames * sizeof(struct page), &page_layout);
+	region_set_layout(m, mem->direct_map, mem->frames << mem->page_shift, &table_layout);
+	region_set_layout(m, mem->page_waits, PAGE_WAIT_QUEUES * sizeof(struct wait_queue),
+			  &wait_layout);
+}

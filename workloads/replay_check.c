@@ -232,6 +232,8 @@ static void do_call(struct check *c, const struct plan_action *a)
 	struct mm *mm = c->spaces[a->space];
 	u64 arg[TRACE_ARGS_MAX], place = 0;
 
+	if (!mm)
+		return; /* see space_is_gone() */
 	memcpy(arg, call->arg, sizeof(arg));
 	if (c->step_pos[a->call]) {
 		u64 end = arg[0] + ALIGN_UP(arg[1], PAGE_BYTES);
@@ -459,8 +461,27 @@ static void do_image(struct check *c, const struct plan_action *a)
 	       strerror(-err));
 }
 
+/* The address space goes: calls that never came back went with the tasks that made them. */
+static void forget_overlaps(struct check *c, u32 space)
+{
+	u32 kept = 0;
+
+	for (u32 i = 0; i < c->overlap_count; i++)
+		if (c->p->actions[c->overlap[i]].space != space)
+			c->overlap[kept++] = c->overlap[i];
+	c->overlap_count = kept;
+}
+
+/* A recording with lost or doubled lines can speak of an address space that is no more. */
+static bool space_is_gone(const struct check *c, const struct plan_action *a)
+{
+	return a->kind != PLAN_SPACE_NEW && a->space != PLAN_NONE && !c->spaces[a->space];
+}
+
 static void do_action(struct check *c, const struct plan_action *a)
 {
+	if (space_is_gone(c, a))
+		return;
 	switch (a->kind) {
 	case PLAN_SPACE_NEW:
 		c->spaces[a->space] = replay_new_mm(&c->world);
@@ -471,6 +492,7 @@ static void do_action(struct check *c, const struct plan_action *a)
 		c->spaces[a->a] = mm_fork(c->spaces[a->space], &c->err);
 		break;
 	case PLAN_SPACE_PUT:
+		forget_overlaps(c, a->space);
 		mm_put(c->spaces[a->space]);
 		c->spaces[a->space] = NULL;
 		break;
@@ -512,7 +534,7 @@ static void replay_all(struct check *c)
 			settle_faults(c, a->task);
 		if (postpone(c, a))
 			continue;
-		if (c->overlap_count && a->kind != PLAN_RETURN && is_commit(c, a))
+		if (!space_is_gone(c, a) && c->overlap_count && a->kind != PLAN_RETURN && is_commit(c, a))
 			settle_order(c, a);
 		do_action(c, a);
 		if (c->pending_count &&

@@ -773,8 +773,13 @@ int trace_parser_feed(struct trace_parser *p, const char *text, size_t bytes, si
 	const char *at = text, *end = text + bytes, *newline;
 
 	while (at < end && (newline = memchr(at, '\n', (size_t)(end - at)))) {
-		int ret = parse_line(p, at, newline);
+		int ret;
 
+		if (newline > at && newline[-1] == '\r') {
+			p->line++;
+			return fail(p, "lines end in CR LF: convert them (tr -d '\\r')");
+		}
+		ret = parse_line(p, at, newline);
 		if (ret)
 			return ret;
 		at = newline + 1;

@@ -114,6 +114,8 @@ void plan_exec_record(struct planner *pl, u32 task, const struct trace_event *re
 	enum plan_kind kind = PLAN_IMAGE_ANON;
 	struct plan_action *a;
 
+	if (space == PLAN_NONE)
+		return; /* lines out of order: the process has ended already */
 	if (strcmp(name, "[stack]") == 0) {
 		kind = PLAN_IMAGE_STACK;
 	} else {
@@ -140,9 +142,10 @@ void plan_exec_record(struct planner *pl, u32 task, const struct trace_event *re
 /* create_elf_tables() writes at the new stack's top: the closest look at start_stack there is. */
 void plan_exec_fault(struct planner *pl, u32 task, u64 va)
 {
-	struct plan_space *s = &pl->p->spaces[pl->p->procs[pl->p->tasks[task].proc].space];
+	u32 space = pl->p->procs[pl->p->tasks[task].proc].space;
+	struct plan_space *s = &pl->p->spaces[space];
 
-	if (va >= s->stack_start && va < s->stack_end && s->stack_call != PLAN_NONE)
+	if (space != PLAN_NONE && va >= s->stack_start && va < s->stack_end && s->stack_call != PLAN_NONE)
 		pl->p->calls[s->stack_call].arg[2] = va;
 }
 
@@ -154,6 +157,8 @@ void plan_exec_end(struct planner *pl, u32 task)
 	struct plan_action *a;
 
 	proc->execing = false;
+	if (space == PLAN_NONE)
+		return;
 	a = plan_emit(pl, PLAN_IMAGE_DONE, task, space);
 	if (!a)
 		return;

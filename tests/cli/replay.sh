@@ -91,4 +91,14 @@ ends 0 -s mmap_lock,vma_refcnt -c 1,2 -o "$tmp/r.csv" "$gcc"
 grep -q 'not as recorded' "$tmp/r.csv" && fail 'a result not as recorded'
 ends 0 --order program --think x0.01 -s vma_refcnt --pid 12092 "$gcc"
 
+# Lines that are doubled or out of order: differences, never a crash.
+zstdcat "$gcc" >"$tmp/gcc.txt"
+awk '{ print; print }' "$tmp/gcc.txt" >"$tmp/doubled.txt"
+ends 1 --check "$tmp/doubled.txt"
+shuf --random-source="$tmp/gcc.txt" "$tmp/gcc.txt" >"$tmp/shuffled.txt"
+ends 1 --check "$tmp/shuffled.txt"
+sed 's/$/\r/' "$tmp/gcc.txt" >"$tmp/crlf.txt"
+rm -f "$tmp/x.csv"
+wrong 'CR LF' --check "$tmp/crlf.txt"
+
 exit $((failures > 0))

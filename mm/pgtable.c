@@ -21,6 +21,7 @@ static struct page *table_page_alloc(struct mm *mm)
 {
 	const struct memory *mem = mm->memory;
 	struct page *page = page_alloc(mem, 0);
+	void *table;
 
 	if (unlikely(!page)) {
 		tables_reap(mmu_machine(mm->machine));
@@ -28,8 +29,10 @@ static struct page *table_page_alloc(struct mm *mm)
 		if (!page)
 			return NULL;
 	}
+	table = phys_to_virt(mem, page_to_pfn(mem, page));
 	engine_charge(COST_PAGE_ZERO);
-	memset(phys_to_virt(mem, page_to_pfn(mem, page)), 0, 1u << mem->page_shift);
+	engine_zeroed(table, 1u << mem->page_shift);
+	memset(table, 0, 1u << mem->page_shift);
 	spin_lock_init(&page->ptl, LOCK_RANK_PTE);
 	WRITE_ONCE(page->flags, PAGE_TABLE);
 	return page;

@@ -160,6 +160,7 @@ static struct tlb *tlb_create(struct mmu_machine *mmu)
 
 	if (!tlb)
 		return NULL;
+	region_set_unpriced(mmu->machine, tlb, sizeof(*tlb));
 	memset(tlb, 0, sizeof(*tlb));
 	tlb->gen = TLB_GEN_ONE;
 	tlb->mem = mem;

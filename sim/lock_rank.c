@@ -11,6 +11,7 @@
  */
 #include <mmsim/cpu.h>
 #include <mmsim/lock_rank.h>
+#include <mmsim/preempt.h>
 
 #ifdef MMSIM_DEBUG_LOCKS
 #include <stdio.h>
@@ -113,6 +114,9 @@ void lock_rank_release(const void *lock, enum lock_rank rank)
 	h = find_held(lock);
 	if (!h || h->rank != rank)
 		MMSIM_BUG("lock order: %p (rank %d) released but not held", lock, rank);
+#ifdef MMSIM_CHECK_CHARGES
+	vt_charge_lock_dropped();
+#endif
 	held->count--;
 	for (; h < &held->locks[held->count]; h++)
 		h[0] = h[1];

@@ -8,6 +8,8 @@
  *   line_read_ptr(p), line_write_ptr(p)   the same for the line at address p (table entries, list links)
  *   engine_charge(COST_x)   local work of that kind
  *   engine_charge_n(COST_x, n)
+ *   engine_zeroed(p, bytes)   that memory was zeroed, which COST_PAGE_ZERO has paid for: its lines are in
+ *                           this CPU's caches
  *   engine_user_mode()      from here on the task's time is user time; COST_EXCEPTION and
  *                           COST_SYSCALL begin system time
  */
@@ -39,6 +41,7 @@ enum engine_cost {
 #include <mmsim/virtual/charge.h>
 #else
 #define engine_user_mode() ((void)0)
+#define engine_zeroed(p, bytes) ((void)sizeof(p), (void)sizeof(bytes))
 #define line_read_ptr(p) ((void)sizeof(p))
 #define line_write_ptr(p) ((void)sizeof(p))
 #define engine_charge(cost) ((void)0)
@@ -87,6 +90,16 @@ static inline void region_set_layout(struct machine *m, const void *start, u64 b
 static inline void percpu_set_layout(struct machine *m, u32 handle, const struct obj_layout *layout)
 {
 	(void)m, (void)handle, (void)layout;
+}
+#endif
+
+/* For the checker of charges: no memory in life (registers, a TLB), so its accesses have no price. */
+#if defined(MMSIM_CHECK_CHARGES)
+void region_set_unpriced(struct machine *m, const void *p, u64 bytes);
+#else
+static inline void region_set_unpriced(struct machine *m, const void *p, u64 bytes)
+{
+	(void)m, (void)p, (void)bytes;
 }
 #endif
 

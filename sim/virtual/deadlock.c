@@ -36,7 +36,8 @@ static void print_address(const struct machine *m, const void *p)
 static bool is_engine(const char *function)
 {
 	static const char *const names[] = { "deadlock_", "go", "sched_", "context_", "task_sleep",
-					     "channel_", "vt_", "transact", NULL };
+					     "channel_", "vt_", "transact", "charge_", "__tsan_",
+					     NULL };
 
 	for (u32 i = 0; names[i]; i++)
 		if (!strncmp(function, names[i], strlen(names[i])))
@@ -44,7 +45,7 @@ static bool is_engine(const char *function)
 	return false;
 }
 
-static void print_stack(void)
+void deadlock_print_stack(void)
 {
 	void *frames[FRAMES_MAX];
 	int count = backtrace(frames, FRAMES_MAX);
@@ -71,14 +72,14 @@ void deadlock_print_own_stack(struct machine *m)
 	struct context *back = m->dump_back;
 
 	m->dump_back = NULL;
-	print_stack();
+	deadlock_print_stack();
 	context_switch(&m->dumped->context, back, true);
 }
 
 static void stack_of(struct machine *m, struct vtask *t, struct context *here, struct vtask *caller)
 {
 	if (t == caller) {
-		print_stack();
+		deadlock_print_stack();
 		return;
 	}
 	m->dump_back = here;

@@ -58,6 +58,9 @@ struct vline {
 	u32 transfers, owner_changes;
 	u64 wait_ps; /* queueing for it */
 	u64 cost_ps; /* waiting and transfer */
+#ifdef MMSIM_CHECK_CHARGES
+	bool unpriced; /* the checker does not look at it */
+#endif
 } __cacheline_aligned;
 _Static_assert(sizeof(struct vline) == 64, "one host line per simulated line");
 
@@ -99,6 +102,9 @@ struct vtask {
 	const void *sleeps_on;
 	const void *channel_key;
 	struct list_head channel_link; /* empty: on no channel */
+#ifdef MMSIM_CHECK_CHARGES
+	struct charge_set *charges;
+#endif
 };
 
 struct rcu_list {
@@ -347,6 +353,8 @@ void channel_wake(struct machine *m, const void *key, u32 tasks, bool charged);
 void hot_line_first(struct machine *m, u64 line);
 
 NORETURN void deadlock_report(struct machine *m, const char *what);
+/* Of the current context, without the engine's own frames, on stderr. */
+void deadlock_print_stack(void);
 /* The context was switched to for no other reason. */
 void deadlock_print_own_stack(struct machine *m);
 

@@ -18,6 +18,7 @@
  *              machine_leave().
  * Leaves out   write buffers, prefetchers other than the buddy line's, associativity, LLC capacity.
  */
+#include "sim/virtual/charge_check.h"
 #include "sim/virtual/internal.h"
 
 #include <stdlib.h>
@@ -414,6 +415,7 @@ void vt_load(const volatile void *p)
 	else
 		tag = load_miss(c, line, word_of(offset));
 	c->seen[c->seen_count % SEEN_LINES] = tag;
+	charge_noted(c, line, false);
 }
 
 static ALWAYS_INLINE void write_access(struct vcpu *c, u64 offset, u64 hit_ps, bool reads)
@@ -432,6 +434,7 @@ static ALWAYS_INLINE void write_access(struct vcpu *c, u64 offset, u64 hit_ps, b
 		wake_sleepers(c, vl);
 	if (reads)
 		c->seen[c->seen_count % SEEN_LINES] = line_tag(line, vl->version);
+	charge_noted(c, line, true);
 }
 
 void vt_store(const volatile void *p)
@@ -463,6 +466,27 @@ void vt_rmw(const volatile void *p)
 		c->e.clock_ps += c->rmw_ps;
 	else
 		write_access(c, offset, c->rmw_ps, true);
+}
+
+/* What was just zeroed, at a price of its own, is in the caches of the CPU that did it. */
+void vt_zeroed(const void *p, u64 bytes)
+{
+	struct vcpu *c = vt_cpu();
+	u64 offset = (u64)(uintptr_t)p - c->region;
+
+	if (unlikely(offset >= c->region_bytes))
+		return;
+	for (u64 line = offset >> LINE_SHIFT; line <= (offset + bytes - 1) >> LINE_SHIFT; line++) {
+		struct vline *vl = &c->lines[line];
+
+		if (!vl->home)
+			vl->home = (u8)(c->place.socket + 1);
+		vl->version++;
+		vl->state = c->id + 1;
+		vl->sockets = c->group_bit;
+		fill(c, line, line_tag(line, vl->version));
+		charge_noted(c, line, true);
+	}
 }
 
 void vt_cas_failed(const volatile void *p)
@@ -543,6 +567,8 @@ void vt_charge(enum engine_cost cost, u64 n)
 		return;
 	if (cost == COST_EXCEPTION || cost == COST_SYSCALL)
 		sched_mode(c, true);
+	if (cost == COST_EXCEPTION || cost == COST_SYSCALL || cost == COST_RCU_CALLBACK)
+		charge_section_begins(c);
 	ps = c->m->cost_ps[cost] * n;
 	if (cost != COST_PAGE_SERIAL)
 		sched_charge(c, ps);

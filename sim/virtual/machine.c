@@ -8,6 +8,7 @@
  * Fails        machine_create(): NULL and errno (EINVAL: more CPUs than the model has, too many tasks).
  *              engine_run(): -ENOMEM, and nothing ran.
  */
+#include "sim/virtual/charge_check.h"
 #include "sim/virtual/internal.h"
 
 #include <mmsim/lock_rank.h>
@@ -173,6 +174,7 @@ static void release(struct machine *m)
 		m->virq_free = irq->next;
 		free(irq);
 	}
+	charge_forget_machine(m);
 	region_destroy(m);
 	free(m->ranges);
 	free(m->hot);

@@ -35,6 +35,7 @@ static inline void rcu_read_unlock(void)
 	e->clock_ps += e->l1_ps;
 	if (--e->rcu_nest == 0 && unlikely(e->rcu_awaited))
 		vt_rcu_reader_left();
+	vt_charge_lock_dropped();
 	e->preempt_count--;
 }
 

@@ -77,14 +77,15 @@ static int copy_all(struct mm *child, struct mm *mm)
 	int err = 0;
 
 	vma_tree_for_each (&mm->vmas, vma) {
-		vma_write_begin(vma);
+		vma_start_write(vma);
+		vm_write_begin(vma);
 		if (vma->flags & VM_DONTCOPY) {
 			vm_stat_account(child, vma->flags,
 					-(s64)vma_pages(vma, mm->arch->page_shift));
 		} else {
 			err = copy_one(child, vma, &flush);
 		}
-		vma_write_end(vma);
+		vm_write_end(vma);
 		if (err)
 			break;
 	}

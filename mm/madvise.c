@@ -121,9 +121,8 @@ static int advise_flags(struct vma *prev, struct vma **vmap, u64 start, u64 end,
 	vma = vma_modify_flags(prev, *vmap, start, end, flags, &err);
 	if (!vma)
 		return err == -ENOMEM ? -EAGAIN : err; /* "temporarily unavailable" */
-	vma_write_begin(vma);
-	vma->flags = flags;
-	vma_write_end(vma);
+	vma_start_write(vma);
+	vma_set_flags(vma, flags);
 	*vmap = vma;
 	return 0;
 }

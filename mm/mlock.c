@@ -25,9 +25,8 @@ static int lock_one(struct vma *prev, struct vma **vmap, u64 start, u64 end, u64
 		mm->locked_vm_pages += npages;
 	else if (!(new_flags & VM_LOCKED) && (old_flags & VM_LOCKED))
 		mm->locked_vm_pages -= npages;
-	vma_write_begin(vma);
-	vma->flags = new_flags;
-	vma_write_end(vma);
+	vma_start_write(vma);
+	vma_set_flags(vma, new_flags);
 	return 0;
 }
 

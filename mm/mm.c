@@ -132,17 +132,17 @@ struct mm *mm_create(struct machine *m, const struct arch_desc *arch,
 					   ((u64)STACK_GUARD_GAP_PAGES << arch->page_shift),
 				   arch_page_bytes(arch));
 	vma_tree_init(&mm->vmas, m, mmm->node_cache);
-	rwsem_init(&mm->mmap_lock, LOCK_RANK_MMAP);
 	wait_queue_init(&mm->vma_writer_wait);
 	spin_lock_init(&mm->page_table_lock, LOCK_RANK_PAGE_TABLE);
 	atomic_set(&mm->mm_users, 1);
 
 	while (ready < RSS_KINDS && !percpu_counter_init(m, &mm->rss[ready], RSS_BATCH_PAGES))
 		ready++;
-	if (ready == RSS_KINDS) {
+	if (ready == RSS_KINDS && !locking->mm_init(mm)) {
 		mm->pgd_pfn = pgtable_create(mm);
 		if (mm->pgd_pfn != ~0ull)
 			return mm;
+		locking->mm_destroy(mm);
 	}
 	while (ready--)
 		percpu_counter_destroy(m, &mm->rss[ready]);
@@ -170,7 +170,7 @@ static void unmap_everything(struct mm *mm)
 	vma_tree_prealloc_drop(&mm->vmas);
 	tlb_gather_mmu(&tlb, mm, true);
 	vma_tree_for_each (&mm->vmas, vma) {
-		vma_write_begin(vma);
+		vma_start_write(vma);
 		pgtable_zap(&tlb, vma, vma->start, vma->end);
 	}
 	pgtable_free_range(&tlb, 0, mm->task_size, 0, 0);
@@ -191,6 +191,7 @@ static void mm_free_rcu(struct rcu_head *head)
 {
 	struct mm *mm = container_of(head, struct mm, rcu);
 
+	mm->locking->mm_destroy(mm);
 	objcache_free(mm->mmm->mm_cache, mm);
 }
 

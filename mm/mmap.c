@@ -327,7 +327,7 @@ static int mmap_region(struct mm *mm, struct mmap_request *r)
 		if (vma_supports_mlock(vma))
 			mm->locked_vm_pages += npages;
 		else
-			vma->flags &= ~(u64)VM_LOCKED_MASK;
+			vma_set_flags(vma, vma->flags & ~(u64)VM_LOCKED_MASK);
 	}
 	return 0;
 }

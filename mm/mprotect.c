@@ -4,7 +4,7 @@
  * Models       Linux 6.18 mm/mprotect.c: VMA by VMA, each merged or split, then its entries.
  * Leaves out   protection keys.
  * Guarantee    When it returns 0, no CPU makes an access that the new permissions forbid.
- * Locks        mmap_lock for write over the range and its neighbours; each VMA write-begun.
+ * Locks        mmap_lock for write over the range and its neighbours; each VMA write-started.
  * Tests        tests/unit/mm/test_vma_cases.c, test_syscalls.c, tests/scheme, tests/oracle
  */
 #include "mm/internal.h"
@@ -44,10 +44,11 @@ static int protect_one(struct mm_hold *hold, struct vma *prev, struct vma **vmap
 		return err;
 	*vmap = vma;
 
-	vma_write_begin(vma);
-	vma->flags = new_flags;
+	vma_start_write(vma);
+	vm_write_begin(vma);
+	WRITE_ONCE(vma->flags, new_flags);
 	pgtable_protect(vma, start, end);
-	vma_write_end(vma);
+	vm_write_end(vma);
 	vm_stat_account(mm, old_flags, -(s64)npages);
 	vm_stat_account(mm, new_flags, (s64)npages);
 	/* A locked private VMA that becomes writable takes its copies now, not at the first write. */

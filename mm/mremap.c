@@ -5,7 +5,7 @@
  *              MREMAP_DONTUNMAP, old_len 0 (a second mapping of a shared one), pure moves of
  *              several VMAs at once (since 6.17).
  * Guarantee    A page that is moved keeps its content; it is at one of the two places at any time.
- * Locks        mmap_lock for write over the whole space; both VMAs write-begun over the move.
+ * Locks        mmap_lock for write over the whole space; both VMAs write-started over the move.
  * Tests        tests/unit/mm/test_vma_cases.c, test_syscalls.c, test_reference_model.c, tests/oracle
  */
 #include "mm/internal.h"
@@ -184,13 +184,14 @@ static void leave_empty(struct remap *r, struct vma *new)
 {
 	struct vma *vma = r->vma;
 
-	vma_write_begin(vma);
+	vma_start_write(vma);
+	vm_write_begin(vma);
 	if (vma->flags & VM_LOCKED)
 		r->mm->locked_vm_excess_pages += vma_pages(vma, r->mm->arch->page_shift);
-	vma->flags &= ~(u64)VM_LOCKED_MASK;
+	WRITE_ONCE(vma->flags, vma->flags & ~(u64)VM_LOCKED_MASK);
 	if (new != vma && vma->start == r->addr && vma->end == r->addr + r->old_len)
 		unlink_anon_vmas(vma);
-	vma_write_end(vma);
+	vm_write_end(vma);
 }
 
 static s64 move_vma(struct remap *r)
@@ -207,16 +208,17 @@ static s64 move_vma(struct remap *r)
 	new = copy_vma(r);
 	if (!new)
 		return -ENOMEM;
-	vma_write_begin(new);
-	if (new != r->vma)
-		vma_write_begin(r->vma);
+	vma_start_write(new);
+	vma_start_write(r->vma);
+	/* Nested where the source has become part of the target. */
+	vm_write_begin(r->vma);
+	vm_write_begin(new);
 	moved = pgtable_move(r->vma, r->addr, new, r->new_addr, r->old_len);
 	if (moved < r->old_len) {
 		/* No memory for a table: take back what was moved, and drop the target. */
 		pgtable_move(new, r->new_addr, r->vma, r->addr, moved);
-		if (new != r->vma)
-			vma_write_end(r->vma);
-		vma_write_end(new);
+		vm_write_end(new);
+		vm_write_end(r->vma);
 		vm_stat_account(mm, flags, (s64)new_pages);
 		if (flags & VM_LOCKED)
 			mm->locked_vm_pages += new_pages;
@@ -224,9 +226,8 @@ static s64 move_vma(struct remap *r)
 			MMSIM_BUG("cannot drop the target of a failed mremap");
 		return -ENOMEM;
 	}
-	if (new != r->vma)
-		vma_write_end(r->vma);
-	vma_write_end(new);
+	vm_write_end(new);
+	vm_write_end(r->vma);
 	vm_stat_account(mm, flags, (s64)new_pages);
 	if (flags & VM_LOCKED)
 		mm->locked_vm_pages += new_pages;

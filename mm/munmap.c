@@ -43,7 +43,7 @@ int unmap_gather(struct mm *mm, u64 start, u64 end, struct unmap_list *list)
 		return err;
 
 	vma_tree_for_each_range(&mm->vmas, vma, start, end) {
-		vma_write_begin(vma);
+		vma_start_write(vma);
 		*list->tail = vma;
 		list->tail = &vma->unmap_next;
 		list->count++;

@@ -3,7 +3,7 @@
  *
  * Models       change_protection() and madvise_free_pte_range() of Linux.
  * Locks        each level-0 table's ptl in turn. Callers: mprotect holds the address-space lock
- *              for write and has write-begun the VMA; MADV_FREE holds it for read at least.
+ *              for write and has write-started the VMA; MADV_FREE holds it for read at least.
  * Guarantee    On return no CPU translates by an older entry.
  * Tests        tests/unit/mm/test_pgtable_change.c
  */

@@ -4,7 +4,7 @@
  * Models       Linux 6.18 mm/vma.c: vm_area_alloc/dup/free, __split_vma, expand_downwards,
  *              may_expand_vm and friends. Merging is in vma_merge.c.
  * Locks        Every function here needs the address-space lock for write over what it touches;
- *              a VMA that readers may know is write-begun before its fields change.
+ *              a VMA that readers may know is write-started before its fields change.
  * Failure      -ENOMEM from the host's allocator, before anything changed.
  * Tests        tests/unit/mm/test_vma_cases.c, tests/oracle
  */
@@ -29,12 +29,12 @@ struct vma *vma_alloc(struct mm *mm)
 	/* The memory may have been a VMA a moment ago: an RCU reader that still looks at it must see
 	 * either owner, never half a pointer. */
 	WRITE_ONCE(vma->mm, mm);
-	vma->start = 0;
-	vma->end = 0;
-	vma->flags = 0;
-	vma->pgoff = 0;
+	WRITE_ONCE(vma->start, 0ull);
+	WRITE_ONCE(vma->end, 0ull);
+	WRITE_ONCE(vma->flags, 0ull);
+	WRITE_ONCE(vma->pgoff, 0ull);
 	WRITE_ONCE(vma->anon_vma, NULL);
-	vma->file = NULL;
+	WRITE_ONCE(vma->file, NULL);
 	vma->name = NULL;
 	vma_reset_links(vma);
 	mm->locking->vma_init(vma);
@@ -117,13 +117,14 @@ void vma_link(struct vma *vma)
 
 	engine_charge(COST_VMA_WORK);
 	/* Write-begun until its creator drops the write lock: visible is not yet usable. */
-	vma_write_begin(vma);
+	vma_start_write(vma);
 	vma_link_file(vma);
+	vm_write_begin(vma);
 	vma->attached = true;
 	mm->locking->vma_attached(vma);
 	vma_tree_store(&mm->vmas, vma->start, vma->end - 1, vma);
 	mm->map_count++;
-	vma_write_end(vma);
+	vm_write_end(vma);
 }
 
 int vma_split(struct vma *vma, u64 addr, bool new_below)
@@ -150,20 +151,21 @@ int vma_split(struct vma *vma, u64 addr, bool new_below)
 	if (new->file)
 		file_get(new->file);
 
-	vma_write_begin(vma);
+	vma_start_write(vma);
 	vma_boundary_lock(vma);
+	vm_write_begin(vma);
 	if (new_below) {
 		new->end = addr;
-		vma->start = addr;
-		vma->pgoff += below_pages;
+		WRITE_ONCE(vma->start, addr);
+		WRITE_ONCE(vma->pgoff, vma->pgoff + below_pages);
 	} else {
 		new->start = addr;
 		new->pgoff += below_pages;
-		vma->end = addr;
+		WRITE_ONCE(vma->end, addr);
 	}
 	vma_boundary_unlock(vma);
 	vma_link(new);
-	vma_write_end(vma);
+	vm_write_end(vma);
 	count_event(COUNTER_VMA_SPLIT);
 	return 0;
 }
@@ -270,13 +272,14 @@ int expand_downwards(struct vma *vma, u64 va)
 	if (err)
 		return err;
 
-	vma_write_begin(vma);
+	vma_start_write(vma);
 	vma_boundary_lock(vma);
-	vma->start = va;
-	vma->pgoff -= grow_pages;
+	vm_write_begin(vma);
+	WRITE_ONCE(vma->start, va);
+	WRITE_ONCE(vma->pgoff, vma->pgoff - grow_pages);
 	vma_tree_store(&mm->vmas, vma->start, vma->end - 1, vma);
+	vm_write_end(vma);
 	vma_boundary_unlock(vma);
-	vma_write_end(vma);
 	vm_stat_account(mm, vma->flags, (s64)grow_pages);
 	if (vma->flags & VM_LOCKED)
 		mm->locked_vm_pages += grow_pages;

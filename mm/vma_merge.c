@@ -4,7 +4,7 @@
  * Models       Linux 6.18 mm/vma.c: vma_merge_new_range, vma_merge_existing_range, vma_modify.
  * Guarantee    An RCU reader of the tree finds, at any moment, a VMA that covered its address
  *              before or after the merge; one it locks is never half changed (all VMAs involved
- *              are write-begun over the change).
+ *              are write-started over the change).
  * Locks        The address-space lock for write over the range and both neighbours.
  * Failure      Host memory: no merge, vmg->nomem set, nothing changed.
  * Tests        tests/unit/mm/test_vma_cases.c draws every case; tests/oracle
@@ -74,10 +74,11 @@ static int inherit_anon_vma(struct vma *survivor, struct vma *from)
 
 	if (!from || !from->anon_vma || survivor->anon_vma)
 		return 0;
-	vma_write_begin(survivor);
+	vma_start_write(survivor);
+	vm_write_begin(survivor);
 	WRITE_ONCE(survivor->anon_vma, from->anon_vma);
 	err = anon_vma_clone(survivor, from);
-	vma_write_end(survivor);
+	vm_write_end(survivor);
 	return err;
 }
 
@@ -112,22 +113,30 @@ static void carry_out(struct mm *mm, const struct merge_plan *plan)
 
 	engine_charge(COST_VMA_WORK);
 	line_write(target, start);
-	vma_write_begin(target);
+	vma_start_write(target);
 	if (shrunk)
-		vma_write_begin(shrunk);
+		vma_start_write(shrunk);
 	for (u32 i = 0; i < ARRAY_SIZE(plan->gone); i++)
 		if (plan->gone[i])
-			vma_write_begin(plan->gone[i]);
+			vma_start_write(plan->gone[i]);
 
+	/* Sequences after i_mmap_rwsem: the other order can deadlock against truncation. Those that
+	 * go stay odd for ever. */
 	vma_boundary_lock(target);
+	vm_write_begin(target);
+	for (u32 i = 0; i < ARRAY_SIZE(plan->gone); i++)
+		if (plan->gone[i])
+			vm_write_begin(plan->gone[i]);
 	if (shrunk) {
-		shrunk->pgoff += (plan->shrunk_start - shrunk->start) >> mm->arch->page_shift;
-		shrunk->start = plan->shrunk_start;
-		shrunk->end = plan->shrunk_end;
+		vm_write_begin(shrunk);
+		WRITE_ONCE(shrunk->pgoff, shrunk->pgoff + ((plan->shrunk_start - shrunk->start) >>
+							   mm->arch->page_shift));
+		WRITE_ONCE(shrunk->start, plan->shrunk_start);
+		WRITE_ONCE(shrunk->end, plan->shrunk_end);
 	}
-	target->start = plan->start;
-	target->end = plan->end;
-	target->pgoff = plan->pgoff;
+	WRITE_ONCE(target->start, plan->start);
+	WRITE_ONCE(target->end, plan->end);
+	WRITE_ONCE(target->pgoff, plan->pgoff);
 	/* One store: it also takes the swallowed VMAs, and shrunk's lost part, out of the tree. */
 	vma_tree_store(&mm->vmas, target->start, target->end - 1, target);
 	vma_boundary_unlock(target);
@@ -136,8 +145,8 @@ static void carry_out(struct mm *mm, const struct merge_plan *plan)
 		if (plan->gone[i])
 			swallow(plan->gone[i]);
 	if (shrunk)
-		vma_write_end(shrunk);
-	vma_write_end(target);
+		vm_write_end(shrunk);
+	vm_write_end(target);
 	count_event(COUNTER_VMA_MERGE);
 }
 

@@ -89,7 +89,7 @@ void pgtable_zap(struct mmu_gather *tlb, struct vma *vma, u64 start, u64 end)
 	s64 rss[RSS_KINDS] = {0};
 	u64 va = start;
 
-	(void)vma;
+	vm_write_begin(vma);
 	while (va < end) {
 		spinlock_t *ptl;
 		pte_t *pte;
@@ -111,6 +111,7 @@ void pgtable_zap(struct mmu_gather *tlb, struct vma *vma, u64 start, u64 end)
 		if (unlikely(full))
 			gather_flush(tlb);
 	}
+	vm_write_end(vma);
 }
 
 /* ---- tables ----------------------------------------------------------------------------- */

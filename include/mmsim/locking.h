@@ -3,7 +3,7 @@
  *
  * A scheme is one `const struct mm_locking` in one file of mm/locking/, listed in mm/locking/all.c.
  * No hook is NULL. The rest of mm/ takes address-space locks through mmap_lock.h (which calls the
- * hooks), and VMA locks through vma_write_begin() there; the fault path calls the fault hooks.
+ * hooks), and VMA locks through vma_start_write() there; the fault path calls the fault hooks.
  */
 #ifndef MMSIM_LOCKING_H
 #define MMSIM_LOCKING_H
@@ -61,22 +61,35 @@ struct mm_locking {
 	const char *summary;	/* one line for `mmsim list schemes` */
 	u32 caps;
 
+	/* ---- an address space's life ------------------------------------------------------- */
+
+	/* The scheme's part of a new mm that nobody knows yet: its locks. 0 or -ENOMEM. */
+	int (*mm_init)(struct mm *mm);
+	/* Undo it: a grace period after the last user. Does not sleep (an RCU call-back). */
+	void (*mm_destroy)(struct mm *mm);
+
 	/* ---- a VMA's lock word ------------------------------------------------------------ */
 
 	/* A fresh or recycled VMA: detached, unlocked. vma->mm is set already. */
 	void (*vma_init)(struct vma *vma);
-	/* Complete, write-begun, and about to be stored in the tree: from then on readers may find it,
+	/* Complete, write-started, and about to be stored in the tree: from then on readers may find it,
 	 * and lock it once the write is over. The caller holds MMAP_WRITE. */
 	void (*vma_attached)(struct vma *vma);
-	/* It has left the tree, write-begun: on return no reader holds it, and none will get it. May sleep. */
+	/* It has left the tree, write-started: on return no reader holds it, and none will get it. May sleep. */
 	void (*vma_detached)(struct vma *vma);
 	/* Give the memory of a detached VMA back when nobody can be looking at it any more. */
 	void (*vma_free)(struct vma *vma);
-	/* Around any change of an attached VMA's fields or of page tables under it that readers must
-	 * not see half done. MMAP_WRITE held over it. May sleep. begin is idempotent while the write
-	 * lock is held; end may be a no-op for schemes that release all VMAs with the write lock. */
-	void (*vma_write_begin)(struct vma *vma);
-	void (*vma_write_end)(struct vma *vma);
+	/* Before an attached VMA's fields change, or page tables under it in a way that readers must not
+	 * see half done: on return no reader holds the VMA, and none gets it before the write lock
+	 * is dropped or downgraded, which unlocks all VMAs. MMAP_WRITE is held over it. May sleep.
+	 * Idempotent. Lock order: before i_mmap_rwsem. */
+	void (*vma_start_write)(struct vma *vma);
+	/* Around the very change: fields (MMAP_WRITE held), or entries of page tables that go away
+	 * (pgtable_zap(): any lock, or none), so that who reads without a lock notices. Never waits;
+	 * balanced; nests, and two of different tasks may overlap. Lock order: after i_mmap_rwsem
+	 * and the anon_vma's. */
+	void (*vm_write_begin)(struct vma *vma);
+	void (*vm_write_end)(struct vma *vma);
 
 	/* ---- the address space ------------------------------------------------------------- */
 
@@ -84,7 +97,7 @@ struct mm_locking {
 	int (*lock)(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_how how);
 	/* h->mode tells how it is held. */
 	void (*unlock)(struct mm_hold *h);
-	/* MMAP_WRITE to MMAP_READ without a gap; write-begun VMAs become readable. */
+	/* MMAP_WRITE to MMAP_READ without a gap; write-started VMAs become readable. */
 	void (*downgrade)(struct mm_hold *h);
 	/* MMAP_READ to MMAP_WRITE only if that needs no waiting; else false, still read-held. */
 	bool (*upgrade_try)(struct mm_hold *h);
@@ -117,6 +130,8 @@ void mmap_lock_fault_end(struct fault *f); /* drop f->hold if it is still held *
 bool pte_lock_blocking(struct fault *f, spinlock_t *ptl);
 void fault_walk_nop(struct fault *f); /* walk_begin, walk_end: something else pins the tables */
 void vma_hook_nop(struct vma *vma);
+int mm_init_rwsem(struct mm *mm); /* mm->mmap_lock, the rwsem */
+void mm_hook_nop(struct mm *mm);
 void vma_free_now(struct vma *vma);
 /* The address-space hooks on mm->mmap_lock, the rwsem. */
 int mmap_rwsem_lock(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_how how);

@@ -32,14 +32,26 @@ bool mmap_lock_is_contended(const struct mm_hold *h);
 void mmap_assert_locked(const struct mm_hold *h);
 void mmap_assert_write_locked(const struct mm_hold *h);
 
-/* VMA write side. Idempotent while the write lock is held. */
-static inline void vma_write_begin(struct vma *vma)
+/* VMA write side: the VMA's lock (idempotent while the write lock is held), and, inside it and inside
+ * i_mmap_rwsem, the sequence around the very change (balanced; nests). See struct mm_locking. */
+static inline void vma_start_write(struct vma *vma)
 {
-	vma->mm->locking->vma_write_begin(vma);
+	vma->mm->locking->vma_start_write(vma);
 }
-static inline void vma_write_end(struct vma *vma)
+static inline void vm_write_begin(struct vma *vma)
 {
-	vma->mm->locking->vma_write_end(vma);
+	vma->mm->locking->vm_write_begin(vma);
+}
+static inline void vm_write_end(struct vma *vma)
+{
+	vma->mm->locking->vm_write_end(vma);
+}
+/* The flags of a write-started VMA change, and nothing else. */
+static inline void vma_set_flags(struct vma *vma, u64 flags)
+{
+	vm_write_begin(vma);
+	WRITE_ONCE(vma->flags, flags);
+	vm_write_end(vma);
 }
 
 #endif

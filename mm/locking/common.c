@@ -11,6 +11,19 @@ struct mm_hold *mm_hold(enum mm_hold_slot slot)
 	return &mm_task()->holds[slot];
 }
 
+/* ---- an mm's scheme state -------------------------------------------------------------------- */
+
+int mm_init_rwsem(struct mm *mm)
+{
+	rwsem_init(&mm->mmap_lock, LOCK_RANK_MMAP);
+	return 0;
+}
+
+void mm_hook_nop(struct mm *mm)
+{
+	(void)mm;
+}
+
 /* ---- mm->mmap_lock --------------------------------------------------------------------------- */
 
 static int rwsem_lock_read(struct rwsem *sem, enum mmap_lock_how how)

@@ -48,12 +48,16 @@ const struct mm_locking mm_locking_lock_broken = {
 	.summary = "deliberately wrong: readers take no lock; the tests must fail under it",
 	.caps = LK_CAP_RCU_WALK,
 
+	.mm_init = mm_init_rwsem,
+	.mm_destroy = mm_hook_nop,
+
 	.vma_init = vma_hook_nop,
 	.vma_attached = vma_hook_nop,
 	.vma_detached = vma_hook_nop,
 	.vma_free = vma_free_now,
-	.vma_write_begin = vma_hook_nop,
-	.vma_write_end = vma_hook_nop,
+	.vma_start_write = vma_hook_nop,
+	.vm_write_begin = vma_hook_nop,
+	.vm_write_end = vma_hook_nop,
 
 	.lock = lock,
 	.unlock = unlock,

@@ -60,12 +60,16 @@ const struct mm_locking mm_locking_lock_null = {
 	.summary = "no address-space locking; one task only: measures the harness",
 	.caps = LK_CAP_ONE_CPU | LK_CAP_TABLES_PINNED,
 
+	.mm_init = mm_init_rwsem,
+	.mm_destroy = mm_hook_nop,
+
 	.vma_init = vma_hook_nop,
 	.vma_attached = vma_hook_nop,
 	.vma_detached = vma_hook_nop,
 	.vma_free = vma_free_now,
-	.vma_write_begin = vma_hook_nop,
-	.vma_write_end = vma_hook_nop,
+	.vma_start_write = vma_hook_nop,
+	.vm_write_begin = vma_hook_nop,
+	.vm_write_end = vma_hook_nop,
 
 	.lock = lock,
 	.unlock = hold_nop,

@@ -32,12 +32,16 @@ const struct mm_locking mm_locking_mmap_lock = {
 	.summary = "one reader/writer semaphore per address space (Linux before 6.4)",
 	.caps = LK_CAP_CORRECT | LK_CAP_TABLES_PINNED,
 
+	.mm_init = mm_init_rwsem,
+	.mm_destroy = mm_hook_nop,
+
 	.vma_init = vma_hook_nop,
 	.vma_attached = vma_hook_nop,
 	.vma_detached = vma_hook_nop,
 	.vma_free = vma_free_now,
-	.vma_write_begin = vma_hook_nop,
-	.vma_write_end = vma_hook_nop,
+	.vma_start_write = vma_hook_nop,
+	.vm_write_begin = vma_hook_nop,
+	.vm_write_end = vma_hook_nop,
 
 	.lock = mmap_rwsem_lock,
 	.unlock = mmap_rwsem_unlock,

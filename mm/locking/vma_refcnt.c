@@ -21,7 +21,7 @@
  *                 before step 3. Put it back, ABORT.
  *              6. Does it contain the address? It may have shrunk. Else put it back, ABORT.
  *              Put: count down; if only a waiting writer is left, wake it.
- * Writer       (vma_write_begin; mmap_lock is held for write, so there is one)
+ * Writer       (vma_start_write; mmap_lock is held for write, so there is one)
  *              1. Already marked with the current sequence: done.
  *              2. Add VMA_LOCK_OFFSET; sleep until only that and the attachment remain.
  *              3. vm_lock_seq = mm_lock_seq; take the bit away. Readers that come now see step 5.
@@ -190,7 +190,7 @@ static s32 vma_exit_locked(struct vma *vma)
 	return atomic_sub_return_release(VMA_LOCK_OFFSET, &vma->vm_refcnt);
 }
 
-static void vma_write_begin_(struct vma *vma)
+static void vma_start_write_(struct vma *vma)
 {
 	u32 current = READ_ONCE(vma->mm->mm_lock_seq);
 	s32 left;
@@ -265,12 +265,16 @@ const struct mm_locking mm_locking_vma_refcnt = {
 	.summary = "per-VMA read lock in a reference count, writers behind mmap_lock (Linux 6.15+)",
 	.caps = LK_CAP_CORRECT | LK_CAP_TRY | LK_CAP_RCU_WALK | LK_CAP_TABLES_PINNED,
 
+	.mm_init = mm_init_rwsem,
+	.mm_destroy = mm_hook_nop,
+
 	.vma_init = vma_init_,
 	.vma_attached = vma_attached_,
 	.vma_detached = vma_detached_,
 	.vma_free = vma_free_now, /* type-stable: steps 3 and 4 find out */
-	.vma_write_begin = vma_write_begin_,
-	.vma_write_end = vma_hook_nop, /* all at once: vma_end_write_all() */
+	.vma_start_write = vma_start_write_,
+	.vm_write_begin = vma_hook_nop, /* no sequence: readers hold the VMA's lock */
+	.vm_write_end = vma_hook_nop,
 
 	.lock = mmap_rwsem_lock,
 	.unlock = unlock,

@@ -232,7 +232,7 @@ static void downgrade(struct world *w, u32 task)
 	if (task == 0) {
 		map_at(w, REGION, 4 * PAGE, RW);
 		mmap_write_lock(w->mm, h, MM_RANGE_ALL);
-		vma_write_begin(vma_tree_load(&w->mm->vmas, REGION));
+		vma_start_write(vma_tree_load(&w->mm->vmas, REGION));
 		set_phase(w, 1);
 		engine_delay_ns(20000000);
 		MUST(READ_ONCE(w->phase) == 1); /* the fault waits for us */
@@ -282,7 +282,7 @@ static void killable(struct world *w, u32 task)
 	if (task == 0) {
 		map_at(w, REGION, 4 * PAGE, RW);
 		mmap_write_lock(w->mm, h, MM_RANGE_ALL);
-		vma_write_begin(vma_tree_load(&w->mm->vmas, REGION));
+		vma_start_write(vma_tree_load(&w->mm->vmas, REGION));
 		set_phase(w, 1);
 		engine_delay_ns(10000000); /* let them fall asleep */
 		task_kill(machine_task(w->m, 1));

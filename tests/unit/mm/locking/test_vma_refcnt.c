@@ -64,8 +64,8 @@ static void gives_up_on_writers_and_holes(void **state)
 
 	/* Marked: refused until the write lock is dropped; the neighbour is not. */
 	mmap_write_lock(w.mm, h, MM_RANGE_ALL);
-	EXPECT_COUNT(&w, VMA_WRITE_LOCK, 1, vma_write_begin(vma_at(&w, va)));
-	EXPECT_COUNT(&w, VMA_WRITE_LOCK, 0, vma_write_begin(vma_at(&w, va))); /* idempotent */
+	EXPECT_COUNT(&w, VMA_WRITE_LOCK, 1, vma_start_write(vma_at(&w, va)));
+	EXPECT_COUNT(&w, VMA_WRITE_LOCK, 0, vma_start_write(vma_at(&w, va))); /* idempotent */
 	expect_abort(&w, va);
 	f.va = other;
 	assert_int_equal(SCHEME->fault_begin(&f, LK_TRY), LK_OK);
@@ -184,7 +184,7 @@ static void meeting_task(void *arg, u32 index)
 	while (!smp_load_acquire(&s->phase))
 		engine_yield();
 	mmap_write_lock(s->mm, h, MM_RANGE_ALL);
-	vma_write_begin(vma_tree_load(&s->mm->vmas, s->va));
+	vma_start_write(vma_tree_load(&s->mm->vmas, s->va));
 	if (s->shared != 1)
 		MMSIM_BUG("the writer did not wait for the reader");
 	s->shared = 2;
@@ -216,7 +216,7 @@ static void pair_write(struct pair *s)
 	u64 next;
 
 	mmap_write_lock(s->mm, h, MM_RANGE_ALL);
-	vma_write_begin(vma_tree_load(&s->mm->vmas, s->va));
+	vma_start_write(vma_tree_load(&s->mm->vmas, s->va));
 	next = READ_ONCE(s->pair[0]) + 1;
 	WRITE_ONCE(s->pair[0], next);
 	for (u32 i = 0; i < 10; i++)

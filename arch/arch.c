@@ -12,6 +12,7 @@
 
 const struct arch_desc *const arch_all[] = {
 	&arch_x86_64,
+	&arch_x86_64_la57,
 	NULL,
 };
 

@@ -6,10 +6,29 @@
  */
 #include "arch/walk.h"
 
-bool arch_walk_tree(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
-		    enum access_kind kind, bool user, struct mmu_walk *w)
+bool arch_walk_tree_traced(const struct arch_desc *a, const struct memory *mem,
+			   const struct mmu_regs *regs, u64 va, enum access_kind kind, bool user,
+			   struct walk_trace *trace, struct mmu_walk *w)
 {
-	return walk_tree(a, mem, root_pfn, va, kind, user, w);
+	const struct walk_query q = {
+		.a = a,
+		.mem = mem,
+		.regs = regs,
+		.control = regs->control,
+		.va = va,
+		.kind = kind,
+		.user = user,
+		.trace = trace,
+	};
+
+	return walk_tree(&q, walk_permits, w);
+}
+
+bool arch_walk_tree(const struct arch_desc *a, const struct memory *mem,
+		    const struct mmu_regs *regs, u64 va, enum access_kind kind, bool user,
+		    struct mmu_walk *w)
+{
+	return arch_walk_tree_traced(a, mem, regs, va, kind, user, NULL, w);
 }
 
 bool arch_descend_tree(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,

@@ -2,13 +2,14 @@
  * arch/walk.h - the ways down a page-table tree: the MMU's and software's
  *
  * Both are written once, for any description. An architecture instantiates them with its own
- * constant description (x86_64.c), so that the compiler folds shifts, masks and whatever the arch
- * does not have: every TLB miss and every fault goes this way. arch_walk_tree() and
- * arch_descend_tree() (walk.c) are the same for a description known only at run time.
+ * constant description and registers (x86_64.c), so that the compiler folds shifts, masks, checks
+ * and whatever the arch does not have: every TLB miss and every fault goes this way.
+ * arch_walk_tree() and arch_descend_tree() (walk.c) are the same for a description known only at
+ * run time. What an arch checks of its own (SMAP, protection keys) is a function that it passes.
  *
- * Models       one walk from the root: presence, reserved bits, permissions taken together over
- *              the levels, huge leaves, Accessed in table entries, Accessed and Dirty in the
- *              leaf.
+ * Models       one walk from the root: which addresses exist, presence, reserved bits,
+ *              permissions taken together over the levels, huge leaves, Accessed in table entries,
+ *              Accessed and Dirty in the leaf.
  * Leaves out   paging-structure caches: every walk starts at the root.
  * Guarantee    Accessed and Dirty are set by a compare-and-exchange against the very entry whose
  *              permissions were checked, so that a bit never lands in an entry that software has
@@ -24,12 +25,27 @@
 #include <mmsim/atomic.h>
 #include <mmsim/page.h>
 
-static inline bool walk_fails(struct mmu_walk *w, u32 level, enum mmu_cause cause)
-{
-	w->level = (u8)level;
-	w->cause = cause;
-	return false;
-}
+struct walk_query;
+
+/*
+ * May the access be made through a leaf e with these attributes (all levels taken together)? e has
+ * passed the checks for presence and reserved bits. false: *cause says why not.
+ */
+typedef bool (*walk_permits_fn)(const struct walk_query *q, pte_t e, u32 attrs,
+				enum mmu_cause *cause);
+
+/* What is asked of the walker. Members that an instance knows at compile time cost nothing, as
+ * long as no pointer to it leaves the inlined functions: others are handed a copy. */
+struct walk_query {
+	const struct arch_desc *a;
+	const struct memory *mem;
+	const struct mmu_regs *regs;
+	u64 control; /* regs->control, or the constant that it was compared with */
+	u64 va;
+	enum access_kind kind;
+	bool user;
+	struct walk_trace *trace; /* NULL: nobody watches */
+};
 
 /* What the levels above a leaf say about it. */
 struct walk_above {
@@ -37,38 +53,104 @@ struct walk_above {
 	pte_t any; /* of table_or: what some level forced on */
 };
 
-/* Check the leaf *p of `level`, last seen as e, and set what the hardware sets. */
-static ALWAYS_INLINE bool walk_leaf(const struct arch_desc *a, pte_t *p, pte_t e, u32 level,
-				    struct walk_above above, enum access_kind kind, bool user,
-				    struct mmu_walk *w)
+/* The rights in an entry and no modes: what data alone can say. */
+static ALWAYS_INLINE bool walk_permits(const struct walk_query *q, pte_t e, u32 attrs,
+				enum mmu_cause *cause)
 {
 	static const u8 access_needs[ACCESS_KINDS] = {
 		[ACCESS_READ] = PTE_READ,
 		[ACCESS_WRITE] = PTE_WRITE,
 		[ACCESS_EXEC] = PTE_EXEC,
 	};
-	u32 need = access_needs[kind] | (user ? PTE_USER : 0);
-	u32 update = PTE_ACCESSED | (kind == ACCESS_WRITE ? PTE_DIRTY : 0);
+	u32 need = access_needs[q->kind] | (q->user ? PTE_USER : 0);
+
+	(void)e;
+	if (likely((attrs & need) == need))
+		return true;
+	*cause = MMU_DENIED;
+	return false;
+}
+
+static inline bool walk_fails(struct mmu_walk *w, u32 level, enum mmu_cause cause)
+{
+	w->level = (u8)level;
+	w->cause = cause;
+	return false;
+}
+
+static inline bool walk_present(const struct arch_desc *a, pte_t e, u32 level)
+{
+	return (e & a->hw_present[level]) == a->hw_present[level];
+}
+
+/* Reserved bits that a control register would enable. */
+static ALWAYS_INLINE pte_t walk_gated(const struct walk_query *q)
+{
+	return q->control & q->a->gate_control ? 0 : q->a->gated_bits;
+}
+
+static ALWAYS_INLINE bool walk_sets_accessed(const struct walk_query *q)
+{
+	return q->a->control_accessed ? (q->control & q->a->control_accessed) != 0
+				      : q->a->hw_sets_accessed;
+}
+
+static ALWAYS_INLINE bool walk_sets_dirty(const struct walk_query *q)
+{
+	return q->a->control_dirty ? (q->control & q->a->control_dirty) != 0
+				   : q->a->hw_sets_dirty;
+}
+
+static NOINLINE void walk_tell_step(struct walk_query q, const pte_t *p, pte_t e, u32 level)
+{
+	struct walk_step step = {
+		.pa = (u64)((const char *)p - q.mem->direct_map),
+		.entry = e,
+		.level = (u8)level,
+		.leaf = walk_present(q.a, e, level) && entry_is_leaf(q.a, e, level),
+	};
+
+	q.trace->step(q.trace, &step);
+}
+
+static ALWAYS_INLINE void walk_tell(const struct walk_query *q, const pte_t *p, pte_t e, u32 level)
+{
+	if (q->trace)
+		walk_tell_step(*q, p, e, level);
+}
+
+/* Check the leaf *p of `level`, last seen as e, and set what the hardware sets. */
+static ALWAYS_INLINE bool walk_leaf(const struct walk_query *q, walk_permits_fn permits, pte_t *p,
+				    pte_t e, u32 level, struct walk_above above,
+				    struct mmu_walk *w)
+{
+	const struct arch_desc *a = q->a;
+	u32 update = PTE_ACCESSED | (q->kind == ACCESS_WRITE ? PTE_DIRTY : 0);
 
 	for (;;) {
+		enum mmu_cause cause;
 		u32 attrs;
 
-		if (unlikely(!pte_present(a, e)))
+		if (unlikely(!walk_present(a, e, level)))
 			return walk_fails(w, level, MMU_ABSENT);
-		if (unlikely(e & a->reserved_leaf[level]))
+		if (unlikely(e & (a->reserved_leaf[level] | walk_gated(q))))
 			return walk_fails(w, level, MMU_RESERVED);
-		attrs = pte_attrs(a, (e & (above.all | ~a->table_and)) | above.any);
-		if (unlikely((attrs & need) != need))
-			return walk_fails(w, level, MMU_DENIED);
+		attrs = pte_shown_attrs(a, (e & (above.all | ~a->table_and)) | above.any);
+		if (a->accessed_before_rights && unlikely(!(attrs & PTE_ACCESSED)) &&
+		    !walk_sets_accessed(q))
+			return walk_fails(w, level, MMU_NOT_ACCESSED);
+		if (unlikely(!permits(q, e, attrs, &cause)))
+			return walk_fails(w, level, cause);
 		if (likely((attrs & update) == update)) {
 			w->level = (u8)level;
 			w->attrs = attrs;
 			w->pfn = pte_pfn(a, e);
+			w->entry = e;
 			return true;
 		}
-		if (!(attrs & PTE_ACCESSED) && !a->hw_sets_accessed)
+		if (!(attrs & PTE_ACCESSED) && !walk_sets_accessed(q))
 			return walk_fails(w, level, MMU_NOT_ACCESSED);
-		if ((update & PTE_DIRTY) && !(attrs & PTE_DIRTY) && !a->hw_sets_dirty)
+		if ((update & PTE_DIRTY) && !(attrs & PTE_DIRTY) && !walk_sets_dirty(q))
 			return walk_fails(w, level, MMU_NOT_DIRTY);
 		/* Lost to software or to another MMU: judge what is there now. */
 		if (try_cmpxchg(p, &e, pte_set_attrs(a, e, update)))
@@ -77,15 +159,15 @@ static ALWAYS_INLINE bool walk_leaf(const struct arch_desc *a, pte_t *p, pte_t e
 }
 
 /* The same above level 0: pfn is va's part of the huge page. Rare: once per architecture. */
-static NOINLINE bool walk_huge_leaf(const struct arch_desc *a, pte_t *p, pte_t e, u32 level,
-				    struct walk_above above, u64 va, enum access_kind kind,
-				    bool user, struct mmu_walk *w)
+static NOINLINE bool walk_huge_leaf(struct walk_query q, walk_permits_fn permits, pte_t *p,
+				    pte_t e, u32 level, struct walk_above above,
+				    struct mmu_walk *w)
 {
-	u64 pages = 1ull << (level_shift(a, level) - a->page_shift);
+	u64 pages = 1ull << (level_shift(q.a, level) - q.a->page_shift);
 
-	if (!walk_leaf(a, p, e, level, above, kind, user, w))
+	if (!walk_leaf(&q, permits, p, e, level, above, w))
 		return false;
-	w->pfn = ALIGN_DOWN(w->pfn, pages) | (va >> a->page_shift & (pages - 1));
+	w->pfn = ALIGN_DOWN(w->pfn, pages) | (q.va >> q.a->page_shift & (pages - 1));
 	return true;
 }
 
@@ -94,48 +176,53 @@ static NOINLINE bool walk_huge_leaf(const struct arch_desc *a, pte_t *p, pte_t e
  * each; false is no verdict. */
 static ALWAYS_INLINE bool walk_plain_table(const struct arch_desc *a, pte_t e, u32 level)
 {
-	pte_t mask = a->present | a->huge_mask | a->reserved_table[level] | a->table_accessed |
-		     a->table_and | a->table_or;
+	pte_t mask = a->hw_present[level] | a->huge_mask | a->reserved_table[level] |
+		     a->table_accessed | a->table_and | a->table_or | a->gated_bits;
 	pte_t plain = (a->table_base[level] | a->table_accessed | a->table_and) & ~a->table_or;
 
 	return (e & mask) == (plain & mask);
 }
 
 /* arch_ops.walk */
-static ALWAYS_INLINE bool walk_tree(const struct arch_desc *a, const struct memory *mem,
-				    u64 root_pfn, u64 va, enum access_kind kind, bool user,
+static ALWAYS_INLINE bool walk_tree(const struct walk_query *q, walk_permits_fn permits,
 				    struct mmu_walk *w)
 {
+	const struct arch_desc *a = q->a;
 	struct walk_above above = {.all = a->table_and};
-	char *table = mem->direct_map + (root_pfn << a->page_shift);
-	pte_t *leaf;
+	char *table;
+	pte_t *leaf, e;
+	u32 root;
 
-	if (unlikely(va >= a->task_size))
-		return walk_fails(w, a->levels - 1u, MMU_ABSENT);
+	if (unlikely(!va_root(a, q->va, &root)))
+		return walk_fails(w, a->levels - 1u, MMU_BAD_ADDRESS);
+	table = q->mem->direct_map + q->regs->root[root];
 #pragma GCC unroll 5 /* ARCH_LEVELS_MAX */
 	for (u32 level = a->levels - 1u; level > 0; level--) {
-		pte_t *p = (pte_t *)table + level_index(a, va, level);
+		pte_t *p = (pte_t *)table + level_index(a, q->va, level);
+
 		/* Pairs with the release that linked the table (pgtable.c): its entries and the
 		 * contents of a page are seen as they were at that point, or newer. Hardware gets
 		 * this from the address dependency. */
-		pte_t e = smp_load_acquire(p);
-
+		e = smp_load_acquire(p);
+		walk_tell(q, p, e, level);
 		if (unlikely(!walk_plain_table(a, e, level))) {
-			if (!pte_present(a, e))
+			if (!walk_present(a, e, level))
 				return walk_fails(w, level, MMU_ABSENT);
 			if (entry_is_leaf(a, e, level))
-				return walk_huge_leaf(a, p, e, level, above, va, kind, user, w);
-			if (e & a->reserved_table[level])
+				return walk_huge_leaf(*q, permits, p, e, level, above, w);
+			if (e & (a->reserved_table[level] | walk_gated(q)))
 				return walk_fails(w, level, MMU_RESERVED);
 			if ((e & a->table_accessed) != a->table_accessed)
 				(void)fetch_or_relaxed(p, a->table_accessed);
 			above.all &= e;
 			above.any |= e & a->table_or;
 		}
-		table = mem->direct_map + table_pa(a, e);
+		table = q->mem->direct_map + table_pa(a, e);
 	}
-	leaf = (pte_t *)table + level_index(a, va, 0);
-	return walk_leaf(a, leaf, smp_load_acquire(leaf), 0, above, kind, user, w);
+	leaf = (pte_t *)table + level_index(a, q->va, 0);
+	e = smp_load_acquire(leaf);
+	walk_tell(q, leaf, e, 0);
+	return walk_leaf(q, permits, leaf, e, 0, above, w);
 }
 
 /* arch_ops.descend */

@@ -182,6 +182,8 @@ u32 vma_pte_attrs(const struct vma *vma)
 {
 	u32 attrs = PTE_ACCESSED;
 
+	if (!(vma->flags & (VM_READ | VM_WRITE | VM_EXEC)))
+		attrs |= PTE_HIDDEN;
 	if (vma->flags & (VM_READ | VM_WRITE))
 		attrs |= PTE_USER | PTE_READ; /* no MMU here has write without read */
 	if (vma->flags & VM_EXEC)

@@ -10,7 +10,7 @@
 #include "mm/mmu_internal.h"
 
 /* What mprotect rules; the rest of an entry is kept. */
-#define PROT_ATTRS (PTE_WRITE | PTE_USER | PTE_EXEC | PTE_READ)
+#define PROT_ATTRS (PTE_WRITE | PTE_USER | PTE_EXEC | PTE_READ | PTE_HIDDEN)
 
 /* Linux's can_change_pte_writable(): has what a write fault would do already been done? */
 static bool write_needs_no_fault(const struct vma *vma, const struct page *page, u32 attrs)

@@ -64,6 +64,7 @@ struct tlb {
 	u8 content_shift;
 	u8 page_shift;
 	const struct memory *mem;
+	struct mmu_regs regs; /* what the CPU has loaded: constant while active_mm is */
 	struct tlb_entry entries[TLB_ENTRIES] __cacheline_aligned;
 	/* What this CPU is telling others: not on its stack, because they read it. */
 	struct tlb_flush flush __cacheline_aligned;
@@ -132,6 +133,7 @@ static void load_page_table(struct mm *mm)
 		(void)fetch_or(&mm->cpus.bits[cpu->id / 64], bit);
 		cpu_insn_begin(cpu);
 		cpu->active_mm = mm;
+		tlb->regs = arch_default_regs(mm->arch, mm->pgd_pfn);
 		tlb->limit = mm->arch->task_size;
 		cpu_insn_end(cpu);
 	}
@@ -292,7 +294,7 @@ static inline bool tlb_translate(struct tlb *tlb, const struct mm *mm, u64 va,
 		return false;
 	}
 	count_event(COUNTER_TLB_MISS);
-	if (!a->ops->walk(a, mm->memory, mm->pgd_pfn, va, kind, true, w))
+	if (!a->ops->walk(a, mm->memory, &tlb->regs, va, kind, true, w))
 		return false;
 	ent->tag = tag;
 	ent->data = w->pfn << TLB_ATTR_BITS | w->attrs;
@@ -300,21 +302,24 @@ static inline bool tlb_translate(struct tlb *tlb, const struct mm *mm, u64 va,
 }
 
 /* From the MMU's refusal to the handler's answer, as the CPU does it: by way of the syndrome. */
-static enum fault_result take_fault(struct mm *mm, u64 va, enum access_kind kind,
-				    const struct mmu_walk *w)
+static enum fault_result take_fault(const struct tlb *tlb, struct mm *mm, u64 va,
+				    enum access_kind kind, const struct mmu_walk *w)
 {
 	const struct arch_desc *a = mm->arch;
-	struct syndrome s = a->ops->raise(a, va, kind, true, w->cause, w->level);
-	enum access_kind decoded;
-	enum mmu_cause cause;
-	bool user;
+	struct syndrome s = a->ops->raise(a, &tlb->regs, va, kind, true, w);
+	struct mmu_fault f;
 
 	engine_charge(COST_EXCEPTION);
-	a->ops->decode(a, s, &decoded, &user, &cause);
-	if (unlikely(cause == MMU_RESERVED))
+	a->ops->decode(a, s, &f);
+	if (unlikely(f.cause == MMU_RESERVED || f.cause == MMU_BAD_OUTPUT))
 		MMSIM_BUG("corrupt page table at %#llx: syndrome %#llx", (unsigned long long)va,
 			  (unsigned long long)s.code);
-	return fault_handle(mm, s.va, decoded, user);
+	/* No page fault: a signal, and no mapping could help. */
+	if (unlikely(f.cause == MMU_BAD_ADDRESS))
+		return FAULT_SIGSEGV_MAPERR;
+	if (unlikely(f.cause == MMU_KEY))
+		return FAULT_SIGSEGV_ACCERR;
+	return fault_handle(mm, f.va, f.kind, f.user);
 }
 
 /* Not a plain hit. Entered inside the window, left outside. */
@@ -334,7 +339,7 @@ static NOINLINE enum fault_result access_slow(struct cpu *cpu, u64 va, enum acce
 			return FAULT_OK;
 		}
 		cpu_insn_end(cpu);
-		result = take_fault(mm, va, kind, &w);
+		result = take_fault(tlb, mm, va, kind, &w);
 		if (result != FAULT_OK)
 			return result;
 		cpu = this_cpu();
@@ -371,23 +376,24 @@ bool mmu_translate(struct mm *mm, u64 va, enum access_kind kind, bool user, u64 
 		   struct syndrome *s)
 {
 	const struct arch_desc *a = mm->arch;
+	const struct mmu_regs regs = arch_default_regs(a, mm->pgd_pfn);
 	struct cpu *cpu = this_cpu();
 	struct mmu_walk w;
 	bool ok;
 
 	cpu_insn_begin(cpu);
-	ok = a->ops->walk(a, mm->memory, mm->pgd_pfn, va, kind, user, &w);
+	ok = a->ops->walk(a, mm->memory, &regs, va, kind, user, &w);
 	cpu_insn_end(cpu);
 	if (ok)
 		*pfn = w.pfn;
 	else
-		*s = a->ops->raise(a, va, kind, user, w.cause, w.level);
+		*s = a->ops->raise(a, &regs, va, kind, user, &w);
 	return ok;
 }
 
 bool mmu_probe(struct mm *mm, u64 va, enum access_kind kind)
 {
-	u32 need = hit_needs[kind] & ~(u32)PTE_DIRTY;
+	const u32 need = hit_needs[kind] & ~(u32)PTE_DIRTY;
 	spinlock_t *ptl;
 	pte_t *pte, e;
 
@@ -397,7 +403,7 @@ bool mmu_probe(struct mm *mm, u64 va, enum access_kind kind)
 	if (!pte)
 		return false;
 	e = pte_get(pte);
-	return pte_present(mm->arch, e) && pte_has(mm->arch, e, need);
+	return pte_present(mm->arch, e) && (pte_attrs(mm->arch, e) & (need | PTE_HIDDEN)) == need;
 }
 
 /* ---- invalidation --------------------------------------------------------------------------- */

@@ -38,8 +38,8 @@ pte_t *pgtable_alloc(struct mm *mm, u64 va, spinlock_t **ptl);
  * it only where a write needs no notice (shared memory, device mappings). Who adds it elsewhere:
  * the fault handler, when it installs or upgrades the entry for a write to a VM_WRITE vma and the page
  * is the mm's own (private) or has been told that it is going to be dirty (shared file); and
- * pgtable_protect() where that has already happened. No READ, WRITE, EXEC: no USER either, so
- * that the MMU refuses the access (PROT_NONE).
+ * pgtable_protect() where that has already happened. No READ, WRITE, EXEC (PROT_NONE): HIDDEN and
+ * no USER, so that the MMU refuses the access, by the one or by the other.
  */
 u32 vma_pte_attrs(const struct vma *vma);
 /* Do writes to this shared mapping have to be noticed (Linux: vma_wants_writenotify)? */

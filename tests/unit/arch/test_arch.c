@@ -25,10 +25,10 @@ static u64 some_pfn(const struct arch_desc *a, u32 n)
 /* What pte_attrs() must say of an entry made with attrs: attributes without bits are always on. */
 static u32 expected_attrs(const struct arch_desc *a, u32 attrs)
 {
-	for (u32 i = 0; i < PTE_ATTR_COUNT; i++)
+	for (u32 i = 0; i < PTE_BIT_COUNT; i++)
 		if (!(a->set[i] | a->clear[i]))
 			attrs |= 1u << i;
-	return attrs;
+	return a->hidden_set ? attrs : attrs & ~(u32)PTE_HIDDEN;
 }
 
 static void geometry(void **state)
@@ -57,6 +57,7 @@ static void find_by_name(void **state)
 	for (u32 i = 0; arch_all[i]; i++)
 		assert_ptr_equal(arch_find(arch_all[i]->name), arch_all[i]);
 	assert_ptr_equal(arch_find("x86_64"), &arch_x86_64);
+	assert_ptr_equal(arch_find("x86_64-la57"), &arch_x86_64_la57);
 	assert_null(arch_find("vax"));
 	assert_null(arch_find(""));
 }
@@ -79,6 +80,90 @@ static void leaf_round_trip(void **state)
 		for (u32 ask = 0; ask <= PTE_ATTR_MASK; ask++)
 			assert_int_equal(pte_has(a, e, ask),
 					 (expected_attrs(a, attrs) & ask) == ask);
+	}
+}
+
+/* A PROT_NONE entry is there for software and not for the MMU, at any level, and comes back. */
+static void hidden_entries(void **state)
+{
+	const struct arch_desc *a;
+
+	for_each_arch(a) for (u32 attrs = 0; attrs < PTE_HIDDEN; attrs++)
+		for (u32 level = 0; level < a->levels; level++)
+		{
+			pte_t shown = pte_make(a, 0, attrs), hidden;
+
+			if (level > 0 && !(a->huge_levels >> level & 1))
+				continue;
+			if (level > 0)
+				shown = huge_make(a, 0, attrs);
+			assert_int_equal(shown & a->hw_present[level], a->hw_present[level]);
+			hidden = pte_set_attrs(a, shown, PTE_HIDDEN);
+			assert_true(pte_present(a, hidden));
+			assert_true(entry_is_leaf(a, hidden, level));
+			assert_true(!a->hidden_set || (hidden & a->hw_present[level]) !=
+							      a->hw_present[level]);
+			assert_int_equal(pte_clear_attrs(a, hidden, PTE_HIDDEN), shown);
+			assert_int_equal(pte_clear_attrs(a, shown, PTE_HIDDEN), shown);
+		}
+}
+
+/* Which addresses exist, and whose root translates them. */
+static void halves(void **state)
+{
+	const struct arch_desc *a;
+
+	for_each_arch(a)
+	{
+		u64 width = level_shift(a, a->levels);
+		u32 root;
+
+		assert_true(va_root(a, 0, &root));
+		assert_int_equal(root, 0);
+		assert_true(va_root(a, a->task_size - 1, &root));
+		assert_int_equal(root, 0);
+		assert_true(va_root(a, a->va_half[1], &root));
+		assert_int_equal(root, a->upper_root);
+		assert_true(va_root(a, a->va_half[1] | ~a->va_mask, &root));
+		assert_false(va_root(a, 1ull << width, &root));
+		assert_false(va_root(a, 1ull << 63 | 1ull << (width - 1), &root) &&
+			     a->va_half[1] >> 62 != 2);
+		assert_true(a->upper_root < ARCH_ROOTS_MAX);
+	}
+}
+
+static void keys(void **state)
+{
+	const struct arch_desc *a;
+
+	for_each_arch(a) for (u32 key = 0; key < 16 && a->key_mask; key++)
+	{
+		pte_t e = pte_set_key(a, pte_make(a, 0x123, PTE_USER | PTE_READ), key);
+
+		assert_int_equal(pte_key(a, e), key);
+		assert_int_equal(pte_set_key(a, e, 0), pte_make(a, 0x123, PTE_USER | PTE_READ));
+		assert_int_equal(pte_attrs(a, e), pte_attrs(a, pte_set_key(a, e, 0)));
+	}
+}
+
+/* Every bit that an entry can be made of has a name where it occurs. */
+static void field_names(void **state)
+{
+	const struct arch_desc *a;
+
+	for_each_arch(a)
+	{
+		u64 named = a->pfn_mask | a->pfn_hi_mask;
+
+		for (const struct pte_field *f = a->fields; f && f->name; f++) {
+			assert_int_equal(f->value & ~f->mask, 0);
+			assert_true(f->levels != 0 && f->where != 0);
+			assert_int_equal(f->levels >> ARCH_LEVELS_MAX, 0);
+			if ((f->where & IN_LEAF) && (f->levels & 1))
+				named |= f->mask;
+		}
+		if (a->fields)
+			assert_int_equal(pte_make(a, 0, PTE_ATTR_MASK) & ~named, 0);
 	}
 }
 
@@ -170,6 +255,10 @@ int main(void)
 		cmocka_unit_test(geometry),
 		cmocka_unit_test(find_by_name),
 		cmocka_unit_test(leaf_round_trip),
+		cmocka_unit_test(hidden_entries),
+		cmocka_unit_test(halves),
+		cmocka_unit_test(keys),
+		cmocka_unit_test(field_names),
 		cmocka_unit_test(attribute_changes),
 		cmocka_unit_test(tables_and_huge_leaves),
 		cmocka_unit_test(absent_entries),

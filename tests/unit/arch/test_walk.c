@@ -15,6 +15,7 @@
 
 #include <mmsim/page.h>
 
+#include "arch/x86_64/x86_64.h"
 #include "tests/unit/arch/paper_archs.h"
 #include "tests/unit/test_seed.h"
 
@@ -92,6 +93,7 @@ static struct verdict slow_walk(u64 va, bool write, bool fetch, bool user)
 static bool compare(u64 va, enum access_kind kind, bool user)
 {
 	const struct arch_desc *a = &arch_x86_64;
+	const struct mmu_regs regs = {.control = X86_CTL_WP | X86_CTL_NXE};
 	struct verdict want = slow_walk(va, kind == ACCESS_WRITE, kind == ACCESS_EXEC, user);
 	u64 path[4] = {0};
 	u64 *entry[4] = {NULL};
@@ -108,13 +110,12 @@ static bool compare(u64 va, enum access_kind kind, bool user)
 			break;
 		table = path[level - 1] & 0x000ffffffffff000ull;
 	}
-	ok = arch_walk_tree(a, &memory_4k, 0, va, kind, user, &w);
+	ok = a->ops->walk(a, &memory_4k, &regs, va, kind, user, &w);
 	assert_int_equal(ok, want.ok);
 	if (ok)
 		assert_int_equal(w.pfn << 12 | (va & 0xfff), want.pa);
 	else
-		assert_int_equal(a->ops->raise(a, va, kind, user, w.cause, w.level).code,
-				 want.code);
+		assert_int_equal(a->ops->raise(a, &regs, va, kind, user, &w).code, want.code);
 	/* Random tables may point to themselves: an entry that is met twice is not predicted. */
 	for (u32 i = 0; i < 4; i++) {
 		bool twice = false;
@@ -213,17 +214,85 @@ static void random_tables(void **state)
 	assert_true(hits > walks / 10);
 }
 
-/* Addresses outside of the user half are refused before any table is read. */
-static void beyond_the_task_size(void **state)
+/* Addresses that do not exist are refused before any table is read. */
+static void addresses_that_do_not_exist(void **state)
 {
+	const struct mmu_regs regs = {.control = X86_CTL_DEFAULT};
+	const u64 none[] = {1ull << 47, 1ull << 48, 0xffff000000000000ull, 1ull << 63,
+			    0xffff7fffffffffffull};
 	struct mmu_walk w;
 
 	memset(frames, 0xff, sizeof(frames));
-	assert_false(arch_walk_tree(&arch_x86_64, &memory_4k, 0, arch_x86_64.task_size, ACCESS_READ,
-				    true, &w));
-	assert_int_equal(w.cause, MMU_ABSENT);
-	assert_false(arch_walk_tree(&arch_x86_64, &memory_4k, 0, ~0ull, ACCESS_READ, true, &w));
-	assert_int_equal(w.cause, MMU_ABSENT);
+	for (u32 i = 0; i < ARRAY_SIZE(none); i++) {
+		assert_false(arch_walk_tree(&arch_x86_64, &memory_4k, &regs, none[i], ACCESS_READ,
+					    true, &w));
+		assert_int_equal(w.cause, MMU_BAD_ADDRESS);
+	}
+}
+
+/* An arch with a root per half: each address by its own. */
+static void two_roots(void **state)
+{
+	const struct arch_desc *a = &paper_arm64_16k;
+	const struct memory mem = {
+		.direct_map = (char *)frames, .frames = FRAMES * 4, .page_shift = 14};
+	const u64 va = 0x123456789abcull, upper = va | 0xffffull << 48;
+	struct mmu_regs regs = arch_default_regs(a, 0);
+	struct mmu_walk w;
+
+	regs.root[1] = 4 << 14;
+	memset(frames, 0, sizeof(frames));
+	for (u32 half = 0; half < 2; half++) {
+		u64 pfn = half * 4;
+
+		for (u32 level = 3; level > 0; level--, pfn++)
+			((pte_t *)frames)[(pfn << 11) + level_index(a, va, level)] =
+				table_make(a, pfn + 1, level);
+		((pte_t *)frames)[(pfn << 11) + level_index(a, va, 0)] =
+			pte_make(a, 100 + half, PTE_USER | PTE_READ | PTE_ACCESSED);
+	}
+	assert_true(arch_walk_tree(a, &mem, &regs, va, ACCESS_READ, true, &w));
+	assert_int_equal(w.pfn, 100);
+	assert_true(arch_walk_tree(a, &mem, &regs, upper, ACCESS_READ, true, &w));
+	assert_int_equal(w.pfn, 101);
+}
+
+struct told {
+	struct walk_trace trace;
+	u32 count;
+	struct walk_step steps[ARCH_LEVELS_MAX];
+};
+
+static void tell(struct walk_trace *trace, const struct walk_step *step)
+{
+	struct told *t = container_of(trace, struct told, trace);
+
+	assert_in_range(t->count, 0, ARCH_LEVELS_MAX - 1);
+	t->steps[t->count++] = *step;
+}
+
+/* Who watches sees every entry that was read, as it was read, down to where the walk ended. */
+static void traced(void **state)
+{
+	const struct arch_desc *a = &arch_x86_64;
+	const struct mmu_regs regs = arch_default_regs(a, 0);
+	const u64 va = 0x123456789abcull;
+	struct told t = {.trace = {.step = tell}};
+	struct mmu_walk w;
+
+	memset(frames, 0, sizeof(frames));
+	for (u32 level = 3; level > 1; level--)
+		*slow_entry((3 - level) << 12, va, (int)level + 1) = table_make(a, 4 - level, level);
+	*slow_entry(2 << 12, va, 2) = huge_make(a, 512, PTE_USER);
+	assert_true(a->ops->walk_traced(a, &memory_4k, &regs, va, ACCESS_READ, true, &t.trace, &w));
+	assert_int_equal(t.count, 3);
+	for (u32 i = 0; i < t.count; i++) {
+		assert_int_equal(t.steps[i].level, 3 - i);
+		assert_int_equal(t.steps[i].pa, i << 12 | (va >> (39 - 9 * i) & 511) * 8);
+		assert_int_equal(t.steps[i].leaf, i == 2);
+	}
+	assert_int_equal(t.steps[2].entry, huge_make(a, 512, PTE_USER));
+	assert_int_equal(w.entry, huge_make(a, 512, PTE_USER | PTE_ACCESSED));
 }
 
 /* Where software keeps Accessed and Dirty the walker only asks for them. */
@@ -234,6 +303,7 @@ static void software_accessed_and_dirty(void **state)
 		.direct_map = (char *)frames, .frames = FRAMES, .page_shift = 16};
 	const u64 va = 0x123456789abcull;
 	struct mmu_walk w;
+	const struct mmu_regs regs = arch_default_regs(a, 0);
 	pte_t *pte = NULL;
 	u32 full = PTE_USER | PTE_READ | PTE_WRITE;
 
@@ -242,17 +312,17 @@ static void software_accessed_and_dirty(void **state)
 		frames[3 - level][level_index(a, va, level)] = table_make(a, 4 - level, level);
 	pte = &frames[3][level_index(a, va, 0)];
 	*pte = pte_make(a, 7, full);
-	assert_false(arch_walk_tree(a, &mem, 0, va, ACCESS_READ, true, &w));
+	assert_false(arch_walk_tree(a, &mem, &regs, va, ACCESS_READ, true, &w));
 	assert_int_equal(w.cause, MMU_NOT_ACCESSED);
 	*pte = pte_set_attrs(a, *pte, PTE_ACCESSED);
-	assert_true(arch_walk_tree(a, &mem, 0, va, ACCESS_READ, true, &w));
+	assert_true(arch_walk_tree(a, &mem, &regs, va, ACCESS_READ, true, &w));
 	assert_int_equal(w.pfn, 7);
-	assert_false(arch_walk_tree(a, &mem, 0, va, ACCESS_WRITE, true, &w));
+	assert_false(arch_walk_tree(a, &mem, &regs, va, ACCESS_WRITE, true, &w));
 	assert_int_equal(w.cause, MMU_NOT_DIRTY);
 	*pte = pte_set_attrs(a, *pte, PTE_DIRTY);
-	assert_true(arch_walk_tree(a, &mem, 0, va, ACCESS_WRITE, true, &w));
+	assert_true(arch_walk_tree(a, &mem, &regs, va, ACCESS_WRITE, true, &w));
 	*pte = pte_make(a, 7, full & ~(u32)PTE_USER);
-	assert_false(arch_walk_tree(a, &mem, 0, va, ACCESS_READ, true, &w));
+	assert_false(arch_walk_tree(a, &mem, &regs, va, ACCESS_READ, true, &w));
 	assert_int_equal(w.cause, MMU_DENIED);
 }
 
@@ -261,7 +331,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(product_of_bits),
 		cmocka_unit_test(random_tables),
-		cmocka_unit_test(beyond_the_task_size),
+		cmocka_unit_test(addresses_that_do_not_exist),
+		cmocka_unit_test(two_roots),
+		cmocka_unit_test(traced),
 		cmocka_unit_test(software_accessed_and_dirty),
 	};
 

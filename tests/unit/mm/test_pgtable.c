@@ -243,7 +243,7 @@ static void attributes_of_vmas(void **state)
 		struct file *file;
 		u32 attrs;
 	} rows[] = {
-		{0, NULL, base},
+		{0, NULL, base | PTE_HIDDEN},
 		{VM_READ, NULL, base | r},
 		{VM_WRITE, NULL, base | r},
 		{VM_EXEC, NULL, base | PTE_USER | PTE_EXEC},

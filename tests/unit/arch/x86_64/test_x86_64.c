@@ -27,7 +27,9 @@ static void entries(void **state)
 		{PTE_DIRTY, 0x8000000012345041ull},
 		{PTE_SPECIAL, 0x8000000012345201ull},
 		{PTE_READ, 0x8000000012345001ull},
-		{PTE_ATTR_MASK, 0x0000000012345267ull},
+		{PTE_HIDDEN, 0x8000000012345100ull},
+		{PTE_HIDDEN | PTE_WRITE | PTE_DIRTY, 0x8000000012345142ull},
+		{PTE_ATTR_MASK & ~PTE_HIDDEN, 0x0000000012345267ull},
 	};
 
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
@@ -37,7 +39,7 @@ static void entries(void **state)
 	assert_int_equal(huge_make(a, 0x12200, PTE_USER | PTE_WRITE), 0x8000000012200087ull);
 }
 
-/* P 1, W 2, U 4, RSVD 8, I 16, for every access and every cause. */
+/* P 1, W 2, U 4, RSVD 8, I 16, PK 32, for every access and every cause. */
 static void error_codes(void **state)
 {
 	for (u32 kind = 0; kind < ACCESS_KINDS; kind++)
@@ -49,23 +51,42 @@ static void error_codes(void **state)
 			const struct {
 				enum mmu_cause cause;
 				u64 bits;
-			} rows[] = {{MMU_ABSENT, 0}, {MMU_DENIED, 1}, {MMU_RESERVED, 9}};
+			} rows[] = {{MMU_ABSENT, 0},
+				    {MMU_DENIED, 1},
+				    {MMU_RESERVED, 9},
+				    {MMU_KEY, 33}};
+			const struct mmu_regs regs = arch_default_regs(a, 0);
 
 			for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
-				struct syndrome s = a->ops->raise(a, 0x7fff12345678ull, kind, user,
-								  rows[i].cause, 2);
-				enum access_kind k;
-				enum mmu_cause cause;
-				bool u;
+				const struct mmu_walk w = {.cause = rows[i].cause, .level = 2};
+				struct syndrome s = a->ops->raise(a, &regs, 0x7fff12345678ull,
+								  kind, user, &w);
+				struct mmu_fault f;
 
 				assert_int_equal(s.va, 0x7fff12345678ull);
 				assert_int_equal(s.code, base | rows[i].bits);
-				a->ops->decode(a, s, &k, &u, &cause);
-				assert_int_equal(k, kind);
-				assert_int_equal(u, user);
-				assert_int_equal(cause, rows[i].cause);
+				assert_int_equal(s.vector, 14);
+				a->ops->decode(a, s, &f);
+				assert_int_equal(f.va, 0x7fff12345678ull);
+				assert_int_equal(f.kind, kind);
+				assert_int_equal(f.user, user);
+				assert_int_equal(f.cause, rows[i].cause);
 			}
 		}
+}
+
+/* Not canonical: #GP, which leaves CR2 alone, so that there is no address to resolve. */
+static void general_protection(void **state)
+{
+	const struct mmu_regs regs = arch_default_regs(a, 0);
+	const struct mmu_walk w = {.cause = MMU_BAD_ADDRESS, .level = 3};
+	struct syndrome s = a->ops->raise(a, &regs, 1ull << 47, ACCESS_WRITE, true, &w);
+	struct mmu_fault f;
+
+	assert_int_equal(s.vector, 13);
+	assert_int_equal(s.code, 0);
+	a->ops->decode(a, s, &f);
+	assert_int_equal(f.cause, MMU_BAD_ADDRESS);
 }
 
 int main(void)
@@ -73,6 +94,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries),
 		cmocka_unit_test(error_codes),
+		cmocka_unit_test(general_protection),
 	};
 
 	return cmocka_run_group_tests_name("x86_64", tests, NULL, NULL);

@@ -44,6 +44,14 @@
 	X(RWSEM_OPT_LOCK, "events", "write locks got by optimistic spinning")                      \
 	X(RWSEM_HANDOFF, "events", "locks handed to the first waiter")                             \
 	X(RWSEM_WAKE_READERS, "tasks", "readers woken in batches")                                 \
+	X(RANGE_LOCK_SLEEP, "events", "interval-tree range locks that slept")                      \
+	X(RANGE_LIST_WAIT, "events", "list range locks: waits for a conflicting range")            \
+	X(RANGE_LIST_SLEEP, "events", "of these, slept after spinning")                            \
+	X(RANGE_LIST_WITHDRAW, "events", "list range locks: writers that withdrew for a reader")   \
+	X(RANGE_LIST_GATE, "events", "list range locks: impatient tasks that shut others out")     \
+	X(BRAVO_READ, "acquisitions", "read locks taken by a mark in the table of readers")        \
+	X(BRAVO_REVOKE, "events", "writers that took the readers' bias back")                      \
+	X(BRAVO_REVOKE_NS, "ns", "time that taking it back took")                                  \
 	X(TLB_HIT, "accesses", "translations found in the TLB")                                    \
 	X(TLB_MISS, "accesses", "page walks by the MMU")                                           \
 	X(TLB_FLUSH_LOCAL, "flushes", "flushes of the CPU's own TLB")                              \

@@ -63,7 +63,7 @@ enum fault_result fault_handle(struct mm *mm, u64 va, enum access_kind access, b
 	fault_init(&f, mm, va, access, &mm_task()->holds[HOLD_FAULT]);
 	f.user = user;
 	count_event(COUNTER_FAULT_TOTAL);
-	engine_charge(COST_FAULT_WORK);
+	engine_charge(COST_FAULT_ENTRY);
 	line_read(mm, pgd_pfn);
 	/* Linux tries VMA locks for faults from user mode only. */
 	if (!user || !(mm->locking->caps & LK_CAP_TRY) || !fault_attempt(&f, LK_TRY, &step))
@@ -103,6 +103,8 @@ static bool fault_attempt(struct fault *f, enum lk_mode mode, enum fault_step *s
 	case LK_OK:
 		break;
 	}
+	/* Nearly all of it is done with the VMA held, so that is where it is charged. */
+	engine_charge(COST_FAULT_WORK);
 	*step = STEP_CONTINUE;
 	if (likely(f->vma))
 		line_read(f->vma, start);

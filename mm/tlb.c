@@ -310,6 +310,8 @@ static enum fault_result take_fault(const struct tlb *tlb, struct mm *mm, u64 va
 	struct mmu_fault f;
 
 	engine_charge(COST_EXCEPTION);
+	if (a->entry_prefetches_lock)
+		prefetch_write(&mm->mmap_lock.count);
 	a->ops->decode(a, s, &f);
 	if (unlikely(f.cause == MMU_RESERVED || f.cause == MMU_BAD_OUTPUT))
 		MMSIM_BUG("corrupt page table at %#llx: syndrome %#llx", (unsigned long long)va,

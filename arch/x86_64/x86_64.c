@@ -215,6 +215,7 @@ static const struct control_bit x86_control_bits[] = {
 #define X86_FORMAT                                                                                 \
 	.page_shift = 12, .huge_levels = 1 << 1 | 1 << 2, .phys_bits = X86_PHYS_BITS,              \
 	.hw_sets_accessed = true, .hw_sets_dirty = true, .default_control = X86_CTL_DEFAULT,       \
+	.entry_prefetches_lock = true, /* Linux: prefetchw() in exc_page_fault() */                \
 	.tlb_invalidation = TLBI_BY_IPI,                                                           \
 	.tlb_full_flush_pages = 33, /* Linux's tlb_single_page_flush_ceiling */                    \
 	.leaf_base = X86_P, .huge_base = X86_P | X86_PS, .huge_mask = X86_PS,                      \

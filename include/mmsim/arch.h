@@ -170,6 +170,7 @@ struct arch_desc {
 	u64 default_control;		/* mmu_regs.control while a user program runs */
 	bool accessed_before_rights;	/* not Accessed is reported before a forbidden access */
 	bool big_endian;		/* entries are byte-swapped, as are the constants below */
+	bool entry_prefetches_lock;	/* the OS's fault entry asks early for mmap_lock's line */
 	enum tlb_invalidation tlb_invalidation;
 	u32 tlb_full_flush_pages;	/* more pages than this are one full flush */
 

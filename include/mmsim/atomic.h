@@ -6,6 +6,8 @@
  * _relaxed as named; an operation that returns nothing is relaxed. Works on any naturally
  * aligned 4- or 8-byte scalar or pointer.
  *
+ * prefetch_write(p): a hint that the line at p will be written soon; never waits.
+ *
  * Rule for callers (the virtual engine depends on it): at most one of these per full expression.
  */
 #ifndef MMSIM_ATOMIC_H

@@ -25,6 +25,7 @@ enum machine_kind { MACHINE_CALIBRATED, MACHINE_PUBLISHED, MACHINE_ESTIMATED };
 	X(cache, l1_kib, COUNT, 32, 1, 1024, "private first-level data cache")                     \
 	X(cache, l2_kib, COUNT, 512, 1, 16384, "private second-level cache")                       \
 	X(cache, prefetch_adjacent, COUNT, 0, 0, 1, "1: the buddy line comes with a missed line")  \
+	X(cache, prefetchw, COUNT, 1, 0, 1, "1: a prefetch for a write fetches the line exclusively; 0: to be read") \
 	X(cache, home_on_path, COUNT, 0, 0, 1, "1: a transfer goes by way of the line's home socket") \
 	X(latency, l1, NS, 1.0, 0, 1000, "hit in L1")                                              \
 	X(latency, l2, NS, 4.0, 0, 1000, "hit in L2")                                              \
@@ -41,7 +42,8 @@ enum machine_kind { MACHINE_CALIBRATED, MACHINE_PUBLISHED, MACHINE_ESTIMATED };
 	X(cpu, all_core_slowdown_percent, COUNT, 0, 0, 900, "local work with all cores busy (turbo lost), linear between") \
 	X(cost, exception, NS, 250.0, 0, 100000, "page-fault exception entry and return")          \
 	X(cost, syscall, NS, 100.0, 0, 100000, "system call entry and return")                     \
-	X(cost, fault_work, NS, 300.0, 0, 1000000, "local instructions of a minor fault")          \
+	X(cost, fault_entry, NS, 50.0, 0, 100000, "local instructions of a fault before it asks for a lock") \
+	X(cost, fault_work, NS, 300.0, 0, 1000000, "local instructions of a minor fault, under its lock") \
 	X(cost, vma_work, NS, 200.0, 0, 1000000, "local instructions per VMA created, changed or removed") \
 	X(cost, syscall_work, NS, 200.0, 0, 1000000, "local instructions of an address-space call") \
 	X(cost, zap_page, NS, 20.0, 0, 100000, "local instructions per page unmapped and freed")   \

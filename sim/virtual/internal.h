@@ -73,6 +73,7 @@ static inline u64 line_tag(u64 line, u32 version)
 	return line << TAG_VERSION_BITS | (version & ((1u << TAG_VERSION_BITS) - 1));
 }
 
+#define FILL_BUFFERS 10 /* prefetches on their way, per CPU: as on Intel's cores since Nehalem */
 #define SEEN_LINES 4 /* that cpu_relax() waits for */
 
 struct relax_node {
@@ -134,6 +135,8 @@ struct vcpu {
 	struct vline *lines;
 	u64 *l1, *l2;
 	u64 l1_mask, l2_mask;
+	u64 fill_line[FILL_BUFFERS], fill_ps[FILL_BUFFERS]; /* prefetched lines; when they arrive */
+	u64 fills_until_ps; /* the last of them */
 	u64 held_line, held_until_ps, hold_ps; /* after a compare-and-swap that failed */
 	u64 seen[SEEN_LINES]; /* tags */
 	u32 seen_count;

@@ -10,13 +10,20 @@
  *              and takes effect when the line has arrived. A write makes its version the new one at
  *              once, so that copies are stale from the reservation on, and wakes those who sleep on
  *              the line when it takes effect. A read keeps the line busy for latency.serve only.
+ * Exclusive    a load of a line that no private cache has any more gets it exclusively: the first store
+ *              finds it there. (Known for certain when the last owner has lost it and nobody has read it.)
+ * Prefetched   prefetch_write() reserves the line in its turn and goes on; an access before it has
+ *              arrived waits for it. As many may be on their way as there are fill buffers: more are
+ *              dropped. Where the machine has no such instruction (cache.prefetchw) it is fetched to be
+ *              read, and the store after it pays for the other copies.
  * Held         a compare-and-swap that fails has the line all the same, and for half a transfer the next
  *              request, which queued meanwhile, has not taken it away: the second try finds it there.
  *              Nobody waits longer for that. Without it a loop of them would fail as often as there
  *              are CPUs in it, which no machine does.
  * Unpriced     memory outside of the region: an L1 access. Everything between machine_enter() and
  *              machine_leave().
- * Leaves out   write buffers, prefetchers other than the buddy line's, associativity, LLC capacity.
+ * Leaves out   write buffers, hardware prefetchers other than the buddy line's, associativity, LLC
+ *              capacity.
  */
 #include "sim/virtual/charge_check.h"
 #include "sim/virtual/internal.h"
@@ -253,13 +260,26 @@ static void prefetch_buddy(struct vcpu *c, u64 line, bool write)
 	}
 }
 
+/* The last owner has lost it, and nobody has read it since. */
+static bool nobody_has_copy(const struct vcpu *c, const struct vline *vl, u64 line)
+{
+	u32 owner = vl->state & 0xffff;
+
+	return !(vl->state >> 16) && owner != c->id + 1 &&
+	       !cached(&c->m->vcpus[owner - 1], line, line_tag(line, vl->version));
+}
+
 static u64 reserve_load(struct vcpu *c, struct vline *vl, u64 line)
 {
 	u64 start = max(c->e.clock_ps, vl->busy_ps), grant = start + source_ps(c, vl, line);
 
 	line_statistics(c, vl, start, grant);
 	vl->busy_ps = start + c->m->model.latency_serve;
-	if (vl->state != c->id + 1u) {
+	if (nobody_has_copy(c, vl, line)) {
+		vl->version++; /* who saw it before its owner lost it must not trust that it sees writes */
+		vl->state = c->id + 1;
+		vl->sockets = c->group_bit;
+	} else if (vl->state != c->id + 1u) {
 		if (vl->state < 0xffff0000u)
 			vl->state += 1u << 16;
 		vl->sockets |= c->group_bit;
@@ -322,6 +342,11 @@ static void transact(struct vcpu *c, enum access_op op, u64 line, u8 word)
 		c->e.clock_ps = lines_reserve(c);
 	else
 		sched_transact(c);
+}
+
+static inline u8 word_of(u64 offset)
+{
+	return (u8)(offset / 8 % LINE_WORDS);
 }
 
 /* ---- misses -------------------------------------------------------------------------------------------- */
@@ -387,12 +412,89 @@ static NOINLINE void write_miss(struct vcpu *c, u64 line, u8 word, u64 hit_ps)
 	}
 }
 
-/* ---- the operations -------------------------------------------------------------------------------------- */
+/* ---- prefetches ------------------------------------------------------------------------------------------ */
 
-static inline u8 word_of(u64 offset)
+/* The line may be on its way here: wait for it. */
+static NOINLINE void await_fill(struct vcpu *c, u64 line)
 {
-	return (u8)(offset / 8 % LINE_WORDS);
+	for (u32 i = 0; i < FILL_BUFFERS; i++) {
+		if (c->fill_line[i] != line || c->fill_ps[i] <= c->e.clock_ps)
+			continue;
+		if (c->nosched)
+			c->e.clock_ps = c->fill_ps[i];
+		else
+			sched_until(c, c->fill_ps[i]);
+		return;
+	}
 }
+
+static inline void line_arrives(struct vcpu *c, u64 line)
+{
+	if (unlikely(c->e.clock_ps < c->fills_until_ps))
+		await_fill(c, line);
+}
+
+/* A fill buffer that is free; NULL: none is, or the line is on its way already. */
+static u64 *fill_buffer(struct vcpu *c, u64 line)
+{
+	u64 *buffer = NULL;
+
+	for (u32 i = 0; i < FILL_BUFFERS; i++) {
+		if (c->fill_ps[i] <= c->e.clock_ps)
+			buffer = &c->fill_ps[i];
+		else if (c->fill_line[i] == line)
+			return NULL;
+	}
+	return buffer;
+}
+
+static inline bool prefetched(const struct vcpu *c, const struct vline *vl, u64 line, bool own)
+{
+	return cached(c, line, line_tag(line, vl->version)) && (!own || vl->state == c->id + 1u);
+}
+
+static NOINLINE void prefetch_miss(struct vcpu *c, struct vline *vl, u64 line, u8 word, bool own)
+{
+	u64 *buffer, now_ps;
+
+	sched_until(c, c->e.clock_ps); /* others come first: they may take it, or bring it */
+	buffer = fill_buffer(c, line);
+	if (!buffer || prefetched(c, vl, line, own))
+		return;
+	c->fill_line[buffer - c->fill_ps] = line;
+	now_ps = c->e.clock_ps;
+	if (miss_is_local(c, vl, line)) {
+		*buffer = c->e.clock_ps;
+		c->e.clock_ps = now_ps;
+	} else {
+		c->pend = own ? OP_WRITE : OP_LOAD;
+		c->pend_line = line;
+		c->pend_word = word;
+		*buffer = lines_reserve(c);
+		/* They sleep on a copy that has gone: they must notice the next write. */
+		if (own && vl->sleepers)
+			wake_sleepers(c, vl);
+	}
+	c->fills_until_ps = max(c->fills_until_ps, *buffer);
+}
+
+void vt_prefetch_write(const volatile void *p)
+{
+	struct vcpu *c = vt_cpu();
+	u64 offset = (u64)(uintptr_t)p - c->region, line = offset >> LINE_SHIFT;
+	bool own;
+
+	if (unlikely(offset >= c->region_bytes || c->nosched))
+		return;
+	if (unlikely(c->e.clock_ps > c->e.horizon_ps))
+		sched_pause(c);
+	c->ops++;
+	own = c->m->model.cache_prefetchw != 0;
+	if (!prefetched(c, &c->lines[line], line, own))
+		prefetch_miss(c, &c->lines[line], line, word_of(offset), own);
+}
+
+/* ---- the operations -------------------------------------------------------------------------------------- */
 
 void vt_load(const volatile void *p)
 {
@@ -409,6 +511,7 @@ void vt_load(const volatile void *p)
 		return;
 	}
 	line = offset >> LINE_SHIFT;
+	line_arrives(c, line);
 	tag = line_tag(line, c->lines[line].version);
 	if (likely(*l1_slot(c, line) == tag))
 		c->e.clock_ps += c->e.l1_ps;
@@ -423,6 +526,7 @@ static ALWAYS_INLINE void write_access(struct vcpu *c, u64 offset, u64 hit_ps, b
 	u64 line = offset >> LINE_SHIFT;
 	struct vline *vl = &c->lines[line];
 
+	line_arrives(c, line);
 	/* It came from another CPU a moment ago, so somebody may want it back: no running ahead. */
 	if (unlikely(c->e.clock_ps < vl->busy_ps + c->contended_ps) && !c->nosched)
 		sched_until(c, c->e.clock_ps);

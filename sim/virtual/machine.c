@@ -46,6 +46,7 @@ static void set_prices(struct machine *m)
 
 	m->cost_ps[COST_EXCEPTION] = model->cost_exception;
 	m->cost_ps[COST_SYSCALL] = model->cost_syscall;
+	m->cost_ps[COST_FAULT_ENTRY] = model->cost_fault_entry;
 	m->cost_ps[COST_FAULT_WORK] = model->cost_fault_work;
 	m->cost_ps[COST_VMA_WORK] = model->cost_vma_work;
 	m->cost_ps[COST_SYSCALL_WORK] = model->cost_syscall_work;

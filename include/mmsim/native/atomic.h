@@ -56,6 +56,7 @@ extern __thread int mmsim_fence_word;
 #define smp_wmb() __atomic_thread_fence(__ATOMIC_RELEASE)
 #endif
 
+#define prefetch_write(p) __builtin_prefetch((p), 1)
 #if defined(__x86_64__)
 #define cpu_relax() __builtin_ia32_pause()
 #elif defined(__aarch64__)

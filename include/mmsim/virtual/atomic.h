@@ -12,6 +12,8 @@ void vt_load(const volatile void *p);
 void vt_store(const volatile void *p);
 void vt_rmw(const volatile void *p);
 void vt_fence(void);
+/* Fetch the line to be written and go on. */
+void vt_prefetch_write(const volatile void *p);
 /* The compare-and-swap that has just been priced found another value. */
 void vt_cas_failed(const volatile void *p);
 /* Sleep until one of the lines loaded since the last call is written, or for relax_max. */
@@ -83,5 +85,6 @@ void vt_relax(void);
 #define smp_rmb() barrier()
 #define smp_wmb() barrier()
 #define cpu_relax() vt_relax()
+#define prefetch_write(p) vt_prefetch_write(p)
 
 #endif

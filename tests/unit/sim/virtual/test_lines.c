@@ -141,6 +141,89 @@ static void test_buddy_line_comes_along(void **state)
 	vt_assert_near(read_from_the_other(&model), (40 + 4) / 2.0, 0.02);
 }
 
+/* CPU 0 writes more lines than its caches hold; then CPU 1 reads the first of them, and writes them. */
+static void write_what_was_evicted(void *arg, u32 index)
+{
+	u64 before;
+
+	if (index == 0) {
+		for (u32 i = 0; i < set_lines; i++)
+			line_write_ptr(&lines[i]);
+		WRITE_ONCE(handed_over, 1ull);
+		return;
+	}
+	while (!READ_ONCE(handed_over))
+		cpu_relax();
+	for (u32 i = 0; i < 64; i++)
+		line_read_ptr(&lines[i]);
+	before = engine_now_ns();
+	for (u32 i = 0; i < 64; i++)
+		line_write_ptr(&lines[i]);
+	finished_ns[0] = engine_now_ns() - before;
+}
+
+static double store_after_load(u32 kib)
+{
+	struct machine_model model = VT_MODEL(VT_FLAT);
+
+	set_lines = kib * 1024 / 64;
+	handed_over = 0;
+	start(&model, 2, set_lines);
+	assert_int_equal(engine_run(machine, 2, write_what_was_evicted, NULL, NULL), 0);
+	stop();
+	return (double)finished_ns[0] / 64;
+}
+
+static void test_load_of_what_nobody_caches_is_exclusive(void **state)
+{
+	vt_assert_near(store_after_load(64), 40, 0.05);  /* the other copy has to go */
+	vt_assert_near(store_after_load(1024), 1, 0.05); /* there is none */
+}
+
+static u64 work_ns;
+
+/* CPU 0 writes a line; CPU 1 asks for it early, does something else, and adds to it. */
+static void prefetch_and_add(void *arg, u32 index)
+{
+	u64 before;
+
+	if (index == 0) {
+		WRITE_ONCE(lines[0].word[0], 1ull);
+		WRITE_ONCE(handed_over, 1ull);
+		return;
+	}
+	while (!READ_ONCE(handed_over))
+		cpu_relax();
+	before = engine_now_ns();
+	prefetch_write(&lines[0]);
+	engine_delay_ns(work_ns);
+	(void)fetch_add(&lines[0].word[0], 1ull);
+	finished_ns[0] = engine_now_ns() - before;
+	assert_int_equal(lines[0].word[0], 2);
+}
+
+static double prefetched_add(u64 prefetchw, u64 ns)
+{
+	struct machine_model model = VT_MODEL(VT_FLAT);
+
+	model.cache_prefetchw = prefetchw;
+	handed_over = 0;
+	work_ns = ns;
+	start(&model, 2, 1);
+	assert_int_equal(engine_run(machine, 2, prefetch_and_add, NULL, NULL), 0);
+	stop();
+	return (double)(finished_ns[0] - ns);
+}
+
+static void test_prefetch_overlaps_with_work(void **state)
+{
+	vt_assert_near(prefetched_add(1, 0), 40 + 5, 0.03); /* waits for all of it */
+	vt_assert_near(prefetched_add(1, 30), 10 + 5, 0.1);
+	vt_assert_near(prefetched_add(1, 100), 5, 0.1);
+	/* Fetched to be read: the writer's copy is still there. */
+	vt_assert_near(prefetched_add(0, 100), 40, 0.15);
+}
+
 /* ---- several ------------------------------------------------------------------------------------------ */
 
 static void add_to_shared(void *arg, u32 index)
@@ -399,6 +482,8 @@ int main(void)
 		cmocka_unit_test(test_uncontended_lock_costs_its_l1_cost),
 		cmocka_unit_test(test_caches_are_finite),
 		cmocka_unit_test(test_buddy_line_comes_along),
+		cmocka_unit_test(test_load_of_what_nobody_caches_is_exclusive),
+		cmocka_unit_test(test_prefetch_overlaps_with_work),
 		cmocka_unit_test(test_contended_atomic_is_one_per_transfer),
 		cmocka_unit_test(test_compare_and_swap_does_not_melt_down),
 		cmocka_unit_test(test_independent_lines_scale),

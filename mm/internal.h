@@ -13,12 +13,16 @@
 #include <mmsim/pgtable.h>
 #include <mmsim/tlb.h>
 
+#define VMA_TREES_MAX 4
+
 /* The mm subsystem of one machine: machine_private(m). Constant after mm_machine_init(). */
 struct mm_machine {
 	struct machine *machine;
 	const struct arch_desc *arch;
 	struct memory memory;
-	struct objcache *mm_cache, *vma_cache /* type-stable */, *anon_vma_cache, *avc_cache, *node_cache;
+	struct objcache *mm_cache, *vma_cache /* type-stable */, *anon_vma_cache, *avc_cache;
+	struct objcache *node_cache[VMA_TREES_MAX]; /* by the type's place in vma_tree_all */
+	const struct vma_tree_type *tree; /* of all mms created from here on; NULL: the scheme's own */
 	u64 next_context_id;	/* (atomic) */
 	u64 next_shmem_ino;	/* (atomic) of shared anonymous memory */
 	void *tlbs;		/* arch: array of struct tlb, one per CPU */
@@ -92,11 +96,11 @@ void vma_boundary_unlock(struct vma *vma);
 
 static inline struct vma *vma_next(const struct mm *mm, const struct vma *vma)
 {
-	return vma_tree_find(&mm->vmas, vma->end, ~0ull);
+	return vma_tree_next(&mm->vmas, vma, ~0ull);
 }
 static inline struct vma *vma_prev(const struct mm *mm, const struct vma *vma)
 {
-	return vma_tree_prev(&mm->vmas, vma->start);
+	return vma_tree_before(&mm->vmas, vma);
 }
 /* [start, end) less the guard gap that a growing stack keeps below it. */
 static inline u64 vm_start_gap(const struct vma *vma)

@@ -13,8 +13,12 @@ static const struct obj_field mm_fields[] = {
 	OBJ_FIELD(struct mm, machine, "mm->machine"),
 	OBJ_FIELD(struct mm, locking, "mm->locking"),
 	OBJ_FIELD(struct mm, pgd_pfn, "mm->pgd"),
+	OBJ_FIELD(struct mm, vmas.type, "mm->mm_mt"),
 	OBJ_FIELD(struct mm, vmas.root, "mm->mm_mt.root"),
-	OBJ_FIELD(struct mm, vmas.machine, "mm->mm_mt"),
+	OBJ_FIELD(struct mm, vmas.rb, "mm->mm_rb"),
+	OBJ_FIELD(struct mm, vmas.seq, "mm->mm_seq"),
+	OBJ_FIELD(struct mm, vmas.prealloc, "mm->mm_mt (writer)"),
+	OBJ_FIELD(struct mm, vmas.end, "mm->mmap"),
 	OBJ_FIELD(struct mm, mmap_lock.count, "mm->mmap_lock.count"),
 	OBJ_FIELD(struct mm, mmap_lock.owner, "mm->mmap_lock.owner"),
 	OBJ_FIELD(struct mm, mmap_lock.osq_tail, "mm->mmap_lock.osq"),
@@ -46,6 +50,7 @@ static const struct obj_field vma_fields[] = {
 	OBJ_FIELD(struct vma, file, "vma->vm_file"),
 	OBJ_FIELD(struct vma, i_mmap_node, "vma->shared"),
 	OBJ_FIELD(struct vma, vm_refcnt, "vma->vm_refcnt"),
+	OBJ_FIELD(struct vma, rb, "vma->vm_rb"),
 };
 
 static const struct obj_field anon_vma_fields[] = {

@@ -40,21 +40,28 @@ static int create_caches(struct mm_machine *mmm, struct machine *m)
 					      MMSIM_CACHE_LINE_BYTES, 0, NULL);
 	mmm->avc_cache = objcache_create(m, "anon_vma_chain", sizeof(struct anon_vma_chain),
 					 MMSIM_CACHE_LINE_BYTES, 0, NULL);
-	mmm->node_cache = vma_tree_cache_create(m);
-	return mmm->mm_cache && mmm->vma_cache && mmm->anon_vma_cache && mmm->avc_cache &&
-			       mmm->node_cache ?
-		       0 :
-		       -ENOMEM;
+	for (u32 i = 0; vma_tree_all[i]; i++) {
+		MMSIM_BUG_ON(i == VMA_TREES_MAX);
+		mmm->node_cache[i] = vma_tree_cache_create(m, vma_tree_all[i]);
+		if (vma_tree_all[i]->node_bytes && !mmm->node_cache[i])
+			return -ENOMEM;
+	}
+	if (!mmm->mm_cache || !mmm->vma_cache || !mmm->anon_vma_cache || !mmm->avc_cache)
+		return -ENOMEM;
+	return 0;
 }
 
 static void destroy_caches(struct mm_machine *mmm)
 {
 	struct objcache *all[] = { mmm->mm_cache, mmm->vma_cache, mmm->anon_vma_cache,
-				   mmm->avc_cache, mmm->node_cache };
+				   mmm->avc_cache };
 
 	for (u32 i = 0; i < ARRAY_SIZE(all); i++)
 		if (all[i])
 			objcache_destroy(all[i]);
+	for (u32 i = 0; i < VMA_TREES_MAX; i++)
+		if (mmm->node_cache[i])
+			objcache_destroy(mmm->node_cache[i]);
 }
 
 int mm_machine_init(struct machine *m, const struct arch_desc *arch)
@@ -108,6 +115,33 @@ void mm_machine_destroy(struct machine *m)
 	free(mmm);
 }
 
+void mm_machine_set_tree(struct machine *m, const struct vma_tree_type *type)
+{
+	mm_machine(m)->tree = type;
+}
+
+const struct vma_tree_type *mm_locking_tree(const struct mm_locking *locking)
+{
+	return locking->tree ? locking->tree : vma_tree_all[0];
+}
+
+bool mm_locking_takes_tree(const struct mm_locking *locking, const struct vma_tree_type *type)
+{
+	return !(locking->tree_needs & ~type->caps);
+}
+
+static void tree_init(struct mm *mm)
+{
+	struct mm_machine *mmm = mm->mmm;
+	const struct vma_tree_type *type = mmm->tree ? mmm->tree : mm_locking_tree(mm->locking);
+	u32 i = 0;
+
+	MMSIM_BUG_ON(!mm_locking_takes_tree(mm->locking, type));
+	while (vma_tree_all[i] != type)
+		i++;
+	vma_tree_init(&mm->vmas, type, mmm->machine, mmm->node_cache[i]);
+}
+
 struct mm *mm_create(struct machine *m, const struct arch_desc *arch,
 		     const struct mm_locking *locking)
 {
@@ -131,7 +165,7 @@ struct mm *mm_create(struct machine *m, const struct arch_desc *arch,
 	mm->mmap_base = ALIGN_DOWN(mm->task_size - (128ull << 20) -
 					   ((u64)STACK_GUARD_GAP_PAGES << arch->page_shift),
 				   arch_page_bytes(arch));
-	vma_tree_init(&mm->vmas, m, mmm->node_cache);
+	tree_init(mm);
 	wait_queue_init(&mm->vma_writer_wait);
 	spin_lock_init(&mm->page_table_lock, LOCK_RANK_PAGE_TABLE);
 	atomic_set(&mm->mm_users, 1);
@@ -164,20 +198,25 @@ static void unmap_everything(struct mm *mm)
 {
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	struct mmu_gather tlb;
-	struct vma *vma, *next;
+	struct vma *first = NULL, **tail = &first, *vma, *next;
 
 	mmap_write_lock(mm, hold, MM_RANGE_ALL);
 	vma_tree_prealloc_drop(&mm->vmas);
 	tlb_gather_mmu(&tlb, mm, true);
 	vma_tree_for_each (&mm->vmas, vma) {
 		vma_start_write(vma);
+		line_write(vma, unmap_next);
+		*tail = vma;
+		tail = &vma->unmap_next;
 		pgtable_zap(&tlb, vma, vma->start, vma->end);
 	}
 	pgtable_free_range(&tlb, 0, mm->task_size, 0, 0);
 	tlb_finish_mmu(&tlb);
+	*tail = NULL;
+	vma_tree_destroy(&mm->vmas);
 
-	for (vma = vma_tree_find(&mm->vmas, 0, ~0ull); vma; vma = next) {
-		next = vma_next(mm, vma);
+	for (vma = first; vma; vma = next) {
+		next = vma->unmap_next;
 		unlink_anon_vmas(vma);
 		vma_unlink_file(vma);
 		vma->attached = false;
@@ -201,7 +240,6 @@ void mm_put(struct mm *mm)
 		return;
 	lru_drain(mm->memory);
 	unmap_everything(mm);
-	vma_tree_destroy(&mm->vmas);
 	pgtable_destroy(mm);
 	for (u32 i = 0; i < RSS_KINDS; i++) {
 		s64 left = percpu_counter_sum(mm->machine, &mm->rss[i]);

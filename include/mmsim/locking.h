@@ -60,6 +60,8 @@ struct mm_locking {
 	const char *name;	/* stable: --scheme, CSV column, test names */
 	const char *summary;	/* one line for `mmsim list schemes` */
 	u32 caps;
+	const struct vma_tree_type *tree; /* its own VMA tree; NULL: the first of vma_tree_all */
+	u32 tree_needs;	/* VMA_TREE_CAP_* without which it does not take another one */
 
 	/* ---- an address space's life ------------------------------------------------------- */
 
@@ -123,6 +125,8 @@ extern const struct mm_locking mm_locking_mmap_lock, mm_locking_vma_refcnt, mm_l
 	mm_locking_lock_broken;
 extern const struct mm_locking *const mm_locking_all[]; /* NULL-terminated */
 const struct mm_locking *mm_locking_find(const char *name);
+const struct vma_tree_type *mm_locking_tree(const struct mm_locking *locking);
+bool mm_locking_takes_tree(const struct mm_locking *locking, const struct vma_tree_type *type);
 
 /* Building blocks that schemes share (mm/locking/common.c). */
 enum lk_status mmap_lock_fault_wait(struct fault *f); /* read-lock [page, page+1), find the VMA */

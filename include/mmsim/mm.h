@@ -81,6 +81,8 @@ struct mm {
 
 /* Once per machine, before the first mm: memory, caches. 0 or -ENOMEM. Caller entered or not. */
 int MUST_CHECK mm_machine_init(struct machine *m, const struct arch_desc *arch);
+/* The VMA tree of the mms that are created from here on (--tree). NULL: their scheme's own. */
+void mm_machine_set_tree(struct machine *m, const struct vma_tree_type *type);
 /* Everything must be gone: leaked frames, VMAs, anon_vmas stop the program (MMSIM_BUG). */
 void mm_machine_destroy(struct machine *m);
 

@@ -6,6 +6,8 @@
 
 #include <mmsim/cpu.h>
 #include <mmsim/list.h>
+#include <mmsim/rbtree.h>
+#include <mmsim/seqlock.h>
 
 struct mm;
 struct file;
@@ -51,7 +53,21 @@ enum vm_flag {
 #define VMA_REF_LIMIT (VMA_LOCK_OFFSET - 1)
 
 /*
- * Key: (m) mmap_lock: W to write, R or W to read   (v) the VMA's own lock: R to read, W (with
+ * A VMA's place in an rb tree: one line, as of Linux before 6.1, which a walk reads per VMA. Its
+ * range is the tree's own copy of [start, end): it changes inside the tree's sequence only, so that
+ * mm/ may prepare start and end of a VMA that walkers can meet. Only mm/vma/rb.c touches it; all zero:
+ * in no tree.
+ */
+struct vma_rb {
+	u64 first, last;	   /* (t) both inclusive */
+	struct vma_rb *next, *prev; /* (t) in order; next: NULL in no tree */
+	struct rb_node node;	   /* (t) */
+	u64 subtree_gap;	   /* (t, not for lockless walks) bytes */
+};
+
+/*
+ * Key: (t) the tree: one writer, and mmap_lock or the tree's sequence to read
+ * (m) mmap_lock: W to write, R or W to read   (v) the VMA's own lock: R to read, W (with
  * mmap_lock W) to write   (f) i_mmap_rwsem   (n) anon_vma root's rwsem   (a) atomic.
  * "(m,v)": either to read, both to write. First line as Linux 6.18's: what a fault reads.
  */
@@ -75,6 +91,8 @@ struct vma {
 	/* A line of its own, as in Linux: readers write it, and must not disturb the fields above. */
 	atomic_t vm_refcnt __cacheline_aligned; /* (a) */
 	struct rcu_head rcu;
+
+	struct vma_rb rb __cacheline_aligned;
 };
 
 static inline u64 vma_pages(const struct vma *vma, u8 page_shift)
@@ -86,67 +104,175 @@ static inline bool vma_is_anonymous(const struct vma *vma)
 	return !vma->file && !vma->name;
 }
 
-/* ---- the tree: index -> VMA, non-overlapping ranges, RCU-safe look-up, gap search --------
+/* ---- the tree: address -> VMA, non-overlapping ranges, look-up without a lock, gap search ------
  *
- * Writers: mmap_lock held for write. Readers: mmap_lock in any mode, or RCU (then the answer may
- * be stale by the time it is used: the VMA's own lock decides). Addresses are bytes; `last` is
- * inclusive. Every store publishes with release: an RCU reader sees the tree before or after a
- * store, never between.
+ * One interface, several trees (`--tree`): one file per type in mm/vma/, all of them in mm/vma/all.c.
+ * Addresses are bytes; `last` is inclusive. A VMA has one range in a tree.
+ *
+ * Writers: prealloc, store and destroy exclude each other and every reader but the _rcu ones. Under a
+ * scheme whose mmap_lock is one for the whole space, holding it for write is enough; where writers
+ * of disjoint ranges run at once, mm/ takes a short lock of the tree's around each call.
+ * Readers: load, find, prev, next, before, gap and check need what excludes writers. load_rcu and
+ * find_rcu need only an RCU reader (or an SRCU one, if VMAs are freed by that): the answer was true
+ * at some moment since the call, and may be stale by the time it is used: the scheme has to ask the VMA.
  */
+struct vma_tree;
+
+enum vma_tree_caps {
+	VMA_TREE_CAP_WAIT_FREE = 1 << 0, /* the _rcu look-ups never repeat: no writer holds them up */
+	VMA_TREE_CAP_DEAD = 1 << 1,	 /* vma_is_dead() tells a VMA that has left the tree */
+};
+
+struct vma_tree_type {
+	const char *name;    /* stable: --tree, CSV column */
+	const char *summary; /* one line for `mmsim list trees` */
+	u32 caps;
+	u32 node_bytes; /* of a tree node; 0: nodes are parts of the VMAs */
+
+	void (*init)(struct vma_tree *t);
+	void (*destroy)(struct vma_tree *t);
+	struct vma *(*load)(const struct vma_tree *t, u64 addr);
+	struct vma *(*load_rcu)(const struct vma_tree *t, u64 addr);
+	struct vma *(*find)(const struct vma_tree *t, u64 addr, u64 last);
+	struct vma *(*find_rcu)(const struct vma_tree *t, u64 addr, u64 last);
+	struct vma *(*next)(const struct vma_tree *t, const struct vma *vma, u64 last);
+	struct vma *(*prev)(const struct vma_tree *t, u64 addr);
+	struct vma *(*before)(const struct vma_tree *t, const struct vma *vma);
+	int (*prealloc)(struct vma_tree *t);
+	void (*prealloc_drop)(struct vma_tree *t);
+	void (*store)(struct vma_tree *t, u64 first, u64 last, struct vma *vma);
+	bool (*gap)(const struct vma_tree *t, u64 low, u64 high, u64 len_bytes, bool top_down,
+		    u64 *start);
+	void (*check)(const struct vma_tree *t);
+	u32 (*height)(const struct vma_tree *t);
+};
+
+extern const struct vma_tree_type vma_tree_maple, vma_tree_rb;
+extern const struct vma_tree_type *const vma_tree_all[]; /* NULL-terminated; the first: the default */
+const struct vma_tree_type *vma_tree_type_find(const char *name);
+
 struct vma_tree {
-	void *root;		/* (RCU) node and level: mm/vma/maple.c; NULL: empty */
+	const struct vma_tree_type *type; /* (c) */
 	struct machine *machine; /* (c) */
-	struct objcache *nodes; /* (c) node cache, shared by all trees of the machine */
+	struct objcache *nodes;	 /* (c) node cache, shared by all trees of the type in the machine */
+	void *root;		 /* maple: (RCU) node and level; NULL: empty */
+	struct rb_root rb;	 /* rb: (t) */
+	seqcount_t seq;		 /* rb: odd while a store is inside; Linux: mm_seq */
 
 	/* The writer's, on a line of their own: a fault reads the line above. */
 	void *prealloc __cacheline_aligned; /* (m W) nodes set aside by vma_tree_prealloc() */
 	u32 prealloc_count;	/* (m W) of these nodes */
 	u32 prealloc_stores;	/* (m W) stores that may still be made from them */
-	u32 height;		/* (m W) levels; 0: empty */
+	u32 height;		/* maple: (m W) levels; 0: empty */
+
+	struct vma_rb end __cacheline_aligned; /* rb: (t) closes the list of VMAs at both ends */
 };
 
-/* One node cache per machine; create in mm_machine_init(). */
-struct objcache *MUST_CHECK vma_tree_cache_create(struct machine *m);
-void vma_tree_init(struct vma_tree *t, struct machine *m, struct objcache *nodes);
-/* Frees the nodes (at once: no reader may be left). Entries are the caller's. */
-void vma_tree_destroy(struct vma_tree *t);
+/* One node cache per type and machine. Types without nodes of their own need none: NULL is right. */
+struct objcache *MUST_CHECK vma_tree_cache_create(struct machine *m,
+						  const struct vma_tree_type *type);
+void vma_tree_init(struct vma_tree *t, const struct vma_tree_type *type, struct machine *m,
+		   struct objcache *nodes);
+/* Empties the tree. Frees the nodes (at once: no reader may be left). Entries are the caller's. */
+static inline void vma_tree_destroy(struct vma_tree *t)
+{
+	t->type->destroy(t);
+}
 
 /* The VMA that contains addr, or NULL. */
-struct vma *vma_tree_load(const struct vma_tree *t, u64 addr);
+static inline struct vma *vma_tree_load(const struct vma_tree *t, u64 addr)
+{
+	return t->type->load(t, addr);
+}
+static inline struct vma *vma_tree_load_rcu(const struct vma_tree *t, u64 addr)
+{
+	return t->type->load_rcu(t, addr);
+}
 /* The VMA that contains addr, or the next one above it that starts at or below `last`; or NULL.
  * As Linux's find_vma() when last is ~0. NULL when addr is above last. */
-struct vma *vma_tree_find(const struct vma_tree *t, u64 addr, u64 last);
+static inline struct vma *vma_tree_find(const struct vma_tree *t, u64 addr, u64 last)
+{
+	return t->type->find(t, addr, last);
+}
+static inline struct vma *vma_tree_find_rcu(const struct vma_tree *t, u64 addr, u64 last)
+{
+	return t->type->find_rcu(t, addr, last);
+}
+/* The next VMA above one that is in the tree, if it starts at or below `last`; or NULL. */
+static inline struct vma *vma_tree_next(const struct vma_tree *t, const struct vma *vma, u64 last)
+{
+	return t->type->next(t, vma, last);
+}
 /* The last VMA that ends at or below addr (its end <= addr), or NULL. */
-struct vma *vma_tree_prev(const struct vma_tree *t, u64 addr);
+static inline struct vma *vma_tree_prev(const struct vma_tree *t, u64 addr)
+{
+	return t->type->prev(t, addr);
+}
+/* The VMA before one that is in the tree, or NULL. */
+static inline struct vma *vma_tree_before(const struct vma_tree *t, const struct vma *vma)
+{
+	return t->type->before(t, vma);
+}
 
 /*
  * Set aside the nodes that the next store needs at the worst, so that it cannot fail; a second
  * call before the store adds (n stores need n calls). Unused ones go back with prealloc_drop.
  * 0 or -ENOMEM.
  */
-int MUST_CHECK vma_tree_prealloc(struct vma_tree *t);
-void vma_tree_prealloc_drop(struct vma_tree *t);
-/* Make [first, last] map to vma (NULL: empty), whatever was there. Needs a prealloc. */
-void vma_tree_store(struct vma_tree *t, u64 first, u64 last, struct vma *vma);
+static inline int MUST_CHECK vma_tree_prealloc(struct vma_tree *t)
+{
+	return t->type->prealloc(t);
+}
+static inline void vma_tree_prealloc_drop(struct vma_tree *t)
+{
+	t->type->prealloc_drop(t);
+}
+/*
+ * Make [first, last] map to vma (NULL: empty), whatever was there. Needs a prealloc. A VMA that is in
+ * the tree already grows: [first, last] touches or overlaps its range. No store into the middle of
+ * another VMA, which would leave it two ranges: split it before.
+ */
+static inline void vma_tree_store(struct vma_tree *t, u64 first, u64 last, struct vma *vma)
+{
+	t->type->store(t, first, last, vma);
+}
 
 /*
  * Gap search in [low, high): the start of the highest (top_down) or lowest empty range of
  * len_bytes that lies wholly inside, aligned to nothing but what the entries are. Returns false:
- * none. Needs mmap_lock (any mode), RCU is not enough. The stack guard gap is the caller's
- * business: see unmapped_area() in mm/mmap.c, which asks again below a VM_GROWSDOWN neighbour.
+ * none. The stack guard gap is the caller's business: see unmapped_area() in mm/mmap.c, which asks
+ * again below a VM_GROWSDOWN neighbour.
  */
-bool vma_tree_gap(const struct vma_tree *t, u64 low, u64 high, u64 len_bytes, bool top_down,
-		  u64 *start);
+static inline bool vma_tree_gap(const struct vma_tree *t, u64 low, u64 high, u64 len_bytes,
+				bool top_down, u64 *start)
+{
+	return t->type->gap(t, low, high, len_bytes, top_down, start);
+}
+
+/* Has the VMA, which a walk without a lock found, left the tree (VMA_TREE_CAP_DEAD)? True is the
+ * truth unless the VMA is recycled; false may be old by the time it is used. Linux's SPF: an empty
+ * vm_rb, cleared after the removal is visible. */
+static inline bool vma_is_dead(const struct vma *vma)
+{
+	return !READ_ONCE(vma->rb.next);
+}
 
 /* Iterate in address order; the tree must not change inside. */
 #define vma_tree_for_each(t, vma)                                                                  \
-	for (vma = vma_tree_find((t), 0, ~0ull); vma;                                              \
-	     vma = vma_tree_find((t), vma->end, ~0ull))
+	for (vma = vma_tree_find((t), 0, ~0ull); vma; vma = vma_tree_next((t), vma, ~0ull))
 /* VMAs that intersect [first, end). */
 #define vma_tree_for_each_range(t, vma, first, end_)                                               \
 	for (vma = vma_tree_find((t), (first), (end_)-1); vma;                                     \
-	     vma = vma->end < (end_) ? vma_tree_find((t), vma->end, (end_)-1) : NULL)
+	     vma = vma_tree_next((t), vma, (end_)-1))
 /* Check every invariant of the tree (order, fill, gaps, heights); MMSIM_BUG on the first broken. */
-void vma_tree_check(const struct vma_tree *t);
+static inline void vma_tree_check(const struct vma_tree *t)
+{
+	t->type->check(t);
+}
+/* Levels; 0: empty. For tests and benchmarks: may visit every VMA. */
+static inline u32 vma_tree_height(const struct vma_tree *t)
+{
+	return t->type->height(t);
+}
 
 #endif

@@ -106,7 +106,7 @@ static enum start_read vma_start_read(struct mm *mm, struct vma *vma)
 static struct vma *vma_lock_under_rcu(struct mm *mm, u64 va)
 {
 	for (u32 misses = 0; misses < MISSES_MAX; misses++) {
-		struct vma *vma = vma_tree_load(&mm->vmas, va);
+		struct vma *vma = vma_tree_load_rcu(&mm->vmas, va);
 
 		if (!vma)
 			return NULL;

@@ -113,7 +113,7 @@ static inline u64 slot_first(const struct maple_node *node, u32 level, u32 slot,
 
 /* ---- readers ------------------------------------------------------------------------------ */
 
-struct vma *vma_tree_load(const struct vma_tree *t, u64 addr)
+static struct vma *maple_load(const struct vma_tree *t, u64 addr)
 {
 	const void *root = rcu_dereference(t->root);
 	const struct maple_node *node = root_node(root);
@@ -146,7 +146,7 @@ static const struct maple_node *leaf_of(const struct vma_tree *t, u64 addr, u64 
 	return node;
 }
 
-struct vma *vma_tree_find(const struct vma_tree *t, u64 addr, u64 last)
+static struct vma *maple_find(const struct vma_tree *t, u64 addr, u64 last)
 {
 	while (addr <= last) {
 		u64 lo, hi;
@@ -171,7 +171,7 @@ struct vma *vma_tree_find(const struct vma_tree *t, u64 addr, u64 last)
 	return NULL;
 }
 
-struct vma *vma_tree_prev(const struct vma_tree *t, u64 addr)
+static struct vma *maple_prev(const struct vma_tree *t, u64 addr)
 {
 	u64 before = addr - 1; /* the VMA ends here or lower */
 
@@ -193,6 +193,17 @@ struct vma *vma_tree_prev(const struct vma_tree *t, u64 addr)
 		addr = lo;
 	}
 	return NULL;
+}
+
+static struct vma *maple_next(const struct vma_tree *t, const struct vma *vma, u64 last)
+{
+	/* end is 0 for a VMA up to the last address. */
+	return vma->end ? maple_find(t, vma->end, last) : NULL;
+}
+
+static struct vma *maple_before(const struct vma_tree *t, const struct vma *vma)
+{
+	return maple_prev(t, vma->start);
 }
 
 /* ---- the gap search ------------------------------------------------------------------------ */
@@ -247,7 +258,7 @@ static bool gap_in(const struct maple_node *node, u32 level, u64 lo, u64 hi, str
 	return false;
 }
 
-bool vma_tree_gap(const struct vma_tree *t, u64 low, u64 high, u64 len_bytes, bool top_down,
+static bool maple_gap(const struct vma_tree *t, u64 low, u64 high, u64 len_bytes, bool top_down,
 		  u64 *start)
 {
 	struct gap_query q = {
@@ -266,15 +277,13 @@ bool vma_tree_gap(const struct vma_tree *t, u64 low, u64 high, u64 len_bytes, bo
 
 /* ---- nodes --------------------------------------------------------------------------------- */
 
-struct objcache *vma_tree_cache_create(struct machine *m)
+static void maple_init(struct vma_tree *t)
 {
-	return objcache_create(m, "maple_node", sizeof(struct maple_node),
-			       _Alignof(struct maple_node), 0, NULL);
-}
-
-void vma_tree_init(struct vma_tree *t, struct machine *m, struct objcache *nodes)
-{
-	*t = (struct vma_tree){.machine = m, .nodes = nodes};
+	t->root = NULL;
+	t->prealloc = NULL;
+	t->prealloc_count = 0;
+	t->prealloc_stores = 0;
+	t->height = 0;
 }
 
 /*
@@ -288,7 +297,7 @@ static u32 nodes_for_store(u32 height)
 	return 3 * max(height, 1u);
 }
 
-int vma_tree_prealloc(struct vma_tree *t)
+static int maple_prealloc(struct vma_tree *t)
 {
 	u32 need = 0;
 
@@ -325,7 +334,7 @@ static void prealloc_trim(struct vma_tree *t, u32 keep)
 		objcache_free(t->nodes, node_take(t));
 }
 
-void vma_tree_prealloc_drop(struct vma_tree *t)
+static void maple_prealloc_drop(struct vma_tree *t)
 {
 	t->prealloc_stores = 0;
 	/* The next call wants them at once; vma_tree_destroy() gives the rest back. */
@@ -348,12 +357,12 @@ static void subtree_free(struct vma_tree *t, struct maple_node *node, u32 level,
 	objcache_free(t->nodes, node);
 }
 
-void vma_tree_destroy(struct vma_tree *t)
+static void maple_destroy(struct vma_tree *t)
 {
 	if (root_node(t->root))
 		subtree_free(t, root_node(t->root), root_level(t->root), ~0ull);
 	prealloc_trim(t, 0);
-	vma_tree_init(t, t->machine, t->nodes);
+	maple_init(t);
 }
 
 /* ---- a store ------------------------------------------------------------------------------- */
@@ -748,7 +757,7 @@ static void store_clear(struct write *w)
 	retire(w, old, w->height - 1, 0, ~0ull);
 }
 
-void vma_tree_store(struct vma_tree *t, u64 first, u64 last, struct vma *vma)
+static void maple_store(struct vma_tree *t, u64 first, u64 last, struct vma *vma)
 {
 	struct write w;
 	struct maple_node *leaf;
@@ -838,7 +847,7 @@ static u64 check_node(struct check *c, const struct maple_node *node, u32 level,
 	return gap;
 }
 
-void vma_tree_check(const struct vma_tree *t)
+static void maple_check(const struct vma_tree *t)
 {
 	struct check c = {.t = t};
 	const struct maple_node *root = root_node(t->root);
@@ -851,3 +860,31 @@ void vma_tree_check(const struct vma_tree *t)
 	if (root)
 		check_node(&c, root, root_level(t->root), 0, ~0ull, true);
 }
+
+static u32 maple_height(const struct vma_tree *t)
+{
+	return t->height;
+}
+
+const struct vma_tree_type vma_tree_maple = {
+	.name = "maple",
+	.summary = "RCU-safe B-tree of ranges with gap search (Linux since 6.1)",
+	.caps = VMA_TREE_CAP_WAIT_FREE,
+	.node_bytes = sizeof(struct maple_node),
+
+	.init = maple_init,
+	.destroy = maple_destroy,
+	.load = maple_load,
+	.load_rcu = maple_load,
+	.find = maple_find,
+	.find_rcu = maple_find,
+	.next = maple_next,
+	.prev = maple_prev,
+	.before = maple_before,
+	.prealloc = maple_prealloc,
+	.prealloc_drop = maple_prealloc_drop,
+	.store = maple_store,
+	.gap = maple_gap,
+	.check = maple_check,
+	.height = maple_height,
+};

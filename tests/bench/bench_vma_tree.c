@@ -1,11 +1,12 @@
 /*
- * tests/bench/bench_vma_tree.c - what one operation of the VMA tree costs, by the number of VMAs
+ * tests/bench/bench_vma_tree.c - what one operation of each VMA tree costs, by the number of VMAs
  *
- * usage: bench_vma_tree [vmas ...]        default: 10 100 1000 10000 60000
+ * usage: bench_vma_tree [maple | rb] [vmas ...]        default: both, 10 100 1000 10000 60000
  *
  * One task, addresses at random (an LCG, whose own cost is in every figure: about 2 ns). VMAs are
  * laid out in pairs: two touch, then a hole, as the libraries of a program lie. ns per operation.
- *   load   of an address inside a VMA, under RCU
+ *   rcu    look-up of an address inside a VMA, under RCU (load_rcu)
+ *   load   the same under a lock (whose price is not in it)
  *   miss   find() of an address in a hole: the next VMA
  *   prev   the VMA before a VMA
  *   iter   a step of vma_tree_for_each
@@ -14,6 +15,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <mmsim/objcache.h>
 #include <mmsim/vma.h>
@@ -25,7 +27,7 @@
 
 struct bench {
 	struct vma_tree tree;
-	struct vma *vmas;
+	struct vma *vmas, *at;
 	u32 count;
 	u64 rng;
 	u64 sink;
@@ -51,13 +53,18 @@ static void store(struct bench *b, u64 start, u64 end, struct vma *vma)
 	vma_tree_store(&b->tree, start, end - 1, vma);
 }
 
-static void op_load(struct bench *b)
+static void op_load_rcu(struct bench *b)
 {
 	u64 addr = vma_start(random_vma(b)) + PAGE_BYTES;
 
 	rcu_read_lock();
-	b->sink += (uintptr_t)vma_tree_load(&b->tree, addr);
+	b->sink += (uintptr_t)vma_tree_load_rcu(&b->tree, addr);
 	rcu_read_unlock();
+}
+
+static void op_load(struct bench *b)
+{
+	b->sink += (uintptr_t)vma_tree_load(&b->tree, vma_start(random_vma(b)) + PAGE_BYTES);
 }
 
 static void op_miss(struct bench *b)
@@ -74,10 +81,7 @@ static void op_prev(struct bench *b)
 
 static void op_iter(struct bench *b)
 {
-	static u64 at;
-	struct vma *vma = vma_tree_find(&b->tree, at, ~0ull);
-
-	at = vma ? vma->end : 0;
+	b->at = b->at ? vma_tree_next(&b->tree, b->at, ~0ull) : vma_tree_find(&b->tree, 0, ~0ull);
 }
 
 static void op_store(struct bench *b)
@@ -114,16 +118,18 @@ static double measure(struct bench *b, void (*op)(struct bench *b))
 	return (double)ns / ops;
 }
 
-static void run(struct machine *m, struct objcache *nodes, u32 count)
+static void run(struct machine *m, const struct vma_tree_type *type, struct objcache *nodes,
+		u32 count)
 {
 	struct bench b = {.count = count, .rng = 1};
 
-	b.vmas = calloc(count, sizeof(*b.vmas));
+	b.vmas = aligned_alloc(MMSIM_CACHE_LINE_BYTES, count * sizeof(*b.vmas));
 	if (!b.vmas) {
 		fprintf(stderr, "bench_vma_tree: out of memory\n");
 		exit(1);
 	}
-	vma_tree_init(&b.tree, m, nodes);
+	memset(b.vmas, 0, count * sizeof(*b.vmas));
+	vma_tree_init(&b.tree, type, m, nodes);
 	for (u32 i = 0; i < count; i++) {
 		struct vma *vma = &b.vmas[i];
 
@@ -134,8 +140,8 @@ static void run(struct machine *m, struct objcache *nodes, u32 count)
 			vma->end -= 2 * PAGE_BYTES;
 		store(&b, vma->start, vma->end, vma);
 	}
-	printf("%8u %6u %8.1f %8.1f %8.1f %8.1f %8.1f %8.1f\n", count, b.tree.height,
-	       measure(&b, op_load), measure(&b, op_miss), measure(&b, op_prev),
+	printf("%-6s %8u %6u %8.1f %8.1f %8.1f %8.1f %8.1f %8.1f %8.1f\n", type->name, count,
+	       vma_tree_height(&b.tree), measure(&b, op_load_rcu), measure(&b, op_load), measure(&b, op_miss), measure(&b, op_prev),
 	       measure(&b, op_iter), measure(&b, op_store), measure(&b, op_gap));
 	fflush(stdout);
 	vma_tree_check(&b.tree);
@@ -150,27 +156,36 @@ int main(int argc, char **argv)
 	struct machine_config cfg = {
 		.tasks = 1, .cpus = 1, .memory_bytes = 1 << 20, .content_words = 1, .seed = 1};
 	struct machine *m = machine_create(&cfg);
-	struct objcache *nodes;
+	const struct vma_tree_type *chosen = NULL;
+	int arg = 1;
 
 	if (!m) {
 		perror("bench_vma_tree: machine_create");
 		return 1;
 	}
 	machine_enter(m);
-	nodes = vma_tree_cache_create(m);
-	if (!nodes) {
-		perror("bench_vma_tree: vma_tree_cache_create");
-		return 1;
-	}
-	printf("%8s %6s %8s %8s %8s %8s %8s %8s\n", "vmas", "levels", "load", "miss", "prev",
-	       "iter", "store", "gap");
 	if (argc > 1)
-		for (int i = 1; i < argc; i++)
-			run(m, nodes, max(strtoul(argv[i], NULL, 0), 4ul));
-	else
-		for (u32 i = 0; i < ARRAY_SIZE(counts); i++)
-			run(m, nodes, counts[i]);
-	objcache_destroy(nodes);
+		chosen = vma_tree_type_find(argv[1]);
+	arg += chosen != NULL;
+	printf("%-6s %8s %6s %8s %8s %8s %8s %8s %8s %8s\n", "tree", "vmas", "levels", "rcu", "load",
+	       "miss", "prev", "iter", "store", "gap");
+	for (u32 t = 0; vma_tree_all[t]; t++) {
+		const struct vma_tree_type *type = vma_tree_all[t];
+		struct objcache *nodes = vma_tree_cache_create(m, type);
+
+		if (type->node_bytes && !nodes) {
+			perror("bench_vma_tree: vma_tree_cache_create");
+			return 1;
+		}
+		if (!chosen || type == chosen) {
+			for (int i = arg; i < argc; i++)
+				run(m, type, nodes, max(strtoul(argv[i], NULL, 0), 4ul));
+			for (u32 i = 0; arg == argc && i < ARRAY_SIZE(counts); i++)
+				run(m, type, nodes, counts[i]);
+		}
+		if (nodes)
+			objcache_destroy(nodes);
+	}
 	machine_leave();
 	machine_destroy(m);
 	return 0;

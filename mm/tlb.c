@@ -410,8 +410,8 @@ bool mmu_probe(struct mm *mm, u64 va, enum access_kind kind)
 
 /* ---- invalidation --------------------------------------------------------------------------- */
 
-/* IPI handler. A CPU that has switched away meanwhile has nothing of this mm any more. */
-static void tlb_flush_ipi(struct cpu *target, void *arg)
+/* On a target, by whichever way. A CPU that has switched away meanwhile has nothing of this mm any more. */
+static void tlb_flush_there(struct cpu *target, void *arg)
 {
 	const struct tlb_flush *f = arg;
 
@@ -436,11 +436,43 @@ static bool flush_targets(struct mm *mm, const struct cpu *cpu, struct cpumask *
 	return any != 0;
 }
 
+static enum tlb_invalidation invalidation(const struct mm *mm, const struct cpu *cpu)
+{
+	u32 machine = machine_tlb_invalidation(cpu->machine);
+
+	return (enum tlb_invalidation)max(machine, (u32)mm->arch->tlb_invalidation);
+}
+
+/* How many local instructions, or broadcast ones, that is. */
+static u64 flush_operations(const struct mm *mm, const struct tlb_flush *f)
+{
+	return f->full ? 1 : (f->end - f->start) >> mm->arch->page_shift;
+}
+
+static void flush_own(const struct mm *mm, struct cpu *cpu, struct tlb_flush *f, bool carried)
+{
+	count_event(COUNTER_TLB_FLUSH_LOCAL);
+	if (!carried)
+		engine_charge_n(f->full ? COST_TLB_FLUSH_ALL : COST_TLB_FLUSH_PAGE,
+				flush_operations(mm, f));
+	/* A window, because another CPU may be flushing this TLB in our stead. */
+	cpu_insn_begin(cpu);
+	tlb_apply(cpu->tlb, f);
+	cpu_insn_end(cpu);
+}
+
+/*
+ * By IPI: to whom it may concern. Broadcast: to all, and to the own TLB with it. arm64 has it so
+ * even if no other CPU is concerned; ppc64 then keeps it local (tlbiel), as Linux does for an mm
+ * that one CPU alone has used.
+ */
 static void tlb_flush(struct mm *mm, u64 start, u64 end, bool full)
 {
 	struct cpu *cpu = this_cpu();
+	enum tlb_invalidation how = invalidation(mm, cpu);
 	struct tlb *tlb;
 	struct tlb_flush *f;
+	bool others, carried;
 
 	preempt_disable();
 	tlb = cpu->tlb;
@@ -451,16 +483,18 @@ static void tlb_flush(struct mm *mm, u64 start, u64 end, bool full)
 	smp_mb();
 	if (full)
 		count_event(COUNTER_TLB_FLUSH_FULL);
-	if (cpu->active_mm == mm) {
-		count_event(COUNTER_TLB_FLUSH_LOCAL);
-		/* A window, because another CPU may be flushing this TLB in our stead. */
-		cpu_insn_begin(cpu);
-		tlb_apply(tlb, f);
-		cpu_insn_end(cpu);
-	}
-	if (flush_targets(mm, cpu, &tlb->targets)) {
+	others = flush_targets(mm, cpu, &tlb->targets);
+	carried = how == TLBI_BROADCAST || (how == TLBI_SERIALISED && others);
+	if (cpu->active_mm == mm)
+		flush_own(mm, cpu, f, carried);
+	if (others)
 		count_event(COUNTER_TLB_SHOOTDOWN);
-		(void)ipi_call_mask(&tlb->targets, tlb_flush_ipi, f);
+	if (carried) {
+		count_event(COUNTER_TLB_BROADCAST);
+		(void)tlbi_broadcast(&tlb->targets, tlb_flush_there, f, flush_operations(mm, f),
+				     how == TLBI_SERIALISED);
+	} else if (others) {
+		(void)ipi_call_mask(&tlb->targets, tlb_flush_there, f);
 	}
 	preempt_enable();
 }

@@ -57,6 +57,7 @@
 	X(TLB_FLUSH_LOCAL, "flushes", "flushes of the CPU's own TLB")                              \
 	X(TLB_FLUSH_FULL, "flushes", "flushes of everything instead of single pages")              \
 	X(TLB_SHOOTDOWN, "shootdowns", "flushes that had to reach other CPUs")                     \
+	X(TLB_BROADCAST, "flushes", "flushes that the fabric carried to all CPUs")                 \
 	X(IPI_SENT, "IPIs", "interrupts sent, one per target")                                     \
 	X(PGALLOC_PCP, "pages", "taken from the CPU's own list")                                   \
 	X(PGALLOC_PCP_REFILL, "refills", "refills of a CPU's list from the zone")                  \

@@ -225,6 +225,18 @@ static inline void cpu_insn_end(struct cpu *cpu);
  */
 u32 ipi_call_mask(const struct cpumask *mask, void (*fn)(struct cpu *target, void *arg), void *arg);
 
+/*
+ * The same for the end of translations where the fabric carries it (arm64's TLBI, ppc64's tlbie):
+ * no CPU is interrupted, none but the caller pays. `operations`: instructions of which each
+ * reaches all CPUs; `serialised`: the machine does one of them at a time. native: as
+ * ipi_call_mask(), uncounted.
+ */
+u32 tlbi_broadcast(const struct cpumask *mask, void (*fn)(struct cpu *target, void *arg), void *arg,
+		   u64 operations, bool serialised);
+/* How the machine does it whatever the architecture says (enum tlb_invalidation, arch.h): the more
+ * of the two counts. native: TLBI_BY_IPI. */
+u32 machine_tlb_invalidation(const struct machine *m);
+
 #if defined(MMSIM_ENGINE_NATIVE)
 #include <mmsim/native/cpu.h>
 #else

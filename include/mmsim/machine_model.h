@@ -59,8 +59,8 @@ enum machine_kind { MACHINE_CALIBRATED, MACHINE_PUBLISHED, MACHINE_ESTIMATED };
 	X(cost, ipi_handler, NS, 300.0, 0, 1000000, "entry, handler and return, on the target")    \
 	X(cost, tlb_flush_page, NS, 30.0, 0, 100000, "local invalidation of one page (invlpg)")    \
 	X(cost, tlb_flush_all, NS, 150.0, 0, 100000, "local invalidation of everything")           \
-	X(cost, tlbi_broadcast, NS, 0.0, 0, 100000, "one broadcast TLBI or tlbie")                 \
-	X(cost, tlbi_serial, COUNT, 0, 0, 1, "1: broadcasts are serialised by the fabric")         \
+	X(cost, tlbi_broadcast, NS, 200.0, 0, 100000, "one broadcast TLBI or tlbie, until all have done it") \
+	X(tlb, invalidate, COUNT, 0, 0, 2, "how others' TLBs are reached, if the architecture has no say: 0 by IPI, 1 broadcast, 2 broadcast, one at a time") \
 	X(sched, slice, NS, 3000000.0, 1000, 1000000000, "time slice")                             \
 	X(sched, relax_max, NS, 2000.0, 1, 10000000, "longest sleep of a spin-wait on unwritten lines") \
 	X(rcu, gp_min, NS, 100000.0, 0, 1000000000, "shortest grace period")                       \

@@ -325,7 +325,7 @@ int calib_tlb(struct calib *c)
 			"TLBI inner shareable + DSB, as in graviton4");
 #elif defined(__powerpc64__)
 	calib_estimated(c, CALIBRATE_cost_tlbi_broadcast, 400, "tlbie over the fabric");
-	calib_estimated(c, CALIBRATE_cost_tlbi_serial, 1, "tlbie is serialised by the fabric");
+	calib_estimated(c, CALIBRATE_tlb_invalidate, 2, "tlbie is serialised by the fabric");
 #endif
 	return 0;
 }

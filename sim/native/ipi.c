@@ -105,7 +105,7 @@ static u32 next_target(const struct cpumask *mask, u32 id, u32 cpus, u32 self)
 	return min(id, cpus);
 }
 
-u32 ipi_call_mask(const struct cpumask *mask, void (*fn)(struct cpu *target, void *arg), void *arg)
+static u32 call_mask(const struct cpumask *mask, void (*fn)(struct cpu *target, void *arg), void *arg)
 {
 	struct cpu *self = this_cpu();
 	struct machine *m = self->machine;
@@ -130,6 +130,26 @@ u32 ipi_call_mask(const struct cpumask *mask, void (*fn)(struct cpu *target, voi
 	for (u32 id = next_target(&targets, 0, cpus, self->id); id < cpus;
 	     id = next_target(&targets, id + 1, cpus, self->id))
 		run_on(&m->cpus[id].cpu, fn, arg);
+	return count;
+}
+
+u32 ipi_call_mask(const struct cpumask *mask, void (*fn)(struct cpu *target, void *arg), void *arg)
+{
+	u32 count = call_mask(mask, fn, arg);
+
 	count_events(COUNTER_IPI_SENT, count);
 	return count;
+}
+
+u32 tlbi_broadcast(const struct cpumask *mask, void (*fn)(struct cpu *target, void *arg), void *arg,
+		   u64 operations, bool serialised)
+{
+	(void)operations, (void)serialised;
+	return call_mask(mask, fn, arg);
+}
+
+u32 machine_tlb_invalidation(const struct machine *m)
+{
+	(void)m;
+	return 0;
 }

@@ -64,7 +64,7 @@ struct vline {
 } __cacheline_aligned;
 _Static_assert(sizeof(struct vline) == 64, "one host line per simulated line");
 
-enum access_op { OP_NONE, OP_LOAD, OP_WRITE, OP_NODE };
+enum access_op { OP_NONE, OP_LOAD, OP_WRITE, OP_NODE, OP_FABRIC };
 
 /* A line and the version at which it was seen: what a private cache's entry holds. */
 #define TAG_VERSION_BITS 24
@@ -118,6 +118,7 @@ struct virq {
 	void *arg;
 	u64 due_ps;
 	struct vcpu *sender;
+	bool by_fabric; /* the target does not notice */
 };
 
 struct vcpu {
@@ -149,7 +150,7 @@ struct vcpu {
 	u8 pend;      /* enum access_op that waits for its turn to be reserved */
 	bool relaxing;	  /* in cpu_relax(), or in a long piece of local work: may be poked */
 	bool relax_woken; /* by a write */
-	u64 pend_line; /* OP_NODE: how long */
+	u64 pend_line; /* OP_NODE, OP_FABRIC: how long */
 	u64 pend_tag;  /* out: of the line as it was reserved */
 	u8 pend_word;
 	u64 ready_ps; /* when an idle CPU gets to its first task */
@@ -206,6 +207,7 @@ struct machine {
 	u64 socket_groups[64]; /* bits of vline.sockets by socket */
 	u64 lookahead_ps;
 	u64 node_busy_ps[64]; /* per socket: COST_PAGE_SERIAL */
+	u64 fabric_busy_ps;   /* serialised TLB invalidations */
 	u32 *core_busy;	      /* per core: CPUs that have a task */
 	u32 cores, cores_busy;
 
@@ -276,6 +278,8 @@ void region_destroy(struct machine *m);
 void lines_init_cpu(struct vcpu *c); /* caches are empty; NULL arrays: no memory */
 /* c's pending operation gets its turn: the time at which it takes effect. */
 u64 lines_reserve(struct vcpu *c);
+/* Hold the machine's fabric for so long, after those who asked before. */
+void lines_hold_fabric(struct vcpu *c, u64 ps);
 void lines_unlink_relaxed(struct vcpu *c);
 
 /* ---- sched.c ------------------------------------------------------------------------------------- */

@@ -9,6 +9,10 @@
  * interrupt is posted, and it pays when it goes on, if the handler is not over by then. (A thousand
  * spinning CPUs are not to be resumed one by one for each flush.)
  * A handler runs to its end without giving the CPU away: what it prices adds to the clock only.
+ * Broadcast    of TLB invalidations (tlbi_broadcast()): the sender alone pays, cost.tlbi_broadcast per
+ *              operation; serialised, it queues for the fabric. The targets are not interrupted; one
+ *              that is inside an instruction window finishes it first, as the barrier after the
+ *              operation waits for accesses under way.
  * Inside machine_enter() all targets are idle: handlers run in their stead.
  */
 #include "sim/virtual/internal.h"
@@ -80,6 +84,15 @@ static void handle(struct vcpu *c, void (*fn)(struct cpu *target, void *arg), vo
 	mmsim_this_cpu = cpu;
 }
 
+/* fn as something that happens to the target while it goes on. */
+static void happen(struct vcpu *c, void (*fn)(struct cpu *target, void *arg), void *arg)
+{
+	u64 clock_ps = c->e.clock_ps;
+
+	handle(c, fn, arg);
+	c->e.clock_ps = clock_ps;
+}
+
 /* Does it execute anything before it is looked at the next time? */
 static bool stands_still(const struct vcpu *c)
 {
@@ -117,8 +130,12 @@ void irqs_take(struct vcpu *c)
 			continue;
 		}
 		*p = irq->next;
-		c->e.clock_ps += m->model.cost_ipi_handler;
-		handle(c, irq->fn, irq->arg);
+		if (irq->by_fabric) {
+			happen(c, irq->fn, irq->arg);
+		} else {
+			c->e.clock_ps += m->model.cost_ipi_handler;
+			handle(c, irq->fn, irq->arg);
+		}
 		acknowledge(c, irq->sender, c->e.clock_ps);
 		irq_recycle(m, irq);
 		p = &c->irqs; /* others may be due by now */
@@ -165,11 +182,23 @@ static void await_acks(struct vcpu *c)
 	c->awaits_acks = false;
 }
 
+static void post_new(struct vcpu *sender, struct vcpu *target, u64 due_ps, bool by_fabric,
+		     void (*fn)(struct cpu *target, void *arg), void *arg)
+{
+	struct virq *irq = irq_alloc(sender->m);
+
+	irq->fn = fn;
+	irq->arg = arg;
+	irq->due_ps = due_ps;
+	irq->sender = sender;
+	irq->by_fabric = by_fabric;
+	post(target, irq);
+}
+
 static void interrupt(struct vcpu *sender, struct vcpu *target,
 		      void (*fn)(struct cpu *target, void *arg), void *arg)
 {
 	struct machine *m = sender->m;
-	struct virq *irq;
 	u64 due_ps;
 
 	sched_charge(sender, m->model.cost_ipi_send);
@@ -179,12 +208,42 @@ static void interrupt(struct vcpu *sender, struct vcpu *target,
 		take_at_once(target, sender, due_ps, fn, arg);
 		return;
 	}
-	irq = irq_alloc(m);
-	irq->fn = fn;
-	irq->arg = arg;
-	irq->due_ps = due_ps;
-	irq->sender = sender;
-	post(target, irq);
+	post_new(sender, target, due_ps, false, fn, arg);
+}
+
+static void carry(struct vcpu *sender, struct vcpu *target,
+		  void (*fn)(struct cpu *target, void *arg), void *arg)
+{
+	if (!target->e.irq_off) {
+		happen(target, fn, arg);
+		return;
+	}
+	sender->acks_awaited++;
+	post_new(sender, target, sender->e.clock_ps, true, fn, arg);
+}
+
+/* deliver() to each target, and wait until all have acknowledged. */
+static u32 call_targets(struct vcpu *c, const struct cpumask *targets,
+			void (*deliver)(struct vcpu *sender, struct vcpu *target,
+					void (*fn)(struct cpu *target, void *arg), void *arg),
+			void (*fn)(struct cpu *target, void *arg), void *arg)
+{
+	struct machine *m = c->m;
+	u32 count = 0;
+
+	c->ack_ps = 0;
+	for (u32 word = 0; word < ARRAY_SIZE(targets->bits); word++) {
+		for (u64 bits = targets->bits[word]; bits; bits &= bits - 1) {
+			u32 id = word * 64 + (u32)__builtin_ctzll(bits);
+
+			if (id == c->id || id >= m->cpu_count)
+				continue;
+			deliver(c, &m->vcpus[id], fn, arg);
+			count++;
+		}
+	}
+	await_acks(c);
+	return count;
 }
 
 u32 ipi_call_mask(const struct cpumask *mask, void (*fn)(struct cpu *target, void *arg), void *arg)
@@ -201,19 +260,35 @@ u32 ipi_call_mask(const struct cpumask *mask, void (*fn)(struct cpu *target, voi
 		return count;
 	}
 	c->e.preempt_count++;
-	c->ack_ps = 0;
-	for (u32 word = 0; word < ARRAY_SIZE(targets.bits); word++) {
-		for (u64 bits = targets.bits[word]; bits; bits &= bits - 1) {
-			u32 id = word * 64 + (u32)__builtin_ctzll(bits);
-
-			if (id == c->id || id >= m->cpu_count)
-				continue;
-			interrupt(c, &m->vcpus[id], fn, arg);
-			count++;
-		}
-	}
-	await_acks(c);
+	count = call_targets(c, &targets, interrupt, fn, arg);
 	c->e.preempt_count--;
 	count_events(COUNTER_IPI_SENT, count);
 	return count;
+}
+
+u32 tlbi_broadcast(const struct cpumask *mask, void (*fn)(struct cpu *target, void *arg), void *arg,
+		   u64 operations, bool serialised)
+{
+	struct vcpu *c = vt_cpu();
+	struct machine *m = c->m;
+	struct cpumask targets = *mask; /* it may be a live one */
+	u64 ps = m->cost_ps[COST_TLBI_BROADCAST] * operations;
+	u32 count;
+
+	MMSIM_BUG_ON(c->e.irq_off);
+	if (!m->running)
+		return call_inline(m, &targets, fn, arg);
+	c->e.preempt_count++;
+	if (serialised)
+		lines_hold_fabric(c, ps);
+	else
+		sched_until(c, c->e.clock_ps + ps);
+	count = call_targets(c, &targets, carry, fn, arg);
+	c->e.preempt_count--;
+	return count;
+}
+
+u32 machine_tlb_invalidation(const struct machine *m)
+{
+	return (u32)m->model.tlb_invalidate;
 }

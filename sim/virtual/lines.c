@@ -316,6 +316,14 @@ static u64 reserve_node(struct vcpu *c)
 	return *busy;
 }
 
+static u64 reserve_fabric(struct vcpu *c)
+{
+	u64 *busy = &c->m->fabric_busy_ps;
+
+	*busy = max(*busy, c->e.clock_ps) + c->pend_line;
+	return *busy;
+}
+
 u64 lines_reserve(struct vcpu *c)
 {
 	u8 op = c->pend;
@@ -325,6 +333,8 @@ u64 lines_reserve(struct vcpu *c)
 	c->pend = OP_NONE;
 	if (op == OP_NODE)
 		return reserve_node(c);
+	if (op == OP_FABRIC)
+		return reserve_fabric(c);
 	vl = &c->lines[line];
 	grant = op == OP_LOAD ? reserve_load(c, vl, line) : reserve_write(c, vl, line);
 	fill(c, line, c->pend_tag);
@@ -347,6 +357,11 @@ static void transact(struct vcpu *c, enum access_op op, u64 line, u8 word)
 static inline u8 word_of(u64 offset)
 {
 	return (u8)(offset / 8 % LINE_WORDS);
+}
+
+void lines_hold_fabric(struct vcpu *c, u64 ps)
+{
+	transact(c, OP_FABRIC, ps, 0);
 }
 
 /* ---- misses -------------------------------------------------------------------------------------------- */

@@ -132,6 +132,89 @@ static void test_senders_target_each_other(void **state)
 	machine_destroy(machine);
 }
 
+/* ---- broadcast -------------------------------------------------------------------------------- */
+
+#define BROADCASTS 10u
+
+static u64 total_ns[64];
+static bool serialised;
+
+static void do_nothing(struct cpu *target, void *arg)
+{
+	handled++;
+}
+
+static void broadcast_often(void *arg, u32 index)
+{
+	struct cpumask all = { { ~0ull } };
+	u64 before = engine_now_ns();
+
+	for (u32 i = 0; i < BROADCASTS; i++)
+		assert_int_equal(tlbi_broadcast(&all, do_nothing, NULL, 2, serialised), 63);
+	total_ns[index] = engine_now_ns() - before;
+}
+
+static void run_broadcasts(bool one_at_a_time)
+{
+	struct machine_model m = VT_MODEL(VT_FLAT, "cost.tlbi_broadcast", "300", "cost.ipi_send", "5000");
+
+	machine = vt_machine_of(&m, 64, 64);
+	handled = 0;
+	serialised = one_at_a_time;
+	assert_int_equal(engine_run(machine, 64, broadcast_often, NULL, NULL), 0);
+	assert_int_equal(handled, 64 * 63 * BROADCASTS);
+	assert_int_equal(machine_counter(machine, COUNTER_IPI_SENT), 0);
+	machine_destroy(machine);
+}
+
+/* Two operations of 300 ns each time, whatever the others do, and nothing for being a target. */
+static void test_broadcasts_do_not_wait_for_each_other(void **state)
+{
+	run_broadcasts(false);
+	for (u32 i = 0; i < 64; i++)
+		vt_assert_near((double)total_ns[i], 600.0 * BROADCASTS, 0.01);
+}
+
+/* All CPUs together get no more than one operation per 300 ns. */
+static void test_serialised_broadcasts_queue(void **state)
+{
+	u64 last = 0;
+
+	run_broadcasts(true);
+	for (u32 i = 0; i < 64; i++)
+		last = max(last, total_ns[i]);
+	vt_assert_near((double)last, 64 * 600.0 * BROADCASTS, 0.01);
+}
+
+/* CPU 1 is inside an instruction window when it comes. */
+static void broadcast_to_window(void *arg, u32 index)
+{
+	struct cpumask all = { { (1u << CPUS) - 1 } };
+
+	if (index == 0) {
+		engine_delay_ns(100);
+		sent_ns = engine_now_ns();
+		tlbi_broadcast(&all, note, NULL, 1, false);
+		returned_ns = engine_now_ns();
+	} else if (index == 1) {
+		cpu_insn_begin(this_cpu());
+		engine_delay_ns(5000);
+		window_end_ns = engine_now_ns();
+		cpu_insn_end(this_cpu());
+		engine_delay_ns(100);
+	}
+}
+
+static void test_broadcast_waits_for_accesses_under_way(void **state)
+{
+	setup(2);
+	assert_int_equal(engine_run(machine, 2, broadcast_to_window, NULL, NULL), 0);
+	assert_true(handled_ns[1] >= window_end_ns);
+	assert_true(returned_ns >= window_end_ns);
+	assert_int_equal(handled, CPUS - 1);
+	machine_destroy(machine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +222,9 @@ int main(void)
 		cmocka_unit_test(test_idle_targets),
 		cmocka_unit_test(test_windows_and_disabled_interrupts),
 		cmocka_unit_test(test_senders_target_each_other),
+		cmocka_unit_test(test_broadcasts_do_not_wait_for_each_other),
+		cmocka_unit_test(test_serialised_broadcasts_queue),
+		cmocka_unit_test(test_broadcast_waits_for_accesses_under_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

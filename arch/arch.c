@@ -13,6 +13,12 @@
 const struct arch_desc *const arch_all[] = {
 	&arch_x86_64,
 	&arch_x86_64_la57,
+	&arch_arm64_4k,
+	&arch_arm64_16k,
+	&arch_arm64_64k,
+	&arch_arm64_4k_52,
+	&arch_arm64_16k_52,
+	&arch_arm64_64k_52,
 	NULL,
 };
 

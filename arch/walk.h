@@ -44,6 +44,7 @@ struct walk_query {
 	u64 va;
 	enum access_kind kind;
 	bool user;
+	pte_t too_wide; /* bits of an output address that is wider than control allows */
 	struct walk_trace *trace; /* NULL: nobody watches */
 };
 
@@ -119,7 +120,14 @@ static ALWAYS_INLINE void walk_tell(const struct walk_query *q, const pte_t *p, 
 		walk_tell_step(*q, p, e, level);
 }
 
-/* Check the leaf *p of `level`, last seen as e, and set what the hardware sets. */
+/*
+ * Check the leaf *p of `level`, last seen as e, and set what the hardware sets. walk_leaf() does it
+ * for an MMU that attributes describe; arm64, whose tables restrict by other bits than a leaf's and
+ * which keeps Dirty elsewhere than software, has its own.
+ */
+typedef bool (*walk_leaf_fn)(const struct walk_query *q, walk_permits_fn permits, pte_t *p,
+			     pte_t e, u32 level, struct walk_above above, struct mmu_walk *w);
+
 static ALWAYS_INLINE bool walk_leaf(const struct walk_query *q, walk_permits_fn permits, pte_t *p,
 				    pte_t e, u32 level, struct walk_above above,
 				    struct mmu_walk *w)
@@ -159,13 +167,13 @@ static ALWAYS_INLINE bool walk_leaf(const struct walk_query *q, walk_permits_fn 
 }
 
 /* The same above level 0: pfn is va's part of the huge page. Rare: once per architecture. */
-static NOINLINE bool walk_huge_leaf(struct walk_query q, walk_permits_fn permits, pte_t *p,
-				    pte_t e, u32 level, struct walk_above above,
-				    struct mmu_walk *w)
+static NOINLINE bool walk_huge_leaf(struct walk_query q, walk_leaf_fn check,
+				    walk_permits_fn permits, pte_t *p, pte_t e, u32 level,
+				    struct walk_above above, struct mmu_walk *w)
 {
 	u64 pages = 1ull << (level_shift(q.a, level) - q.a->page_shift);
 
-	if (!walk_leaf(&q, permits, p, e, level, above, w))
+	if (!check(&q, permits, p, e, level, above, w))
 		return false;
 	w->pfn = ALIGN_DOWN(w->pfn, pages) | (q.va >> q.a->page_shift & (pages - 1));
 	return true;
@@ -174,18 +182,19 @@ static NOINLINE bool walk_huge_leaf(struct walk_query q, walk_permits_fn permits
 /* Nothing to say about e, met on the way down at `level`: present, a table, nothing reserved,
  * Accessed, and it neither takes nor forces a bit of the leaf. One comparison in place of one for
  * each; false is no verdict. */
-static ALWAYS_INLINE bool walk_plain_table(const struct arch_desc *a, pte_t e, u32 level)
+static ALWAYS_INLINE bool walk_plain_table(const struct walk_query *q, pte_t e, u32 level)
 {
+	const struct arch_desc *a = q->a;
 	pte_t mask = a->hw_present[level] | a->huge_mask | a->reserved_table[level] |
-		     a->table_accessed | a->table_and | a->table_or | a->gated_bits;
+		     a->table_accessed | a->table_and | a->table_or | a->gated_bits | q->too_wide;
 	pte_t plain = (a->table_base[level] | a->table_accessed | a->table_and) & ~a->table_or;
 
 	return (e & mask) == (plain & mask);
 }
 
-/* arch_ops.walk */
-static ALWAYS_INLINE bool walk_tree(const struct walk_query *q, walk_permits_fn permits,
-				    struct mmu_walk *w)
+/* The descent, and then one's own check of the leaf; permits is for the latter. */
+static ALWAYS_INLINE bool walk_tree_by(const struct walk_query *q, walk_leaf_fn check,
+				       walk_permits_fn permits, struct mmu_walk *w)
 {
 	const struct arch_desc *a = q->a;
 	struct walk_above above = {.all = a->table_and};
@@ -205,13 +214,15 @@ static ALWAYS_INLINE bool walk_tree(const struct walk_query *q, walk_permits_fn 
 		 * this from the address dependency. */
 		e = smp_load_acquire(p);
 		walk_tell(q, p, e, level);
-		if (unlikely(!walk_plain_table(a, e, level))) {
+		if (unlikely(!walk_plain_table(q, e, level))) {
 			if (!walk_present(a, e, level))
 				return walk_fails(w, level, MMU_ABSENT);
 			if (entry_is_leaf(a, e, level))
-				return walk_huge_leaf(*q, permits, p, e, level, above, w);
+				return walk_huge_leaf(*q, check, permits, p, e, level, above, w);
 			if (e & (a->reserved_table[level] | walk_gated(q)))
 				return walk_fails(w, level, MMU_RESERVED);
+			if (e & q->too_wide)
+				return walk_fails(w, level, MMU_BAD_OUTPUT);
 			if ((e & a->table_accessed) != a->table_accessed)
 				(void)fetch_or_relaxed(p, a->table_accessed);
 			above.all &= e;
@@ -222,7 +233,14 @@ static ALWAYS_INLINE bool walk_tree(const struct walk_query *q, walk_permits_fn 
 	leaf = (pte_t *)table + level_index(a, q->va, 0);
 	e = smp_load_acquire(leaf);
 	walk_tell(q, leaf, e, 0);
-	return walk_leaf(q, permits, leaf, e, 0, above, w);
+	return check(q, permits, leaf, e, 0, above, w);
+}
+
+/* arch_ops.walk */
+static ALWAYS_INLINE bool walk_tree(const struct walk_query *q, walk_permits_fn permits,
+				    struct mmu_walk *w)
+{
+	return walk_tree_by(q, walk_leaf, permits, w);
 }
 
 /* arch_ops.descend */

@@ -241,6 +241,8 @@ struct arch_ops {
 };
 
 extern const struct arch_desc arch_x86_64, arch_x86_64_la57;
+extern const struct arch_desc arch_arm64_4k, arch_arm64_16k, arch_arm64_64k;
+extern const struct arch_desc arch_arm64_4k_52, arch_arm64_16k_52, arch_arm64_64k_52;
 /* All architectures of this build, NULL-terminated. */
 extern const struct arch_desc *const arch_all[];
 const struct arch_desc *arch_find(const char *name); /* NULL: unknown */
@@ -366,7 +368,22 @@ static inline pte_t pte_hide(const struct arch_desc *a, pte_t e)
 
 static inline pte_t pte_show(const struct arch_desc *a, pte_t e)
 {
-	return pte_hidden(a, e) ? (e & ~a->hidden_set) | a->hidden_clear : e;
+	pte_t only_hidden = a->hidden_set & ~a->leaf_base;
+
+	return pte_hidden(a, e) ? (e & ~only_hidden) | a->hidden_clear : e;
+}
+
+/* An MMU that keeps Dirty where clean_ro is has taken clean_ro out of a writable entry: that entry is
+ * dirty. Software's own bit for it is put on, so that every function below sees one thing. */
+static inline pte_t pte_gather(const struct arch_desc *a, pte_t e)
+{
+	const u32 write = __builtin_ctz(PTE_WRITE), dirty = __builtin_ctz(PTE_DIRTY);
+
+	if (likely(!a->clean_ro))
+		return e;
+	if ((e & (a->set[write] | a->clear[write] | a->clean_ro)) != a->set[write])
+		return e;
+	return (e | a->set[dirty]) & ~a->clear[dirty];
 }
 
 /* True iff every attribute in attrs is on. */
@@ -382,19 +399,24 @@ static inline bool pte_has(const struct arch_desc *a, pte_t e, u32 attrs)
 		}
 	if ((attrs & PTE_HIDDEN) && !pte_hidden(a, e))
 		return false;
+	e = pte_gather(a, e);
 	return (e & (set | clear)) == set;
 }
 
 /* Give clean_ro the value that goes with WRITE and DIRTY. */
 static inline pte_t pte_settle(const struct arch_desc *a, pte_t e)
 {
+	const u32 write = __builtin_ctz(PTE_WRITE), dirty = __builtin_ctz(PTE_DIRTY);
+	pte_t on = a->set[write] | a->set[dirty], off = a->clear[write] | a->clear[dirty];
+
 	if (likely(!a->clean_ro))
 		return e;
-	return pte_has(a, e, PTE_WRITE | PTE_DIRTY) ? e & ~a->clean_ro : e | a->clean_ro;
+	return (e & (on | off)) == on ? e & ~a->clean_ro : e | a->clean_ro;
 }
 
 static inline pte_t pte_set_attrs(const struct arch_desc *a, pte_t e, u32 attrs)
 {
+	e = pte_gather(a, e);
 #pragma GCC unroll 8
 	for (u32 i = 0; i < PTE_BIT_COUNT; i++)
 		if (attrs & (1u << i))
@@ -406,6 +428,7 @@ static inline pte_t pte_set_attrs(const struct arch_desc *a, pte_t e, u32 attrs)
 
 static inline pte_t pte_clear_attrs(const struct arch_desc *a, pte_t e, u32 attrs)
 {
+	e = pte_gather(a, e);
 #pragma GCC unroll 8
 	for (u32 i = 0; i < PTE_BIT_COUNT; i++)
 		if (attrs & (1u << i))
@@ -420,6 +443,7 @@ static inline u32 pte_shown_attrs(const struct arch_desc *a, pte_t e)
 {
 	u32 attrs = 0;
 
+	e = pte_gather(a, e);
 #pragma GCC unroll 8
 	for (u32 i = 0; i < PTE_BIT_COUNT; i++)
 		attrs |= (u32)((e & (a->set[i] | a->clear[i])) == a->set[i]) << i;

@@ -227,7 +227,7 @@ static void absent_entries(void **state)
 /* arm64: the MMU's write permission must be off until an entry is both writable and dirty. */
 static void clean_entries_are_read_only(void **state)
 {
-	const struct arch_desc *a = &paper_arm64_16k;
+	const struct arch_desc *a = arch_find("arm64-16k");
 	const pte_t ap2 = 1ull << 7;
 
 	assert_int_equal(pte_make(a, 1, PTE_WRITE | PTE_DIRTY) & ap2, 0);
@@ -240,7 +240,7 @@ static void clean_entries_are_read_only(void **state)
 static void odd_formats(void **state)
 {
 	/* PA 0xa_1234_5678_0000: 51:48 = 0xa goes to 15:12. */
-	pte_t e = pte_make(&paper_arm64_64k, 0xa123456780000ull >> 16, 0);
+	pte_t e = pte_make(arch_find("arm64-64k-52"), 0xa123456780000ull >> 16, 0);
 
 	assert_int_equal(e & 0x0000fffffffff000ull, 0x000012345678a000ull);
 	e = table_make(&paper_ppc64_radix, 0x7, 2);

@@ -233,7 +233,7 @@ static void addresses_that_do_not_exist(void **state)
 /* An arch with a root per half: each address by its own. */
 static void two_roots(void **state)
 {
-	const struct arch_desc *a = &paper_arm64_16k;
+	const struct arch_desc *a = arch_find("arm64-16k");
 	const struct memory mem = {
 		.direct_map = (char *)frames, .frames = FRAMES * 4, .page_shift = 14};
 	const u64 va = 0x123456789abcull, upper = va | 0xffffull << 48;

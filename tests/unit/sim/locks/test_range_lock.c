@@ -275,6 +275,58 @@ static void test_killed_waiter_unblocks_later_ones(void **state)
 		range_run(&ops, 3, kill_task);
 }
 
+/* 0 kills the waiter 1 and unlocks at the same time: 1 has the range or it has not, and 2, behind it,
+ * gets its turn. */
+static void kill_and_unlock_task(void *arg, u32 index)
+{
+	if (index == 0) {
+		(void)lock(0, 0, 0, 9, true, PLAIN);
+		next_step();
+		wait_queued(2);
+		next_step();
+		engine_delay_ns(sim_test_random(&range_seed) % 4000); /* about what a wake-up takes */
+		unlock(0, 0, true);
+	} else if (index == 3) {
+		wait_step(2);
+		task_kill(machine_task(this_cpu()->machine, 1));
+		next_step();
+	} else {
+		wait_step(1);
+		if (!lock(index, 0, 5, 15, true, index == 1 ? KILLABLE : PLAIN)) {
+			cells_enter(5, 15, true);
+			engine_yield();
+			cells_leave(5, 15, true);
+			unlock(index, 0, true);
+		}
+		wait_step(3); /* not gone before it is killed */
+	}
+}
+
+#if defined(MMSIM_ENGINE_VIRTUAL)
+#define KILL_RUNS 500
+#else
+#define KILL_RUNS 20
+#endif
+
+static void test_killed_while_it_is_let_in(void **state)
+{
+	u64 seed = sim_test_seed();
+
+	range_seed = seed;
+	memset(cells, 0, sizeof(cells));
+	for (u32 i = 0; i < KILL_RUNS; i++) {
+		struct machine_config cfg = {.tasks = 4, .seed = seed + i, .schedule = SCHEDULE_RANDOM};
+		struct machine *m = machine_create(&cfg);
+
+		assert_non_null(m);
+		WRITE_ONCE(range_step, 0u);
+		create(m);
+		assert_int_equal(engine_run(m, 4, kill_and_unlock_task, NULL, NULL), 0);
+		destroy(m);
+		machine_destroy(m);
+	}
+}
+
 static void unlock_twice(void)
 {
 	struct machine *m = sim_test_machine(1);
@@ -299,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_fifo_among_conflicting),
 		cmocka_unit_test(test_downgrade_lets_readers_in),
 		cmocka_unit_test(test_killed_waiter_unblocks_later_ones),
+		cmocka_unit_test(test_killed_while_it_is_let_in),
 		cmocka_unit_test(test_wrong_mode_stops),
 	};
 

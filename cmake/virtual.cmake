@@ -55,7 +55,7 @@ if(BUILD_TESTING)
   add_library(mmsim_virtual_test STATIC tests/model/ref_mm.c tests/oracle/cases.c tests/oracle/layout.c
     tests/oracle/live.c tests/oracle/model.c tests/oracle/ops.c tests/oracle/script.c)
   target_compile_definitions(mmsim_virtual_test PRIVATE ORACLE_CHILD_PATH="$<TARGET_FILE:oracle_child>")
-  target_link_libraries(mmsim_virtual_test PUBLIC mmsim_virtual_workloads ${CMOCKA_LIBRARY})
+  target_link_libraries(mmsim_virtual_test PUBLIC mmsim_virtual_workloads PkgConfig::JANSSON ${CMOCKA_LIBRARY})
   add_dependencies(mmsim_virtual_test oracle_child)
   foreach(src ${unit_tests})
     cmake_path(RELATIVE_PATH src BASE_DIRECTORY ${CMAKE_SOURCE_DIR}/tests OUTPUT_VARIABLE rel)

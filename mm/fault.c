@@ -29,6 +29,13 @@ static const enum fault_result step_result[] = {
 	[STEP_KILLED] = FAULT_KILLED,
 };
 
+/* For the timeline. */
+static const char *const access_name[ACCESS_KINDS] __attribute__((unused)) = {
+	[ACCESS_READ] = "read",
+	[ACCESS_WRITE] = "write",
+	[ACCESS_EXEC] = "exec",
+};
+
 static bool fault_attempt(struct fault *f, enum lk_mode mode, enum fault_step *step);
 static enum fault_result fault_out_of_memory(struct fault *f);
 static enum fault_step fault_grow_stack(struct fault *f);
@@ -59,19 +66,22 @@ enum fault_result fault_handle(struct mm *mm, u64 va, enum access_kind access, b
 {
 	struct fault f;
 	enum fault_step step;
+	enum fault_result result;
 
+	trace_fault_begin();
 	fault_init(&f, mm, va, access, &mm_task()->holds[HOLD_FAULT]);
 	f.user = user;
 	count_event(COUNTER_FAULT_TOTAL);
+	count_event(user ? COUNTER_FAULT_USER : COUNTER_FAULT_KERNEL);
 	engine_charge(COST_FAULT_ENTRY);
 	line_read(mm, pgd_pfn);
 	/* Linux tries VMA locks for faults from user mode only. */
 	if (!user || !(mm->locking->caps & LK_CAP_TRY) || !fault_attempt(&f, LK_TRY, &step))
 		while (!fault_attempt(&f, LK_WAIT, &step))
 			f.tries++;
-	if (unlikely(step == STEP_OOM))
-		return fault_out_of_memory(&f);
-	return fault_report(step);
+	result = unlikely(step == STEP_OOM) ? fault_out_of_memory(&f) : fault_report(step);
+	trace_fault_end(va, access_name[access], user);
+	return result;
 }
 
 /* Tables and VMAs that were given up a moment ago wait for a grace period: before memory is said to
@@ -137,6 +147,7 @@ enum fault_result fault_handle_locked(struct mm_hold *h, struct vma *vma, u64 va
 	f.vma = vma;
 	f.must_not_drop = true;
 	count_event(COUNTER_FAULT_TOTAL);
+	count_event(COUNTER_FAULT_POPULATE);
 	step = fault_check_access(&f);
 	while (step == STEP_CONTINUE || step == STEP_RETRY) {
 		fault_peek(&f);

@@ -11,6 +11,7 @@
 #include <mmsim/mmap_lock.h>
 #include <mmsim/objcache.h>
 #include <mmsim/pgtable.h>
+#include <mmsim/timeline.h>
 #include <mmsim/tlb.h>
 
 #define VMA_TREES_MAX 4
@@ -55,13 +56,16 @@ static inline struct mm_task *mm_task(void)
 	return (struct mm_task *)current_task()->scratch;
 }
 
-/* A modelled system call begins. */
-static inline void syscall_enter(enum counter c)
+static inline void syscall_charge(enum counter c)
 {
 	count_event(c);
 	engine_charge(COST_SYSCALL);
 	engine_charge(COST_SYSCALL_WORK);
 }
+/* A modelled system call, from here to the end of the enclosing block. */
+#define syscall_enter(c)                                                                           \
+	trace_syscall(c);                                                                          \
+	syscall_charge(c)
 
 /* A protection's VM_ bits; and mm->def_flags etc. are added by the callers. */
 static inline u64 vm_flags_from_prot(u32 prot)

@@ -6,16 +6,23 @@
  * scheme's own operations and one counter.
  * Counters  MMAP_LOCK_READ, MMAP_LOCK_WRITE (acquired), *_CONTENDED (of these, or given up when
  *           killed: had to wait), MMAP_LOCK_WAIT_NS.
+ * Reports   to the lock statistics, for every scheme, with the caller as the site; and the three trace
+ *           points of Linux's trace/events/mmap_lock.h to the timeline.
  * Tests     tests/unit/mm/test_mmap_lock.c
  */
-#include <mmsim/mmap_lock.h>
+#include "mm/internal.h"
+
+#include <mmsim/lock_stat.h>
+#include <mmsim/timeline.h>
 
 static NOINLINE int take_contended(struct mm_hold *h, enum mmap_lock_mode mode,
-				   enum mmap_lock_how how)
+				   enum mmap_lock_how how, const void *site)
 {
 	u64 since_ns = engine_now_ns();
-	int err = h->mm->locking->lock(h, mode, how);
+	int err;
 
+	lock_contended_at(&h->mm->mmap_lock, LOCK_CLASS_MMAP, mode == MMAP_WRITE, site);
+	err = h->mm->locking->lock(h, mode, how);
 	count_event(mode == MMAP_READ ? COUNTER_MMAP_LOCK_READ_CONTENDED
 				      : COUNTER_MMAP_LOCK_WRITE_CONTENDED);
 	count_events(COUNTER_MMAP_LOCK_WAIT_NS, engine_now_ns() - since_ns);
@@ -23,8 +30,8 @@ static NOINLINE int take_contended(struct mm_hold *h, enum mmap_lock_mode mode,
 }
 
 /* 0, -EAGAIN (TRY), -EINTR (KILLABLE). */
-static inline int take(struct mm *mm, struct mm_hold *h, u64 start, u64 end,
-		       enum mmap_lock_mode mode, enum mmap_lock_how how)
+static ALWAYS_INLINE int take(struct mm *mm, struct mm_hold *h, u64 start, u64 end,
+			      enum mmap_lock_mode mode, enum mmap_lock_how how)
 {
 	int err;
 
@@ -32,18 +39,25 @@ static inline int take(struct mm *mm, struct mm_hold *h, u64 start, u64 end,
 	h->mm = mm;
 	h->start = start;
 	h->end = end;
+	if (how != MMAP_TRY)
+		trace_mmap_lock_start_locking(mm, mode == MMAP_WRITE);
 	err = mm->locking->lock(h, mode, MMAP_TRY);
 	if (unlikely(err) && how != MMAP_TRY)
-		err = take_contended(h, mode, how);
-	if (unlikely(err))
+		err = take_contended(h, mode, how, lock_caller());
+	trace_mmap_lock_acquire_returned(mm, mode == MMAP_WRITE, !err);
+	if (unlikely(err)) {
+		if (how != MMAP_TRY)
+			lock_abandoned(&mm->mmap_lock);
 		return err;
+	}
+	lock_acquired(&mm->mmap_lock, LOCK_CLASS_MMAP, mode == MMAP_WRITE);
 	h->mode = mode;
 	count_event(mode == MMAP_READ ? COUNTER_MMAP_LOCK_READ : COUNTER_MMAP_LOCK_WRITE);
 	return 0;
 }
 
-static void take_or_die(struct mm *mm, struct mm_hold *h, u64 start, u64 end,
-			enum mmap_lock_mode mode)
+static ALWAYS_INLINE void take_or_die(struct mm *mm, struct mm_hold *h, u64 start, u64 end,
+				      enum mmap_lock_mode mode)
 {
 	int err = take(mm, h, start, end, mode, MMAP_WAIT);
 
@@ -68,14 +82,17 @@ bool mmap_read_trylock(struct mm *mm, struct mm_hold *h, u64 start, u64 end)
 void mmap_read_unlock(struct mm_hold *h)
 {
 	MMSIM_BUG_ON(h->mode != MMAP_READ);
+	trace_mmap_lock_released(h->mm, false);
+	lock_released(&h->mm->mmap_lock);
 	h->mm->locking->unlock(h);
 	h->mode = MMAP_UNLOCKED;
 }
 
 bool mmap_read_trylock_non_owner(struct mm *mm, struct mm_hold *h, u64 start, u64 end)
 {
-	if (!mmap_read_trylock(mm, h, start, end))
+	if (take(mm, h, start, end, MMAP_READ, MMAP_TRY))
 		return false;
+	lock_forget(&mm->mmap_lock);
 #ifdef MMSIM_DEBUG_LOCKS
 	h->disowned = lock_rank_held(&mm->mmap_lock);
 	if (h->disowned)
@@ -119,6 +136,8 @@ bool mmap_write_trylock(struct mm *mm, struct mm_hold *h, u64 start, u64 end)
 void mmap_write_unlock(struct mm_hold *h)
 {
 	MMSIM_BUG_ON(h->mode != MMAP_WRITE);
+	trace_mmap_lock_released(h->mm, true);
+	lock_released(&h->mm->mmap_lock);
 	h->mm->locking->unlock(h);
 	h->mode = MMAP_UNLOCKED;
 }
@@ -126,6 +145,8 @@ void mmap_write_unlock(struct mm_hold *h)
 void mmap_write_downgrade(struct mm_hold *h)
 {
 	MMSIM_BUG_ON(h->mode != MMAP_WRITE);
+	trace_mmap_lock_acquire_returned(h->mm, false, true);
+	lock_downgraded(&h->mm->mmap_lock);
 	h->mm->locking->downgrade(h);
 	h->mode = MMAP_READ;
 }
@@ -136,6 +157,8 @@ bool mmap_upgrade_trylock(struct mm_hold *h)
 	if (!h->mm->locking->upgrade_try(h))
 		return false;
 	h->mode = MMAP_WRITE;
+	lock_released(&h->mm->mmap_lock); /* as a reader */
+	lock_acquired(&h->mm->mmap_lock, LOCK_CLASS_MMAP, true);
 	count_event(COUNTER_MMAP_LOCK_WRITE);
 	return true;
 }

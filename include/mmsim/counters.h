@@ -10,6 +10,9 @@
 
 #define MMSIM_COUNTERS(X)                                                                          \
 	X(FAULT_TOTAL, "faults", "faults entered, each once however often it is retried")          \
+	X(FAULT_USER, "faults", "of these, raised by an access from user mode")                    \
+	X(FAULT_KERNEL, "faults", "of these, raised by the kernel's own access to user memory")    \
+	X(FAULT_POPULATE, "faults", "of these, made for the kernel: MAP_POPULATE, mlock, madvise") \
 	X(FAULT_ANON, "faults", "anonymous page installed")                                        \
 	X(FAULT_ZERO_PAGE, "faults", "zero page mapped for a read")                                \
 	X(FAULT_FILE_READ, "faults", "page-cache page mapped for a read (fault-around included)")  \

@@ -9,6 +9,7 @@
 
 #include <mmsim/atomic.h>
 #include <mmsim/lock_rank.h>
+#include <mmsim/lock_stat.h>
 #include <mmsim/preempt.h>
 
 typedef struct spinlock {
@@ -29,20 +30,31 @@ static inline void spin_lock_init(spinlock_t *lock, enum lock_rank rank)
 }
 
 void spin_lock_slow(spinlock_t *lock);
+/* spin_word_lock(), reported to the lock statistics as the caller's. */
+void spin_word_lock_watched(spinlock_t *lock);
+void spin_acquired_watched(spinlock_t *lock);
 
-/* The lock word and what the engine adds to it. preempt_disable() is nothing natively. */
-static inline void spin_word_lock(spinlock_t *lock)
+static ALWAYS_INLINE bool spin_word_lock_fast(spinlock_t *lock)
 {
-	preempt_disable();
 #if defined(MMSIM_ENGINE_VIRTUAL)
 	u32 free = 0;
 
-	if (unlikely(!try_cmpxchg_acquire(&lock->locked, &free, 1u)))
-		spin_lock_slow(lock);
+	return try_cmpxchg_acquire(&lock->locked, &free, 1u);
 #else
-	if (unlikely(xchg_acquire(&lock->locked, 1u)))
-		spin_lock_slow(lock);
+	return !xchg_acquire(&lock->locked, 1u);
 #endif
+}
+
+/* The lock word and what the engine adds to it. preempt_disable() is nothing natively. */
+static ALWAYS_INLINE void spin_word_lock(spinlock_t *lock)
+{
+	if (lock_watched()) {
+		spin_word_lock_watched(lock);
+		return;
+	}
+	preempt_disable();
+	if (unlikely(!spin_word_lock_fast(lock)))
+		spin_lock_slow(lock);
 }
 
 static inline bool spin_word_trylock(spinlock_t *lock)
@@ -72,30 +84,33 @@ static inline void spin_word_unlock(spinlock_t *lock)
 	preempt_enable();
 }
 
-static inline void spin_lock(spinlock_t *lock)
+static ALWAYS_INLINE void spin_lock(spinlock_t *lock)
 {
 	lock_rank_acquire(lock, (enum lock_rank)lock->rank, false, false);
 	spin_word_lock(lock);
 }
 
 /* A second lock of the same rank, in the order that lock_rank.h gives for that rank. */
-static inline void spin_lock_nested(spinlock_t *lock)
+static ALWAYS_INLINE void spin_lock_nested(spinlock_t *lock)
 {
 	lock_rank_acquire(lock, (enum lock_rank)lock->rank, true, false);
 	spin_word_lock(lock);
 }
 
-static inline bool spin_trylock(spinlock_t *lock)
+static ALWAYS_INLINE bool spin_trylock(spinlock_t *lock)
 {
 	if (!spin_word_trylock(lock))
 		return false;
 	lock_rank_acquire(lock, (enum lock_rank)lock->rank, true, true);
+	if (lock_watched())
+		spin_acquired_watched(lock);
 	return true;
 }
 
 static inline void spin_unlock(spinlock_t *lock)
 {
 	lock_rank_release(lock, (enum lock_rank)lock->rank);
+	lock_released(lock);
 	spin_word_unlock(lock);
 }
 

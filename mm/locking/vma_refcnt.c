@@ -39,6 +39,8 @@
  */
 #include "mm/internal.h"
 
+#include <mmsim/lock_stat.h>
+
 /* A VMA is attached right after its store into the tree: a reader in between sees a miss. It is not
  * worth waiting for a writer that lost its CPU there. */
 #define MISSES_MAX 64
@@ -134,6 +136,7 @@ static enum lk_status fault_begin_try(struct fault *f)
 	if (likely(vma)) {
 		if (likely(f->va >= vma->start && f->va < vma->end)) {
 			lock_rank_acquire(&vma->vm_refcnt, LOCK_RANK_VMA, false, true);
+			lock_acquired(vma, LOCK_CLASS_VMA, false);
 			f->vma = vma;
 			return LK_OK;
 		}
@@ -155,6 +158,7 @@ static void fault_end(struct fault *f, bool retry)
 		return;
 	}
 	lock_rank_release(&f->vma->vm_refcnt, LOCK_RANK_VMA);
+	lock_released(f->vma);
 	vma_put_read(f->mm, f->vma);
 	count_event(retry ? COUNTER_VMA_LOCK_RETRY : COUNTER_VMA_LOCK_SUCCESS);
 }
@@ -177,6 +181,7 @@ static bool vma_enter_locked(struct vma *vma, s32 own)
 	/* The debug build's question: may one wait for a VMA here? */
 	lock_rank_acquire(&vma->vm_refcnt, LOCK_RANK_VMA, true, false);
 	count_event(COUNTER_VMA_WRITE_LOCK_WAIT);
+	lock_contended(vma, LOCK_CLASS_VMA, true);
 	/* Acquire: the readers have finished. Pairs with vma_put_read(). */
 	wait_event(&vma->mm->vma_writer_wait,
 		   atomic_read_acquire(&vma->vm_refcnt) == VMA_LOCK_OFFSET + own);
@@ -205,6 +210,7 @@ static void vma_start_write_(struct vma *vma)
 		left = vma_exit_locked(vma);
 		MMSIM_BUG_ON(left <= 0); /* still attached */
 	}
+	lock_counted(vma, LOCK_CLASS_VMA, true);
 	count_event(COUNTER_VMA_WRITE_LOCK);
 }
 
@@ -233,6 +239,7 @@ static void vma_detached_(struct vma *vma)
 	/* A straggler has counted up and will see the mark. */
 	if (!vma_enter_locked(vma, 0))
 		return; /* it has, and has gone */
+	lock_counted(vma, LOCK_CLASS_VMA, true);
 	left = vma_exit_locked(vma);
 	MMSIM_BUG_ON(left);
 }

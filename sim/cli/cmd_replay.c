@@ -339,7 +339,7 @@ static int replay(int argc, char **argv)
 		status = cli_usage(&err);
 	} else if (parse.help) {
 		status = CLI_OK;
-	} else if (!cli_engine_become(o.engine)) {
+	} else if (!cli_engine_become(o.engine, o.lock_stat)) {
 		status = CLI_FAILED;
 	} else if (!parse.arg_count) {
 		cli_fail(&err, "replay: a recording is needed: the text of perf script, plain or "

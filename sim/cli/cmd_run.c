@@ -50,6 +50,14 @@ static bool apply_args(struct run_options *o, void *arg, struct cli_error *err)
 	return !a->workload || run_set_workload(o, workload_find(a->workload), err);
 }
 
+static bool any_lock_stat(const struct run_jobs *rj)
+{
+	for (u32 j = 0; j < rj->count; j++)
+		if (rj->jobs[j].lock_stat)
+			return true;
+	return false;
+}
+
 static int run_jobs(struct args *a, const char *path)
 {
 	struct run_jobs rj;
@@ -58,7 +66,7 @@ static int run_jobs(struct args *a, const char *path)
 
 	if (!run_jobs_load(&rj, path, &err, apply_args, a))
 		status = cli_usage(&err);
-	else if (!cli_engine_become(rj.jobs[0].engine))
+	else if (!cli_engine_become(rj.jobs[0].engine, any_lock_stat(&rj)))
 		status = CLI_FAILED;
 	else
 		status = run_check(rj.jobs, rj.count, &err) ? run_all(rj.jobs, rj.count)
@@ -85,7 +93,7 @@ int cmd_run_workload(const char *workload, int argc, char **argv)
 		status = cli_usage(&err);
 	else if (!a.help && o.job)
 		status = run_jobs(&a, o.job);
-	else if (!a.help && !cli_engine_become(o.engine))
+	else if (!a.help && !cli_engine_become(o.engine, o.lock_stat))
 		status = CLI_FAILED;
 	else if (!a.help)
 		status = run_check(&o, 1, &err) ? run_all(&o, 1) : cli_usage(&err);

@@ -5,6 +5,8 @@
 #include "sim/cli/engine.h"
 #include "sim/cli/options.h"
 
+#include <mmsim/timeline.h>
+
 const char *const cli_engine_names[] = {"native", "virtual", NULL};
 
 #if defined(MMSIM_ENGINE_VIRTUAL)
@@ -17,6 +19,8 @@ const struct cli_engine cli_engine = {
 	.hot_lines_reset = hot_lines_reset,
 	.hot_lines_top = hot_lines_top,
 	.hot_lines_print = hot_lines_print,
+	.timeline_start = timeline_start,
+	.timeline_stop = timeline_stop,
 };
 #else
 const struct cli_engine cli_engine = {
@@ -27,14 +31,16 @@ const struct cli_engine cli_engine = {
 };
 #endif
 
-bool cli_engine_become(const char *name)
+bool cli_engine_become(const char *name, bool lock_stat)
 {
 	char program[32];
 	char **argv = cli_command_argv(NULL);
+	bool this_engine = strcmp(name, cli_engine.name) == 0;
 
-	if (strcmp(name, cli_engine.name) == 0)
+	if (this_engine && (!lock_stat || lock_stat_available()))
 		return true;
-	snprintf(program, sizeof(program), "mmsim-%s", name);
+	/* Only for this engine: another one's program knows whether it has the hooks. */
+	snprintf(program, sizeof(program), "mmsim-%s%s", name, this_engine ? "-lockstat" : "");
 	exec_beside(program, argv);
 	cli_complain("--engine=%s: %s: %s (it belongs beside this program)", name, program,
 		     strerror(errno));

@@ -24,14 +24,17 @@ struct cli_engine {
 	void (*hot_lines_reset)(struct machine *m);
 	u32 (*hot_lines_top)(struct machine *m, struct hot_line *out, u32 n);
 	void (*hot_lines_print)(struct machine *m, u32 n, FILE *out);
+	/* likewise: see mmsim/timeline.h */
+	void (*timeline_start)(struct machine *m, FILE *out, u64 events_max, const char *title);
+	bool (*timeline_stop)(void);
 };
 extern const struct cli_engine cli_engine;
 
 /* All engines there are, NULL-terminated. */
 extern const char *const cli_engine_names[];
 
-/* Become the program of that engine, with the same arguments; returns at once when it is this
- * one's. false: that cannot be had, after a message. */
-bool MUST_CHECK cli_engine_become(const char *name);
+/* Become the program of that engine, with the same arguments, and with the hooks of lock statistics if
+ * they are wanted; returns at once when it is this one. false: that cannot be had, after a message. */
+bool MUST_CHECK cli_engine_become(const char *name, bool lock_stat);
 
 #endif

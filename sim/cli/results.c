@@ -244,7 +244,7 @@ static bool is_special(const char *path)
 	return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
 }
 
-static bool check_path(const char *option, const char *path, struct cli_error *err)
+bool results_check_path(const char *option, const char *path, struct cli_error *err)
 {
 	struct stat st;
 	char *real, *temp;
@@ -274,11 +274,11 @@ static bool check_path(const char *option, const char *path, struct cli_error *e
 
 bool results_check_paths(const struct results_config *cfg, struct cli_error *err)
 {
-	if (cfg->csv && strcmp(cfg->csv, "-") != 0 && !check_path("output", cfg->csv, err))
+	if (cfg->csv && strcmp(cfg->csv, "-") != 0 && !results_check_path("output", cfg->csv, err))
 		return false;
 	if (cfg->json && strcmp(cfg->json, "-") == 0)
 		return cli_fail(err, "--json=-: a file name is needed");
-	if (cfg->json && !check_path("json", cfg->json, err))
+	if (cfg->json && !results_check_path("json", cfg->json, err))
 		return false;
 	if (cfg->json && cfg->csv && strcmp(cfg->csv, cfg->json) == 0 && !is_special(cfg->csv))
 		return cli_fail(err, "--json=%s: is the same file as --output", cfg->json);
@@ -366,6 +366,36 @@ bool results_write_file(const char *path, const char *text, size_t len, struct c
 	bool ok = real ? write_new(real, text, len, NULL, err) : cli_fail(err, "out of memory");
 
 	free(real);
+	return ok;
+}
+
+bool results_file_begin(struct results_file *rf, const char *path, struct cli_error *err)
+{
+	rf->path = real_name(path);
+	rf->temp = !rf->path ? NULL : is_special(rf->path) ? strdup(rf->path) : temp_name(rf->path);
+	rf->f = rf->temp ? fopen(rf->temp, "we") : NULL;
+	if (rf->f)
+		return true;
+	cli_fail(err, "%s: cannot be written: %s", path, strerror(errno));
+	free(rf->temp);
+	free(rf->path);
+	return false;
+}
+
+bool results_file_end(struct results_file *rf, bool keep, struct cli_error *err)
+{
+	bool special = strcmp(rf->path, rf->temp) == 0, ok = !ferror(rf->f);
+
+	errno = ok ? 0 : EIO;
+	ok = fclose(rf->f) == 0 && ok;
+	if (ok && keep && !special)
+		ok = rename(rf->temp, rf->path) == 0;
+	if (!ok)
+		cli_fail(err, "%s: cannot be written: %s", rf->path, strerror(errno ? errno : EIO));
+	if ((!ok || !keep) && !special)
+		unlink(rf->temp);
+	free(rf->temp);
+	free(rf->path);
 	return ok;
 }
 

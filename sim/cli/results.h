@@ -13,6 +13,7 @@
 #include <mmsim/counters.h>
 #include <mmsim/hist.h>
 #include <mmsim/hotlines.h>
+#include <mmsim/lock_stat.h>
 #include <mmsim/types.h>
 
 #include "sim/cli/options.h"
@@ -39,6 +40,8 @@ struct result {
 	u64 clock_read_ns;
 	const struct hot_line *hot; /* NULL: none were asked for; JSON only */
 	u32 hot_count;
+	const struct lock_stat_row *locks; /* likewise */
+	u32 lock_count;
 };
 
 /* Names of the hw_ columns, without the prefix; at most RESULT_HW_MAX. sim/cli/hw.c */
@@ -78,6 +81,16 @@ struct results_config {
 };
 /* Can the files be written? false: a line in err (names option and path); nothing was created. */
 bool results_check_paths(const struct results_config *cfg, struct cli_error *err);
+/* The same for one file of any option. */
+bool results_check_path(const char *option, const char *path, struct cli_error *err);
+/* A file that is written piece by piece beside `path`, and is there under its name when it is whole.
+ * end(): keep it, or not; false: it cannot be had. Either way f is closed. */
+struct results_file {
+	char *path, *temp;
+	FILE *f;
+};
+bool results_file_begin(struct results_file *rf, const char *path, struct cli_error *err);
+bool results_file_end(struct results_file *rf, bool keep, struct cli_error *err);
 /* A whole file at once, where results_check_paths() agreed: beside it, then renamed. */
 bool results_write_file(const char *path, const char *text, size_t len, struct cli_error *err);
 struct results *results_open(const struct results_config *cfg, struct cli_error *err);

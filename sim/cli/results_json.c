@@ -89,6 +89,35 @@ static json_t *hot_array(const struct result *r)
 	return all;
 }
 
+static json_t *lock_times(u64 count, u64 total_ns, u64 p99_ns, u64 max_ns)
+{
+	return json_pack("{s:I, s:I, s:f, s:I, s:I}", "count", (json_int_t)count, "total",
+			 (json_int_t)total_ns, "mean", count ? (double)total_ns / (double)count : 0.0,
+			 "p99", (json_int_t)p99_ns, "max", (json_int_t)max_ns);
+}
+
+/* Classes with an empty site, and behind each of them its sites. */
+static json_t *lock_array(const struct result *r)
+{
+	json_t *all = json_array();
+
+	for (u32 i = 0; i < r->lock_count; i++) {
+		const struct lock_stat_row *l = &r->locks[i];
+
+		json_array_append_new(
+			all, json_pack("{s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "class", l->class,
+				       "mode", l->write ? "write" : "read", "site", l->site,
+				       "acquisitions", (json_int_t)l->acquisitions, "contentions",
+				       (json_int_t)l->contentions, "wait_ns",
+				       lock_times(l->contentions, l->wait_ns_total, l->wait_ns_p99,
+						  l->wait_ns_max),
+				       "hold_ns",
+				       lock_times(l->holds, l->hold_ns_total, l->hold_ns_p99,
+						  l->hold_ns_max)));
+	}
+	return all;
+}
+
 struct json_sink *json_sink_open(const struct results_config *cfg)
 {
 	struct json_sink *js = calloc(1, sizeof(*js));
@@ -152,6 +181,8 @@ bool json_sink_add(struct json_sink *js, const struct result *r)
 	json_object_set_new(row, "clock_read_ns", json_integer((json_int_t)r->clock_read_ns));
 	if (r->hot)
 		json_object_set_new(row, "hot_lines", hot_array(r));
+	if (r->locks)
+		json_object_set_new(row, "lock_stat", lock_array(r));
 	/* [low, high, count] in ns, both ends inclusive */
 	json_object_set_new(row, "latency_buckets", buckets);
 	return json_array_append_new(js->results, row) == 0;

@@ -104,6 +104,15 @@ static void add_hot_lines(struct sweep *s, const struct combination *c, const st
 			row->hot_text);
 }
 
+static void add_lock_stat(struct sweep *s, const struct combination *c, const struct run_row *row)
+{
+	if (!row->locks || !s->hot)
+		return;
+	fprintf(s->hot, "\nlock statistics of %s, %s, %u cpus, %u tasks, repeat %u\n", c->w->name,
+		c->scheme->name, c->cpus, row->r.threads, c->repeat);
+	lock_stat_print(row->locks, row->r.lock_count, s->hot);
+}
+
 static bool add_row(void *arg, const struct combination *c, struct run_row *row)
 {
 	struct sweep *s = arg;
@@ -115,6 +124,7 @@ static bool add_row(void *arg, const struct combination *c, struct run_row *row)
 		s->broken = true;
 	}
 	add_hot_lines(s, c, row);
+	add_lock_stat(s, c, row);
 	return !s->broken;
 }
 

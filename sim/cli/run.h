@@ -22,6 +22,7 @@ struct run_options {
 	const struct workload **workloads; /* NULL-terminated; NULL: not given */
 	const struct mm_locking **schemes; /* NULL-terminated */
 	const struct arch_desc *arch;
+	const struct vma_tree_type *tree; /* NULL: each scheme's own */
 	const char *engine;
 	u32 *cpus, cpu_count; /* not given: run_check() sets them */
 	u32 threads;          /* 0: as the workload says */
@@ -44,6 +45,9 @@ struct run_options {
 	enum schedule schedule;
 	u32 hot_lines;
 	bool host_time;
+	bool lock_stat;
+	const char *trace; /* NULL: none */
+	u64 trace_events;  /* at most */
 	u32 workers;             /* runs at once; 0: one per host CPU */
 	char simulated_only[96]; /* the first option given that only simulated time has; or "" */
 	bool emit_jobs, no_header;

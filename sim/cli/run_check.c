@@ -207,6 +207,17 @@ static bool check_workload(const struct run_options *o, const struct workload *w
 	return ok;
 }
 
+/* A scheme may depend on what only some trees can do. */
+static bool check_tree(const struct run_options *o, struct cli_error *err)
+{
+	for (u32 s = 0; o->tree && o->schemes[s]; s++)
+		if (!mm_locking_takes_tree(o->schemes[s], o->tree))
+			return cli_fail(err, "--tree=%s: not with scheme %s (its own is %s)",
+					o->tree->name, o->schemes[s]->name,
+					mm_locking_tree(o->schemes[s])->name);
+	return true;
+}
+
 static bool check_job(struct run_options *o, struct cli_error *err)
 {
 	u64 values[BENCH_PARAMS_MAX] = {0};
@@ -217,7 +228,7 @@ static bool check_job(struct run_options *o, struct cli_error *err)
 	if (o->ops_set && o->duration_set)
 		return cli_fail(err, "--ops=%llu: instead of --duration, not both",
 				(unsigned long long)o->ops);
-	if (!check_twice(o, err) || !run_machine_resolve(o, err))
+	if (!check_twice(o, err) || !check_tree(o, err) || !run_machine_resolve(o, err))
 		return false;
 	for (u32 i = 0; o->workloads[i]; i++) {
 		const struct workload *w = o->workloads[i];
@@ -229,6 +240,31 @@ static bool check_job(struct run_options *o, struct cli_error *err)
 				return false;
 	}
 	return true;
+}
+
+/* A trace is of one run. */
+static bool check_trace(const struct run_options *jobs, u32 job_count, u32 total,
+			struct cli_error *err)
+{
+	const char *trace = NULL;
+
+	for (u32 j = 0; j < job_count && !trace; j++)
+		trace = jobs[j].trace;
+	if (!trace)
+		return true;
+	if (jobs[0].emit_jobs)
+		return cli_fail(err, "--trace=%s: not with --emit-jobs, whose runs would share it",
+				trace);
+	if (total > 1 && jobs[0].only == RUN_ONLY_ALL)
+		return cli_fail(err,
+				"--trace=%s: is of one run, and this is a sweep of %u (choose with "
+				"--workload, --scheme, --cpus and --repeats, or with --only)",
+				trace, total);
+	if (jobs[0].output && strcmp(jobs[0].output, trace) == 0)
+		return cli_fail(err, "--trace=%s: is the same file as --output", trace);
+	if (jobs[0].json && strcmp(jobs[0].json, trace) == 0)
+		return cli_fail(err, "--trace=%s: is the same file as --json", trace);
+	return results_check_path("trace", trace, err);
 }
 
 /* What concerns the sweep as a whole. */
@@ -245,6 +281,8 @@ static bool check_sweep(const struct run_options *jobs, u32 job_count, struct cl
 				"--json=%s: not with --emit-jobs, whose rows come from a "
 				"process each",
 				o->json);
+	if (!check_trace(jobs, job_count, total, err))
+		return false;
 	if (o->emit_jobs && o->only != RUN_ONLY_ALL)
 		return cli_fail(err, "--only=%u: not with --emit-jobs", o->only);
 	if (o->no_header && !o->output)

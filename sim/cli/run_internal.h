@@ -68,6 +68,7 @@ struct run_row {
 	struct hist *latency;
 	struct hot_line *hot;
 	char *hot_text; /* hot lines as a table, or NULL */
+	struct lock_stat_row *locks;
 };
 /* 0 with *row filled, or -errno after a message (none for -EINTR). Free the row either way. */
 int run_one(const struct combination *c, struct run_row *row);

@@ -15,6 +15,7 @@
 #define MACHINE_CPUS_MAX 1024
 #define MACHINE_PARAM "machine."
 #define HOT_LINES_MAX 10000
+#define TRACE_EVENTS_MAX 1000000000ull
 #define WORKERS_MAX 4096
 
 u32 run_host_cpus(void)
@@ -98,6 +99,22 @@ static bool set_hot_lines(void *target, const struct cli_option *o, const char *
 	return cli_u32(o, value, 1, HOT_LINES_MAX, &ro->hot_lines, err);
 }
 
+static bool set_trace(void *target, const struct cli_option *o, const char *value,
+		      struct cli_error *err)
+{
+	note_simulated(target, o, value);
+	((struct run_options *)target)->trace = value;
+	return true;
+}
+
+static bool set_trace_events(void *target, const struct cli_option *o, const char *value,
+			     struct cli_error *err)
+{
+	note_simulated(target, o, value);
+	return cli_u64(o, value, 1, TRACE_EVENTS_MAX, &((struct run_options *)target)->trace_events,
+		       err);
+}
+
 static bool set_host_time(void *target, const struct cli_option *o, const char *value,
 			  struct cli_error *err)
 {
@@ -143,6 +160,11 @@ const struct cli_option run_machine_table[] = {
 	 false},
 	{"hot-lines", 0, "N", "virtual: the N cache lines that cost most, by lock or field name",
 	 set_hot_lines, false},
+	{"trace", 0, "FILE",
+	 "virtual: what each task and CPU did when, for Perfetto or chrome://tracing", set_trace,
+	 false},
+	{"trace-events", 0, "N", "virtual: at most so many events in --trace (1000000)",
+	 set_trace_events, false},
 	{"host-time", 0, NULL, "virtual: host_wall_ns is what the run took on the host, not 0",
 	 set_host_time, false},
 	{"jobs", 'j', "N", "virtual: run N combinations at once (one per host CPU)", set_jobs,

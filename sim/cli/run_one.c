@@ -74,6 +74,8 @@ static void notes(struct result *r, const struct combination *c, const struct be
 		result_note(r, "percentiles from %" PRIu64 " operations only", samples);
 	if (r->elapsed_ns < cli_engine.short_ns)
 		result_note(r, "measured for %" PRIu64 " us only", r->elapsed_ns / 1000);
+	if (!cli_engine.simulated && c->o->lock_stat)
+		result_note(r, "lock statistics were taken: they cost time");
 	if (!cli_engine.simulated)
 		note_build(r);
 }
@@ -91,7 +93,7 @@ static void fill_row(struct result *r, const struct combination *c, const struct
 	r->workload = c->w->name;
 	r->op = c->w->op;
 	r->scheme = c->scheme->name;
-	r->tree = "maple";
+	r->tree = (c->o->tree ? c->o->tree : mm_locking_tree(c->scheme))->name;
 	r->arch = c->o->arch->name;
 	r->engine = cli_engine.name;
 	r->machine = cli_engine.simulated ? c->o->machine.name : "host";
@@ -138,11 +140,32 @@ struct tally {
 	struct bench *bench;
 	struct pmu *pmu;     /* NULL: none */
 	struct run_row *row; /* hot lines, of the last pass */
+	struct results_file trace; /* f is NULL: none */
+	bool trace_cut;
 	struct bench_totals totals;
 	s64 hw[RESULT_HW_MAX];
 	u32 passes;
 	char note[RESULT_TEXT_BYTES]; /* the workload's, of the last pass */
 };
+
+static void trace_begin(struct tally *t)
+{
+	char title[256], what[128];
+
+	run_describe(t->c, what, sizeof(what));
+	snprintf(title, sizeof(title), "%s on %s, seed %" PRIu64, what, t->c->o->machine.name,
+		 t->c->seed);
+	cli_engine.timeline_start(t->bench->machine, t->trace.f, t->c->o->trace_events, title);
+}
+
+/* Also after a run that has failed before its measurement was over. */
+static void watch_end(struct tally *t)
+{
+	if (t->c->o->lock_stat)
+		lock_stat_stop();
+	if (t->trace.f && !cli_engine.timeline_stop())
+		t->trace_cut = true;
+}
 
 static void on_measure(void *arg, bool begin)
 {
@@ -152,6 +175,12 @@ static void on_measure(void *arg, bool begin)
 		hw_on_measure(t->pmu, begin);
 	if (begin && t->c->o->hot_lines)
 		cli_engine.hot_lines_reset(t->bench->machine);
+	if (begin && t->c->o->lock_stat)
+		lock_stat_start(t->bench->machine);
+	if (begin && t->trace.f)
+		trace_begin(t);
+	if (!begin)
+		watch_end(t);
 }
 
 /* The machine is still there. */
@@ -173,6 +202,35 @@ static int keep_hot_lines(struct tally *t)
 	if (!f || fclose(f) != 0 || !t->row->hot)
 		return -ENOMEM;
 	t->row->r.hot_count = cli_engine.hot_lines_top(t->bench->machine, t->row->hot, n);
+	return 0;
+}
+
+static void keep_lock_stat(struct tally *t)
+{
+	struct run_row *row = t->row;
+
+	if (!t->c->o->lock_stat)
+		return;
+	free(row->locks);
+	row->r.lock_count = lock_stat_take(&row->locks);
+}
+
+/* The trace file appears, if the run was good. */
+static int keep_trace(struct tally *t, bool good)
+{
+	struct cli_error err;
+
+	if (!t->trace.f)
+		return 0;
+	if (!results_file_end(&t->trace, good, &err)) {
+		run_progress_clear(t->c->o);
+		cli_complain("--trace=%s", err.text);
+		return -EIO;
+	}
+	if (good && t->trace_cut)
+		cli_complain("--trace=%s: ends after %" PRIu64 " events, before the measurement did "
+			     "(--trace-events=N allows more; a shorter --duration needs fewer)",
+			     t->c->o->trace, t->c->o->trace_events);
 	return 0;
 }
 
@@ -226,9 +284,11 @@ static int one_pass(struct tally *t, const struct bench_config *cfg, bool measur
 	if (err)
 		return err;
 	err = bench_run(t->bench);
+	watch_end(t);
 	if (!err && measured) {
 		tally_add(t);
 		err = keep_hot_lines(t);
+		keep_lock_stat(t);
 	}
 	bench_fini(t->bench);
 	return err;
@@ -254,6 +314,7 @@ static int run_passes(struct tally *t)
 	struct bench_config cfg = {
 		.workload = c->w,
 		.locking = c->scheme,
+		.tree = c->o->tree,
 		.arch = c->o->arch,
 		.cpus = c->cpus,
 		.tasks = c->tasks,
@@ -296,14 +357,21 @@ int run_one(const struct combination *c, struct run_row *row)
 					ALIGN_UP(sizeof(*b), (size_t)MMSIM_CACHE_LINE_BYTES));
 	struct tally t = {.c = c, .bench = b, .row = row};
 	u64 start_ns = wall_ns();
+	struct cli_error cerr;
 	char what[128];
-	int err;
+	int err, trace_err;
 
 	memset(row, 0, sizeof(*row));
 	if (!b)
 		return -ENOMEM;
+	if (c->o->trace && !results_file_begin(&t.trace, c->o->trace, &cerr)) {
+		cli_complain("--trace=%s", cerr.text);
+		free(b);
+		return -EIO;
+	}
 	t.pmu = open_pmu(c->o);
 	err = run_passes(&t);
+	trace_err = keep_trace(&t, !err);
 	row->latency = t.totals.latency;
 	if (!err) {
 		if (t.note[0])
@@ -311,6 +379,7 @@ int run_one(const struct combination *c, struct run_row *row)
 		fill_row(&row->r, c, b, &t.totals);
 		memcpy(row->r.hw, t.hw, sizeof(row->r.hw));
 		row->r.hot = row->hot;
+		row->r.locks = row->locks;
 	}
 	if (!cli_engine.simulated || c->o->host_time)
 		row->r.host_wall_ns = wall_ns() - start_ns;
@@ -322,7 +391,7 @@ int run_one(const struct combination *c, struct run_row *row)
 			     b->error[0] ? b->error : strerror(-err));
 	}
 	free(b);
-	return err;
+	return err ? err : trace_err;
 }
 
 void run_row_free(struct run_row *row)
@@ -331,4 +400,5 @@ void run_row_free(struct run_row *row)
 		hist_destroy(row->latency);
 	free(row->hot);
 	free(row->hot_text);
+	free(row->locks);
 }

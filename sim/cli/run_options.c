@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <mmsim/timeline.h>
+
 #include "sim/cli/engine.h"
 #include "sim/cli/run_internal.h"
 
@@ -151,7 +153,18 @@ static bool only(const struct cli_option *o, const char *value, const char *kind
 static bool set_tree(void *target, const struct cli_option *o, const char *value,
 		     struct cli_error *err)
 {
-	return only(o, value, "tree", "maple", err);
+	struct run_options *ro = target;
+	const char *names[NAMES_MAX];
+	u32 n = 0, index;
+
+	while (vma_tree_all[n] && n < NAMES_MAX) {
+		names[n] = vma_tree_all[n]->name;
+		n++;
+	}
+	if (!cli_name(o, value, "tree", names, n, &index, err))
+		return false;
+	ro->tree = vma_tree_all[index];
+	return true;
 }
 
 static bool set_kernel(void *target, const struct cli_option *o, const char *value,
@@ -295,6 +308,13 @@ static bool set_quiet(void *target, const struct cli_option *o, const char *valu
 	return true;
 }
 
+static bool set_lock_stat(void *target, const struct cli_option *o, const char *value,
+			  struct cli_error *err)
+{
+	((struct run_options *)target)->lock_stat = true;
+	return true;
+}
+
 const struct cli_option run_workload_table[] = {
 	{"workload", 'w', "LIST", "names, comma separated, or all (mmsim list workloads)",
 	 set_workload, false},
@@ -305,7 +325,7 @@ const struct cli_option run_workload_table[] = {
 const struct cli_option run_option_table[] = {
 	{"scheme", 's', "LIST", "names, or all that claim to be correct (mmap_lock,vma_refcnt)",
 	 set_scheme, false},
-	{"tree", 0, "TREE", "VMA tree: maple", set_tree, false},
+	{"tree", 0, "TREE", "VMA tree: maple or rb (default: the scheme's own)", set_tree, false},
 	{"kernel", 0, "VERSION", "era of the modelled kernel: 6.18", set_kernel, false},
 	{"engine", 'e', "ENGINE", "native: this host; virtual: simulated time (native)", set_engine,
 	 true},
@@ -328,6 +348,9 @@ const struct cli_option run_option_table[] = {
 	{"param", 'p', "KEY=VALUE",
 	 "a parameter of the workload or machine.SECTION.KEY, repeatable (mmsim list params)",
 	 set_param, false},
+	{"lock-stat", 0, NULL,
+	 "who took which lock, and how long it waited and held: a table after the results",
+	 set_lock_stat, false},
 	{"quiet", 'q', NULL, "no progress on stderr", set_quiet, true},
 	{NULL, 0, NULL, NULL, NULL, false},
 };
@@ -340,6 +363,7 @@ void run_options_init(struct run_options *o)
 	o->duration_ns = cli_engine.duration_ns;
 	o->warmup_ns = cli_engine.warmup_ns;
 	o->only = RUN_ONLY_ALL;
+	o->trace_events = TIMELINE_EVENTS_DEFAULT;
 	run_machine_init(o);
 	o->repeats = 1;
 	o->seed = 1;

@@ -76,7 +76,8 @@ static bool send_row(int fd, const struct run_row *row)
 	       write_all(fd, &text_len, sizeof(text_len)) &&
 	       (!row->latency || write_all(fd, row->latency, sizeof(*row->latency))) &&
 	       write_all(fd, row->hot, row->r.hot_count * sizeof(*row->hot)) &&
-	       write_all(fd, row->hot_text, text_len);
+	       write_all(fd, row->hot_text, text_len) &&
+	       write_all(fd, row->locks, row->r.lock_count * sizeof(*row->locks));
 }
 
 static void on_abort(int sig)
@@ -175,6 +176,12 @@ static bool receive_row(struct slot *s)
 			return false;
 	}
 	row->r.hot = row->hot;
+	if (row->r.locks) {
+		row->locks = calloc(row->r.lock_count + 1, sizeof(*row->locks));
+		if (!take(s, &at, row->locks, row->r.lock_count * sizeof(*row->locks)))
+			return false;
+	}
+	row->r.locks = row->locks;
 	return at == s->len;
 }
 

@@ -20,6 +20,8 @@
  */
 #include "sim/locks/locks.h"
 
+#include <mmsim/lock_stat.h>
+
 #define WRITER_LOCKED 1ll
 #define FLAG_WAITERS 2ll
 #define FLAG_HANDOFF 4ll
@@ -499,28 +501,66 @@ static NOINLINE int down_write_slow(struct rwsem *sem, bool killable)
 
 /* ---- the interface ------------------------------------------------------------------------- */
 
-static ALWAYS_INLINE int read_lock(struct rwsem *sem, bool killable)
+/* mm/mmap_lock.c reports the address-space lock, under every scheme. */
+static inline bool reports(const struct rwsem *sem)
 {
-	s64 count = fetch_add_acquire(&sem->count, READER_BIAS) + READER_BIAS;
-
-	return likely(!(count & READ_FAILED_MASK)) ? 0 : down_read_slow(sem, count, killable);
+	return lock_watched() && sem->rank != LOCK_RANK_MMAP;
 }
 
-static ALWAYS_INLINE int write_lock(struct rwsem *sem, bool killable)
+static void report_contended(const struct rwsem *sem, bool write, const void *site)
+{
+	if (reports(sem))
+		lock_stat_contended(sem, lock_stat_class(sem->rank), write, site);
+}
+
+static void report_taken(const struct rwsem *sem, bool write, int err, const void *site)
+{
+	if (!reports(sem))
+		return;
+	if (err)
+		lock_stat_abandoned(sem);
+	else
+		lock_stat_acquired(sem, lock_stat_class(sem->rank), write, site);
+}
+
+static void report_released(const struct rwsem *sem)
+{
+	if (reports(sem))
+		lock_stat_released(sem);
+}
+
+static ALWAYS_INLINE int read_lock(struct rwsem *sem, bool killable, const void *site)
+{
+	s64 count = fetch_add_acquire(&sem->count, READER_BIAS) + READER_BIAS;
+	int err = 0;
+
+	if (unlikely(count & READ_FAILED_MASK)) {
+		report_contended(sem, false, site);
+		err = down_read_slow(sem, count, killable);
+	}
+	report_taken(sem, false, err, site);
+	return err;
+}
+
+static ALWAYS_INLINE int write_lock(struct rwsem *sem, bool killable, const void *site)
 {
 	s64 free = 0;
+	int err = 0;
 
 	if (likely(try_cmpxchg_acquire(&sem->count, &free, WRITER_LOCKED))) {
 		set_writer(sem);
-		return 0;
+	} else {
+		report_contended(sem, true, site);
+		err = down_write_slow(sem, killable);
 	}
-	return down_write_slow(sem, killable);
+	report_taken(sem, true, err, site);
+	return err;
 }
 
 void down_read(struct rwsem *sem)
 {
 	lock_rank_acquire(sem, (enum lock_rank)sem->rank, false, false);
-	(void)read_lock(sem, false);
+	(void)read_lock(sem, false, lock_caller());
 }
 
 int down_read_killable(struct rwsem *sem)
@@ -528,7 +568,7 @@ int down_read_killable(struct rwsem *sem)
 	int ret;
 
 	lock_rank_acquire(sem, (enum lock_rank)sem->rank, false, false);
-	ret = read_lock(sem, true);
+	ret = read_lock(sem, true, lock_caller());
 	if (ret)
 		lock_rank_release(sem, (enum lock_rank)sem->rank);
 	return ret;
@@ -550,6 +590,7 @@ bool down_read_trylock(struct rwsem *sem)
 	if (!down_read_trylock_non_owner(sem))
 		return false;
 	lock_rank_acquire(sem, (enum lock_rank)sem->rank, false, true);
+	report_taken(sem, false, 0, lock_caller());
 	return true;
 }
 
@@ -569,19 +610,20 @@ void up_read_non_owner(struct rwsem *sem)
 void up_read(struct rwsem *sem)
 {
 	lock_rank_release(sem, (enum lock_rank)sem->rank);
+	report_released(sem);
 	up_read_non_owner(sem);
 }
 
 void down_write(struct rwsem *sem)
 {
 	lock_rank_acquire(sem, (enum lock_rank)sem->rank, false, false);
-	(void)write_lock(sem, false);
+	(void)write_lock(sem, false, lock_caller());
 }
 
 void down_write_nested(struct rwsem *sem)
 {
 	lock_rank_acquire(sem, (enum lock_rank)sem->rank, true, false);
-	(void)write_lock(sem, false);
+	(void)write_lock(sem, false, lock_caller());
 }
 
 int down_write_killable(struct rwsem *sem)
@@ -589,7 +631,7 @@ int down_write_killable(struct rwsem *sem)
 	int ret;
 
 	lock_rank_acquire(sem, (enum lock_rank)sem->rank, false, false);
-	ret = write_lock(sem, true);
+	ret = write_lock(sem, true, lock_caller());
 	if (ret)
 		lock_rank_release(sem, (enum lock_rank)sem->rank);
 	return ret;
@@ -603,6 +645,7 @@ bool down_write_trylock(struct rwsem *sem)
 		return false;
 	set_writer(sem);
 	lock_rank_acquire(sem, (enum lock_rank)sem->rank, true, true);
+	report_taken(sem, true, 0, lock_caller());
 	return true;
 }
 
@@ -611,6 +654,7 @@ void up_write(struct rwsem *sem)
 	s64 count;
 
 	lock_rank_release(sem, (enum lock_rank)sem->rank);
+	report_released(sem);
 	/* The hint goes first: after the count is free another writer's hint may be there. */
 	WRITE_ONCE(sem->owner, 0ull);
 	count = fetch_add_release(&sem->count, -WRITER_LOCKED);
@@ -625,6 +669,8 @@ void downgrade_write(struct rwsem *sem)
 {
 	s64 count;
 
+	if (reports(sem))
+		lock_stat_downgraded(sem);
 	WRITE_ONCE(sem->owner, 0ull);
 	/* Release: readers that get in now see what we wrote. */
 	count = fetch_add_release(&sem->count, READER_BIAS - WRITER_LOCKED);
@@ -641,6 +687,8 @@ bool upgrade_read_trylock(struct rwsem *sem)
 	if (!try_cmpxchg_acquire(&sem->count, &only_us, WRITER_LOCKED))
 		return false;
 	set_writer(sem);
+	report_released(sem);
+	report_taken(sem, true, 0, lock_caller());
 	return true;
 }
 

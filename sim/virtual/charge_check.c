@@ -23,7 +23,7 @@
 #include "sim/virtual/charge_check.h"
 #include "sim/virtual/internal.h"
 #include "sim/virtual/names.h"
-#include "sim/virtual/symbols.h"
+#include "sim/symbols.h"
 
 #ifdef MMSIM_CHECK_CHARGES
 #include <stdio.h>

@@ -8,7 +8,7 @@
  */
 #include "sim/virtual/internal.h"
 #include "sim/virtual/names.h"
-#include "sim/virtual/symbols.h"
+#include "sim/symbols.h"
 
 #include <mmsim/lock_rank.h>
 

@@ -117,6 +117,7 @@ struct virq {
 	void (*fn)(struct cpu *target, void *arg);
 	void *arg;
 	u64 due_ps;
+	u64 number; /* for the timeline */
 	struct vcpu *sender;
 	bool by_fabric; /* the target does not notice */
 };

@@ -16,6 +16,7 @@
  * Inside machine_enter() all targets are idle: handlers run in their stead.
  */
 #include "sim/virtual/internal.h"
+#include "sim/virtual/timeline.h"
 
 #include <stdlib.h>
 
@@ -99,13 +100,15 @@ static bool stands_still(const struct vcpu *c)
 	return !c->e.irq_off && !c->irqs && (!c->curr || c->relaxing || c->awaits_acks);
 }
 
-static void take_at_once(struct vcpu *c, struct vcpu *sender, u64 due_ps,
+static void take_at_once(struct vcpu *c, struct vcpu *sender, u64 due_ps, u64 number,
 			 void (*fn)(struct cpu *target, void *arg), void *arg)
 {
 	u64 handler_ps = c->m->model.cost_ipi_handler;
 
 	c->irq_debt_until_ps = max(max(c->irq_debt_until_ps, due_ps), c->e.clock_ps) + handler_ps;
 	c->irq_debt_ps += handler_ps;
+	timeline_if_on(timeline_ipi_handled(c, number, c->irq_debt_until_ps - handler_ps,
+					    c->irq_debt_until_ps));
 	handle(c, fn, arg);
 	acknowledge(c, sender, c->irq_debt_until_ps);
 }
@@ -134,6 +137,9 @@ void irqs_take(struct vcpu *c)
 			happen(c, irq->fn, irq->arg);
 		} else {
 			c->e.clock_ps += m->model.cost_ipi_handler;
+			timeline_if_on(timeline_ipi_handled(
+				c, irq->number, c->e.clock_ps - m->model.cost_ipi_handler,
+				c->e.clock_ps));
 			handle(c, irq->fn, irq->arg);
 		}
 		acknowledge(c, irq->sender, c->e.clock_ps);
@@ -182,14 +188,15 @@ static void await_acks(struct vcpu *c)
 	c->awaits_acks = false;
 }
 
-static void post_new(struct vcpu *sender, struct vcpu *target, u64 due_ps, bool by_fabric,
-		     void (*fn)(struct cpu *target, void *arg), void *arg)
+static void post_new(struct vcpu *sender, struct vcpu *target, u64 due_ps, u64 number,
+		     bool by_fabric, void (*fn)(struct cpu *target, void *arg), void *arg)
 {
 	struct virq *irq = irq_alloc(sender->m);
 
 	irq->fn = fn;
 	irq->arg = arg;
 	irq->due_ps = due_ps;
+	irq->number = number;
 	irq->sender = sender;
 	irq->by_fabric = by_fabric;
 	post(target, irq);
@@ -199,16 +206,17 @@ static void interrupt(struct vcpu *sender, struct vcpu *target,
 		      void (*fn)(struct cpu *target, void *arg), void *arg)
 {
 	struct machine *m = sender->m;
-	u64 due_ps;
+	u64 due_ps, number = 0;
 
 	sched_charge(sender, m->model.cost_ipi_send);
 	due_ps = sender->e.clock_ps + m->model.cost_ipi_latency;
 	sender->acks_awaited++;
+	timeline_if_on(number = timeline_ipi_sent(sender, target));
 	if (stands_still(target)) {
-		take_at_once(target, sender, due_ps, fn, arg);
+		take_at_once(target, sender, due_ps, number, fn, arg);
 		return;
 	}
-	post_new(sender, target, due_ps, false, fn, arg);
+	post_new(sender, target, due_ps, number, false, fn, arg);
 }
 
 static void carry(struct vcpu *sender, struct vcpu *target,
@@ -219,7 +227,7 @@ static void carry(struct vcpu *sender, struct vcpu *target,
 		return;
 	}
 	sender->acks_awaited++;
-	post_new(sender, target, sender->e.clock_ps, true, fn, arg);
+	post_new(sender, target, sender->e.clock_ps, 0, true, fn, arg);
 }
 
 /* deliver() to each target, and wait until all have acknowledged. */
@@ -251,6 +259,7 @@ u32 ipi_call_mask(const struct cpumask *mask, void (*fn)(struct cpu *target, voi
 	struct vcpu *c = vt_cpu();
 	struct machine *m = c->m;
 	struct cpumask targets = *mask; /* it may be a live one */
+	u64 since_ps = c->e.clock_ps;
 	u32 count = 0;
 
 	MMSIM_BUG_ON(c->e.irq_off);
@@ -261,6 +270,7 @@ u32 ipi_call_mask(const struct cpumask *mask, void (*fn)(struct cpu *target, voi
 	}
 	c->e.preempt_count++;
 	count = call_targets(c, &targets, interrupt, fn, arg);
+	timeline_if_on(timeline_ipi_done(c, since_ps, count));
 	c->e.preempt_count--;
 	count_events(COUNTER_IPI_SENT, count);
 	return count;

@@ -11,6 +11,7 @@
  *              runs, or returns, at once.
  */
 #include "sim/virtual/internal.h"
+#include "sim/virtual/timeline.h"
 
 #include <stdlib.h>
 
@@ -53,6 +54,7 @@ static void gp_start(struct machine *m, u64 now_ps)
 {
 	m->gp_running = true;
 	m->gp_started++;
+	timeline_if_on(timeline_gp_started(m, now_ps));
 	m->gp_readers = 0;
 	for (u32 i = 0; i < m->cpu_count; i++) {
 		struct vcpu *c = &m->vcpus[i];
@@ -71,6 +73,7 @@ static void gp_end(struct machine *m, u64 now_ps)
 
 	m->gp_running = false;
 	m->gp_ended++;
+	timeline_if_on(timeline_gp_ended(m, now_ps));
 	m->relax_timeouts = 0;
 	for (u32 i = 0; i < m->cpu_count; i++) {
 		struct vcpu *c = &m->vcpus[i];

@@ -12,6 +12,7 @@
  * wake-ups     returns at once.
  */
 #include "sim/virtual/internal.h"
+#include "sim/virtual/timeline.h"
 
 #include <mmsim/lock_rank.h>
 
@@ -94,6 +95,7 @@ static void set_busy(struct vcpu *c, bool busy)
 
 static void set_current(struct vcpu *c, struct vtask *t)
 {
+	timeline_if_on(timeline_runs(c, t));
 	t->state = TASK_RUNNING;
 	t->run_since_ps = c->e.clock_ps;
 	c->curr = t;
@@ -122,6 +124,7 @@ static void choose_next(struct vcpu *c)
 		heap_set(m, c->id, c->e.clock_ps);
 		return;
 	}
+	timeline_if_on(timeline_runs(c, NULL));
 	c->curr = NULL;
 	set_busy(c, false);
 	if (rcu_work_ready(c))
@@ -181,6 +184,7 @@ void task_sleep(const char *in, const void *on)
 	task_account(t);
 	stop_running(t);
 	t->state = TASK_SLEEPING;
+	timeline_if_on(timeline_sleeps(t));
 	choose_next(c);
 	sched_away(c);
 	arrive(t);
@@ -193,6 +197,7 @@ void task_preempt(struct vcpu *c)
 	depart(t);
 	task_account(t);
 	stop_running(t);
+	timeline_if_on(timeline_preempted(t));
 	ready_push_tail(c, t);
 	choose_next(c);
 	sched_away(c);
@@ -254,6 +259,7 @@ bool task_wake(struct vtask *t, u64 now_ps)
 		t->wake_pending = true;
 		return false;
 	}
+	timeline_if_on(timeline_woken(t, now_ps));
 	if (!c->busy) {
 		ready_push_tail(c, t);
 		set_busy(c, true);
@@ -315,6 +321,7 @@ void task_run_softirq(struct vcpu *c)
 		MMSIM_BUG("the host has no memory for a stack");
 	task_account(t);
 	stop_running(t);
+	timeline_if_on(timeline_preempted(t));
 	ready_push_head(c, t);
 	set_current(c, softirq);
 	heap_set(c->m, c->id, c->e.clock_ps);
@@ -333,6 +340,7 @@ void task_softirq_done(void)
 		set_current(c, next);
 		heap_set(c->m, c->id, c->e.clock_ps);
 	} else {
+		timeline_if_on(timeline_runs(c, NULL));
 		c->curr = NULL;
 		if (c->irqs)
 			heap_set(c->m, c->id, max(c->irq_due_ps, c->e.clock_ps));

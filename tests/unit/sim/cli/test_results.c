@@ -122,7 +122,7 @@ static void rows_round_trip(void **state)
 	expect(&c, 0, "op_ns_mean", "");
 	expect(&c, 0, "params", "size=1M");
 	expect(&c, 0, "notes", "a \"quoted\", note; and 1 more");
-	expect(&c, 0, "FAULT_ANON", "1");
+	expect(&c, 0, "FAULT_USER", "1");
 	expect(&c, 0, "hw_cycles", "");
 	expect(&c, 1, "op_ns_p50", "50");
 	expect(&c, 1, "op_ns_mean", "50.5");
@@ -192,7 +192,7 @@ static void json_has_histograms(void **state)
 				 json_array_get(json_object_get(row, "latency_buckets"), 0), 2)),
 			 2);
 	assert_int_equal(
-		json_integer_value(json_object_get(json_object_get(row, "counters"), "FAULT_ANON")),
+		json_integer_value(json_object_get(json_object_get(row, "counters"), "FAULT_USER")),
 		1);
 	json_decref(doc);
 	hist_destroy(h);

@@ -1,11 +1,11 @@
 /*
- * sim/virtual/symbols.c - function names for call stacks
+ * sim/symbols.c - function names for call stacks
  *
  * Reads the symbol table of /proc/self/exe (ELF, of this host's word size), which has static functions
  * too unless the program was stripped; dladdr() for what is in shared libraries.
  * Failure      no names: addresses are printed instead.
  */
-#include "sim/virtual/symbols.h"
+#include "sim/symbols.h"
 
 #include <dlfcn.h>
 #include <elf.h>

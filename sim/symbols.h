@@ -1,6 +1,6 @@
-/* sim/virtual/symbols.h - function names of this program, static ones included: symbols.c */
-#ifndef MMSIM_VIRTUAL_SYMBOLS_H
-#define MMSIM_VIRTUAL_SYMBOLS_H
+/* sim/symbols.h - function names of this program, static ones included: symbols.c */
+#ifndef MMSIM_SIM_SYMBOLS_H
+#define MMSIM_SIM_SYMBOLS_H
 
 #include <mmsim/types.h>
 

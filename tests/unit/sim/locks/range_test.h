@@ -197,7 +197,7 @@ static inline void range_mix_all(const struct range_ops *ops)
 		range_mix(ops, seed + i, SCHEDULE_RANDOM, 40);
 #else
 	for (u32 i = 0; i < 6; i++)
-		range_mix(ops, seed + i, SCHEDULE_TIME, 3000);
+		range_mix(ops, seed + i, SCHEDULE_TIME, 800);
 #endif
 	print_message("%llu locked, %llu by trylock, %llu upgraded, %llu killed while waiting\n",
 		      (unsigned long long)range_locked, (unsigned long long)range_tried,

@@ -168,7 +168,7 @@ static void test_mix_against_model(void **state)
 		mix(seed + i, SCHEDULE_RANDOM, 60);
 #else
 	for (u32 i = 0; i < 6; i++)
-		mix(seed + i, SCHEDULE_TIME, 3000);
+		mix(seed + i, SCHEDULE_TIME, 800);
 #endif
 	print_message("%llu reads by mark, %llu revocations, %u killed while waiting\n",
 		      (unsigned long long)reads_by_mark, (unsigned long long)revocations,

@@ -256,17 +256,23 @@ const struct arch_desc arch_x86_64_la57 = {
 	.ops = &x86_64_la57_ops,
 };
 
-void x86_describe(struct arch_desc *out, const struct arch_desc *base, u32 phys_bits)
+void x86_describe(struct arch_desc *out, const struct arch_desc *base, const struct x86_part *part)
 {
-	u64 old = X86_RSVD_ADDR(base->phys_bits), rsvd = X86_RSVD_ADDR(phys_bits);
+	u64 old = X86_RSVD_ADDR(base->phys_bits), rsvd = X86_RSVD_ADDR(part->phys_bits);
 
 	*out = *base;
-	out->phys_bits = (u8)phys_bits;
+	out->phys_bits = part->phys_bits;
 	out->ops = &x86_ops;
 	for (u32 level = 0; level < base->levels; level++) {
 		if (level == 0 || (base->huge_levels >> level & 1))
 			out->reserved_leaf[level] = (base->reserved_leaf[level] & ~old) | rsvd;
 		if (level > 0)
 			out->reserved_table[level] = (base->reserved_table[level] & ~old) | rsvd;
+		if (level > 2 && part->amd)
+			out->reserved_table[level] |= X86_G;
+	}
+	if (!part->gigabyte_pages) {
+		out->huge_levels &= (u8)~(1u << 2);
+		out->reserved_table[2] |= X86_PS;
 	}
 }

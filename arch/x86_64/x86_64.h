@@ -58,8 +58,13 @@
 #define X86_VECTOR_GP 13
 #define X86_VECTOR_PF 14
 
-/* base (one of this folder's) for a CPU whose physical addresses have phys_bits bits: what lies
- * above them is reserved. 32..52. */
-void x86_describe(struct arch_desc *out, const struct arch_desc *base, u32 phys_bits);
+/* What processors differ in. */
+struct x86_part {
+	u8 phys_bits;	     /* MAXPHYADDR, 32..52: address bits above it are reserved */
+	bool gigabyte_pages; /* false: PS is reserved at level 2 */
+	bool amd;	     /* bit 8 is reserved at levels 3 and 4 (AMD APM vol. 2, 5.4.1) */
+};
+/* base (one of this folder's) for such a processor. */
+void x86_describe(struct arch_desc *out, const struct arch_desc *base, const struct x86_part *part);
 
 #endif

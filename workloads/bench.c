@@ -209,6 +209,7 @@ static int machine_init(struct bench *b)
 		b->machine = NULL;
 		return describe(b, err, "creating the machine's memory");
 	}
+	mm_machine_set_tree(b->machine, b->cfg.tree);
 	return 0;
 }
 

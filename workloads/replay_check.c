@@ -570,9 +570,10 @@ static struct mm *space_at(struct check *c, s32 pid)
 static int run_check(struct check *c)
 {
 	struct mm *mm;
-	int err =
-		replay_world_init(&c->world, c->p, c->world.machine, c->cfg->arch, c->cfg->locking);
+	int err;
 
+	mm_machine_set_tree(c->world.machine, c->cfg->tree);
+	err = replay_world_init(&c->world, c->p, c->world.machine, c->cfg->arch, c->cfg->locking);
 	if (err)
 		return err;
 	replay_all(c);

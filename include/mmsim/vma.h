@@ -113,8 +113,9 @@ static inline bool vma_is_anonymous(const struct vma *vma)
  * scheme whose mmap_lock is one for the whole space, holding it for write is enough; where writers
  * of disjoint ranges run at once, mm/ takes a short lock of the tree's around each call.
  * Readers: load, find, prev, next, before, gap and check need what excludes writers. load_rcu and
- * find_rcu need only an RCU reader (or an SRCU one, if VMAs are freed by that): the answer was true
- * at some moment since the call, and may be stale by the time it is used: the scheme has to ask the VMA.
+ * find_rcu need only an RCU reader (rb: or an SRCU one, if VMAs are freed by that): the answer was
+ * true at some moment since the call, and may be stale by the time it is used: the scheme has to ask
+ * the VMA.
  */
 struct vma_tree;
 

@@ -118,6 +118,7 @@ const struct workload *workload_find(const char *name);
 struct bench_config {
 	const struct workload *workload;
 	const struct mm_locking *locking;
+	const struct vma_tree_type *tree; /* NULL: the scheme's own */
 	const struct arch_desc *arch;
 	u32 cpus;
 	u32 tasks;

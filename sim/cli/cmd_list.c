@@ -39,7 +39,8 @@ static void each_scheme(emit_fn emit, void *arg)
 
 static void each_tree(emit_fn emit, void *arg)
 {
-	emit(arg, "maple", "", "RCU-safe maple tree with gap search (Linux since 6.1)");
+	for (u32 i = 0; vma_tree_all[i]; i++)
+		emit(arg, vma_tree_all[i]->name, i == 0 ? "default" : "", vma_tree_all[i]->summary);
 }
 
 static void each_arch(emit_fn emit, void *arg)

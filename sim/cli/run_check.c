@@ -207,6 +207,17 @@ static bool check_workload(const struct run_options *o, const struct workload *w
 	return ok;
 }
 
+/* A scheme may depend on what only some trees can do. */
+static bool check_tree(const struct run_options *o, struct cli_error *err)
+{
+	for (u32 s = 0; o->tree && o->schemes[s]; s++)
+		if (!mm_locking_takes_tree(o->schemes[s], o->tree))
+			return cli_fail(err, "--tree=%s: not with scheme %s (its own is %s)",
+					o->tree->name, o->schemes[s]->name,
+					mm_locking_tree(o->schemes[s])->name);
+	return true;
+}
+
 static bool check_job(struct run_options *o, struct cli_error *err)
 {
 	u64 values[BENCH_PARAMS_MAX] = {0};
@@ -217,7 +228,7 @@ static bool check_job(struct run_options *o, struct cli_error *err)
 	if (o->ops_set && o->duration_set)
 		return cli_fail(err, "--ops=%llu: instead of --duration, not both",
 				(unsigned long long)o->ops);
-	if (!check_twice(o, err) || !run_machine_resolve(o, err))
+	if (!check_twice(o, err) || !check_tree(o, err) || !run_machine_resolve(o, err))
 		return false;
 	for (u32 i = 0; o->workloads[i]; i++) {
 		const struct workload *w = o->workloads[i];

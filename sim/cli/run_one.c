@@ -93,7 +93,7 @@ static void fill_row(struct result *r, const struct combination *c, const struct
 	r->workload = c->w->name;
 	r->op = c->w->op;
 	r->scheme = c->scheme->name;
-	r->tree = "maple";
+	r->tree = (c->o->tree ? c->o->tree : mm_locking_tree(c->scheme))->name;
 	r->arch = c->o->arch->name;
 	r->engine = cli_engine.name;
 	r->machine = cli_engine.simulated ? c->o->machine.name : "host";
@@ -314,6 +314,7 @@ static int run_passes(struct tally *t)
 	struct bench_config cfg = {
 		.workload = c->w,
 		.locking = c->scheme,
+		.tree = c->o->tree,
 		.arch = c->o->arch,
 		.cpus = c->cpus,
 		.tasks = c->tasks,

@@ -153,7 +153,18 @@ static bool only(const struct cli_option *o, const char *value, const char *kind
 static bool set_tree(void *target, const struct cli_option *o, const char *value,
 		     struct cli_error *err)
 {
-	return only(o, value, "tree", "maple", err);
+	struct run_options *ro = target;
+	const char *names[NAMES_MAX];
+	u32 n = 0, index;
+
+	while (vma_tree_all[n] && n < NAMES_MAX) {
+		names[n] = vma_tree_all[n]->name;
+		n++;
+	}
+	if (!cli_name(o, value, "tree", names, n, &index, err))
+		return false;
+	ro->tree = vma_tree_all[index];
+	return true;
 }
 
 static bool set_kernel(void *target, const struct cli_option *o, const char *value,
@@ -314,7 +325,7 @@ const struct cli_option run_workload_table[] = {
 const struct cli_option run_option_table[] = {
 	{"scheme", 's', "LIST", "names, or all that claim to be correct (mmap_lock,vma_refcnt)",
 	 set_scheme, false},
-	{"tree", 0, "TREE", "VMA tree: maple", set_tree, false},
+	{"tree", 0, "TREE", "VMA tree: maple or rb (default: the scheme's own)", set_tree, false},
 	{"kernel", 0, "VERSION", "era of the modelled kernel: 6.18", set_kernel, false},
 	{"engine", 'e', "ENGINE", "native: this host; virtual: simulated time (native)", set_engine,
 	 true},

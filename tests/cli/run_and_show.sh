@@ -76,6 +76,12 @@ awk -F, 'NR == 1 { n = NF } NF != n { bad = 1 } END { exit bad || NR < 2 }' "$tm
 	fail 'int.csv has half a row'
 [ -z "$(find "$tmp" -name '*.tmp.*')" ] || fail 'a temporary file is left'
 
+# The tree is the scheme's own, or the one that is named.
+"$bin/mmsim" run -q -w mmap1 -c 1 -n 1000 --tree rb -o "$tmp/rb.csv" || fail '--tree rb'
+[ "$(tail -n +2 "$tmp/rb.csv" | cut -d, -f3 | sort -u)" = rb ] || fail 'rb.csv: column tree'
+"$bin/mmsim" run -q -w mmap1 -c 1 -n 1000 -o "$tmp/own.csv" || fail 'the own tree'
+[ "$(tail -n +2 "$tmp/own.csv" | cut -d, -f3 | sort -u)" = maple ] || fail 'own.csv: column tree'
+
 "$bin/mmsim" --version | grep -q '^mmsim [0-9]' || fail 'version'
 "$bin/mmsim" help run | grep -q -- '--scheme LIST' || fail 'help run'
 "$bin/pft" --help | grep -q '^usage: pft ' || fail 'pft --help'

@@ -274,7 +274,7 @@ static void report(u64 seed, const struct start_config *cfg, struct op *ops, u32
 {
 	printf("mismatch (- %s, + %s) at call %u of the round --seed %" PRIu64 " --calls %u:\n",
 	       "live", opt.self ? "live" : "model", count - 1, seed, count);
-	printf("scheme %s, ", round_scheme->name);
+	printf("scheme %s, tree %s, ", round_scheme->name, model_tree->name);
 	print_config(cfg);
 	op_print(&ops[count - 1], stdout);
 	printf("\n");
@@ -323,6 +323,18 @@ static const struct mm_locking *pick_scheme(u64 seed)
 		if (mm_locking_all[i]->caps & LK_CAP_CORRECT)
 			correct[n++] = mm_locking_all[i];
 	return correct[seed % n];
+}
+
+/* And any tree that the scheme takes. */
+static const struct vma_tree_type *pick_tree(const struct mm_locking *scheme, u64 seed)
+{
+	const struct vma_tree_type *taken[16];
+	u32 n = 0;
+
+	for (u32 i = 0; vma_tree_all[i] && n < ARRAY_SIZE(taken); i++)
+		if (mm_locking_takes_tree(scheme, vma_tree_all[i]))
+			taken[n++] = vma_tree_all[i];
+	return taken[seed / 4 % n];
 }
 
 /* A number that tells two layouts apart: so that the first call after which a run that does not
@@ -382,6 +394,7 @@ static int run_round(u64 seed, u32 count)
 	gen_config(&rng, &cfg);
 	lazy_free_round = seed % 4 == 0;
 	round_scheme = pick_scheme(seed);
+	model_tree = pick_tree(round_scheme, seed);
 	s = session_start(&cfg);
 	if (!s || !ops || !log) {
 		fprintf(stderr, "oracle: cannot start a round\n");

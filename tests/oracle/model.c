@@ -13,6 +13,7 @@
 #include <mmsim/mmsim.h>
 
 #include "oracle.h"
+#include "tests/tree_choice.h"
 
 #define MODEL_MEMORY_BYTES (1ull << 30)
 
@@ -344,6 +345,8 @@ static void create_files(struct model_world *m, const struct image *image)
 	}
 }
 
+const struct vma_tree_type *model_tree;
+
 struct world *model_start(const struct image *image, const struct mm_locking *scheme)
 {
 	struct machine_config cfg = {.tasks = 1,
@@ -360,6 +363,7 @@ struct world *model_start(const struct image *image, const struct mm_locking *sc
 	machine_enter(m->machine);
 	must(!mm_machine_init(m->machine, &arch_x86_64), "start the mm subsystem");
 	create_files(m, image);
+	mm_machine_set_tree(m->machine, model_tree ? model_tree : tree_choice());
 	m->mms[0] = mm_create(m->machine, &arch_x86_64, scheme);
 	must(m->mms[0] != NULL, "make an address space");
 	mm_set_mmap_base(m->mms[0], image->mmap_base);

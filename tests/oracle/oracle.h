@@ -191,6 +191,7 @@ const char *live_dir(const char *wanted);
 struct world *MUST_CHECK live_start(const struct start_config *cfg, struct image *image);
 /* The caller must not be inside a machine: the world enters its own. One at a time per thread. What
  * the calls do must not depend on the locking scheme. */
+extern const struct vma_tree_type *model_tree; /* of worlds started from here on; NULL: MMSIM_TREE's */
 struct world *MUST_CHECK model_start(const struct image *image, const struct mm_locking *scheme);
 /* The pages of the stack hold what exec put there: zero them, so that contents compare. */
 void world_settle(struct world *w, const struct image *image);

@@ -21,6 +21,8 @@
 
 #include <mmsim/mmsim.h>
 
+#include "tests/tree_choice.h"
+
 #define TASKS 4
 #define PAGE 4096ull
 #define EXIT_VIOLATION 3
@@ -620,6 +622,7 @@ static void run_part(const struct part *part, u64 ms)
 
 	MUST(w.m && mm_machine_init(w.m, &arch_x86_64) == 0);
 	machine_enter(w.m);
+	mm_machine_set_tree(w.m, tree_choice());
 	w.mm = mm_create(w.m, &arch_x86_64, scheme);
 	MUST(w.mm);
 	if (part->begin)

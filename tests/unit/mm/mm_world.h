@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "mm/internal.h"
+#include "tests/tree_choice.h"
 
 #define PAGE 4096ull
 #define RW (PROT_READ | PROT_WRITE)
@@ -37,6 +38,7 @@ static inline struct mm_world mm_world_create(const struct mm_locking *scheme, u
 	machine_enter(w.m);
 	assert_int_equal(mm_machine_init(w.m, &arch_x86_64), 0);
 	w.mem = memory_of(w.m);
+	mm_machine_set_tree(w.m, tree_choice());
 	w.mm = mm_create(w.m, &arch_x86_64, scheme);
 	assert_non_null(w.mm);
 	mmu_switch(w.mm);

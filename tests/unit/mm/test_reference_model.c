@@ -22,6 +22,7 @@
 
 #include "tests/model/ref_mm.h"
 #include "tests/unit/test_seed.h"
+#include "tests/tree_choice.h"
 
 #define PROCS 3
 #define FILES 5
@@ -668,6 +669,7 @@ static void make_first_proc(struct world *w)
 	struct proc *p = &w->proc[0];
 	struct mm_limits limits = mm_limits_default;
 
+	mm_machine_set_tree(w->machine, tree_choice());
 	p->mm = mm_create(w->machine, &arch_x86_64, w->locking);
 	assert_non_null(p->mm);
 	w->third = (p->mm->task_size / 3 + REF_PAGE - 1) & ~(REF_PAGE - 1);

@@ -74,8 +74,9 @@ static void names(void **state)
 	assert_non_null(strstr(CHECK("-w", "mmap1", "-a", "arm"), "unknown architecture"));
 	assert_string_equal(CHECK("-w", "mmap1", "-e", "host"),
 			    "--engine=host: unknown engine (allowed: native, virtual)");
-	assert_string_equal(CHECK("-w", "mmap1", "--tree=rb"),
-			    "--tree=rb: unknown tree (allowed: maple)");
+	assert_string_equal(CHECK("-w", "mmap1", "--tree=bst"),
+			    "--tree=bst: unknown tree (allowed: maple, rb)");
+	assert_string_equal(CHECK("-w", "mmap1", "-s", "vma_refcnt", "--tree=rb"), "");
 	assert_string_equal(CHECK("-w", "mmap1", "--kernel", "4.12"),
 			    "--kernel=4.12: unknown kernel era (allowed: 6.18)");
 	assert_non_null(strstr(CHECK("-c", "1"), "--workload: is needed"));

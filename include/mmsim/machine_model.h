@@ -103,6 +103,9 @@ struct cpu_place {
 };
 struct cpu_place machine_model_place(const struct machine_model *model, u32 cpu);
 
+/* Host memory that a run takes, roughly: for deciding how many to have at once. */
+u64 machine_model_memory(const struct machine_model *model, u32 cpus, u32 tasks);
+
 /* Distance classes, nearest first. */
 enum cpu_distance { DIST_SELF, DIST_SMT, DIST_CLUSTER, DIST_SOCKET, DIST_REMOTE, DIST_COUNT };
 enum cpu_distance machine_model_distance(struct cpu_place a, struct cpu_place b);

@@ -55,8 +55,9 @@ struct mm {
 	struct vma_tree vmas __cacheline_aligned; /* (m W; RCU R) */
 
 	struct rwsem mmap_lock __cacheline_aligned; /* see locking.h: only schemes touch it */
-	u32 mm_lock_seq;		/* (a) bumped when the write lock is dropped */
 	struct wait_queue vma_writer_wait; /* a VMA writer waits for readers */
+	/* Every fault under a VMA lock reads it: as in Linux not on the line of mmap_lock.count. */
+	u32 mm_lock_seq;		/* (a) bumped when the write lock is dropped */
 
 	spinlock_t page_table_lock;
 	atomic_t mm_users;		/* tasks and pins; the last mm_put() tears it down */

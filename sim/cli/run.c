@@ -14,6 +14,8 @@
 #include "sim/cli/engine.h"
 #include "sim/cli/run_internal.h"
 
+#define MEMORY_MAX (4ull << 30) /* of the host's, for combinations at once */
+
 /* ---- signals ------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t caught_signal;
@@ -154,19 +156,37 @@ static void run_in_turn(struct sweep *s, struct run_cursor *cursor)
 	}
 }
 
-/* Where time is the host's, runs at once would disturb each other. */
-static u32 worker_count(const struct run_options *o, u32 total)
+/* The largest of the sweep. */
+static u64 memory_estimate(const struct run_options *jobs, u32 job_count)
 {
-	u32 n = o->workers ? o->workers : run_host_cpus();
+	struct run_cursor cursor = {.jobs = jobs, .job_count = job_count};
+	struct combination c;
+	u64 most = 0;
 
-	return cli_engine.simulated && o->only == RUN_ONLY_ALL ? min(n, total) : 1;
+	while (run_next(&cursor, &c))
+		most = max(most, machine_model_memory(&c.o->machine, c.cpus, c.tasks));
+	return most;
+}
+
+/* Where time is the host's, runs at once would disturb each other. By default they stay within
+ * MEMORY_MAX; who says --jobs knows better. */
+static u32 worker_count(const struct run_options *jobs, u32 job_count, u32 total)
+{
+	const struct run_options *o = &jobs[0];
+	u32 n = o->workers;
+
+	if (!cli_engine.simulated || o->only != RUN_ONLY_ALL)
+		return 1;
+	if (!n)
+		n = min(run_host_cpus(), (u32)(MEMORY_MAX / memory_estimate(jobs, job_count)));
+	return max(1u, min(n, total));
 }
 
 static void run_rows(struct sweep *s, u32 job_count)
 {
 	struct run_cursor cursor = {.jobs = s->jobs, .job_count = job_count};
 	const struct run_sink sink = {add_row, run_failed, progress, s};
-	u32 workers = worker_count(&s->jobs[0], s->total);
+	u32 workers = worker_count(s->jobs, job_count, s->total);
 
 	catch_signals();
 	if (workers > 1)

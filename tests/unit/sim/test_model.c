@@ -157,6 +157,19 @@ static void wrong_files_are_refused(void **state)
 	assert_int_equal(machine_model_set(&model, "latency.rmote", "1", &error), -EINVAL);
 }
 
+/* Two dozen runs of the largest machine are too many for 4 GiB; of a small one they are not. */
+static void memory_is_estimated(void **state)
+{
+	struct machine_model_error error;
+	struct machine_model model;
+	u64 gib = 1ull << 30;
+
+	assert_int_equal(machine_model_load(&model, "power8-1024", &error), 0);
+	assert_true(machine_model_memory(&model, 1024, 2048) > 3 * gib / 10);
+	assert_true(machine_model_memory(&model, 1024, 2048) < gib);
+	assert_true(machine_model_memory(&model, 1, 1) < gib / 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +178,7 @@ int main(void)
 		cmocka_unit_test(topology_is_a_bijection),
 		cmocka_unit_test(distance_follows_the_topology),
 		cmocka_unit_test(wrong_files_are_refused),
+		cmocka_unit_test(memory_is_estimated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

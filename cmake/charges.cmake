@@ -68,3 +68,28 @@ endforeach()
 target_link_libraries(program-mmsim-virtual-checked PRIVATE mmsim_checked PkgConfig::ARCHIVE
   PkgConfig::JANSSON PkgConfig::INIH)
 add_dependencies(program-mmsim-virtual-checked mmsim_version ${mmsim_checked_beside})
+
+if(NOT BUILD_TESTING)
+  return()
+endif()
+add_executable(checked.conformance tests/scheme/conformance.c)
+target_link_libraries(checked.conformance PRIVATE mmsim_checked ${CMOCKA_LIBRARY})
+foreach(line ${schemes})
+  string(REGEX REPLACE ".*&mm_locking_([a-z0-9_]+).*" "\\1" scheme ${line})
+  if(scheme STREQUAL "lock_broken")
+    continue()
+  endif()
+  add_test(NAME charges.conformance.${scheme} COMMAND checked.conformance ${scheme})
+  set_tests_properties(charges.conformance.${scheme} PROPERTIES LABELS "charges;long" TIMEOUT 600)
+endforeach()
+
+# Instrumented itself: it makes the accesses that must be found.
+add_executable(checked.unit.sim.virtual.charge_check tests/unit/sim/virtual/test_charge_check.c)
+target_compile_options(checked.unit.sim.virtual.charge_check PRIVATE ${mmsim_instrument})
+target_link_libraries(checked.unit.sim.virtual.charge_check PRIVATE mmsim_checked ${CMOCKA_LIBRARY})
+add_test(NAME charges.unit.sim.virtual.charge_check COMMAND checked.unit.sim.virtual.charge_check)
+set_tests_properties(charges.unit.sim.virtual.charge_check PROPERTIES LABELS charges)
+
+add_test(NAME charges.workloads COMMAND sh ${CMAKE_SOURCE_DIR}/tests/charges/workloads.sh
+  $<TARGET_FILE:program-mmsim-virtual-checked> ${CMAKE_SOURCE_DIR}/tests/data/traces)
+set_tests_properties(charges.workloads PROPERTIES LABELS charges)

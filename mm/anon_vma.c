@@ -17,6 +17,7 @@ static struct anon_vma *anon_vma_alloc(struct mm *mm)
 
 	if (!av)
 		return NULL;
+	lines_write(av, sizeof(*av));
 	av->root = av;
 	av->parent = av;
 	rwsem_init(&av->rwsem, LOCK_RANK_ANON_VMA);
@@ -30,8 +31,10 @@ static struct anon_vma *anon_vma_alloc(struct mm *mm)
 /* Drop the chain's reference; the last child frees the root with it. */
 static void anon_vma_put(struct mm *mm, struct anon_vma *av)
 {
-	struct anon_vma *root = av->root;
+	struct anon_vma *root;
 
+	line_read(av, root);
+	root = av->root;
 	if (!atomic_dec_and_test(&av->refcount))
 		return;
 	objcache_free(mm->mmm->anon_vma_cache, av);
@@ -42,6 +45,11 @@ static void anon_vma_put(struct mm *mm, struct anon_vma *av)
 /* Newest first in the VMA's chain. The root's rwsem is held for write. */
 static void chain_link(struct vma *vma, struct anon_vma_chain *avc, struct anon_vma *av)
 {
+	line_write(avc, vma);
+	line_write(vma, anon_vma_chain);
+	line_write_ptr(vma->anon_vma_chain.next);
+	line_write(av, chain);
+	line_write_ptr(av->chain.prev);
 	avc->vma = vma;
 	avc->anon_vma = av;
 	list_add(&avc->same_vma, &vma->anon_vma_chain);
@@ -61,6 +69,8 @@ static struct anon_vma *borrow_from(struct vma *old, const struct vma *a, const 
 {
 	struct anon_vma *av;
 
+	line_read(a, file);
+	line_read(b, file);
 	if (!anon_vma_compatible(a, b))
 		return NULL;
 	av = READ_ONCE(old->anon_vma);
@@ -108,8 +118,10 @@ int anon_vma_prepare(struct vma *vma)
 		av = fresh;
 	}
 
+	line_read(av, root);
 	down_write(&av->root->rwsem);
 	spin_lock(&mm->page_table_lock);
+	line_write(vma, anon_vma);
 	if (!vma->anon_vma) {
 		chain_link(vma, avc, av);
 		av->num_active_vmas++;
@@ -139,9 +151,15 @@ int anon_vma_clone(struct vma *dst, struct vma *src)
 	struct mm_machine *mmm = dst->mm->mmm;
 	struct anon_vma_chain *pavc, *avc;
 
+	line_read(src, anon_vma_chain);
+	line_read(src, anon_vma);
+	line_write(dst, anon_vma);
 	list_for_each_entry_reverse (pavc, &src->anon_vma_chain, same_vma) {
-		struct anon_vma *av = pavc->anon_vma;
+		struct anon_vma *av;
 
+		line_read(pavc, anon_vma);
+		av = pavc->anon_vma;
+		line_read(av, root);
 		avc = objcache_alloc(mmm->avc_cache);
 		if (!avc)
 			goto undo;
@@ -153,6 +171,7 @@ int anon_vma_clone(struct vma *dst, struct vma *src)
 	}
 	if (dst->anon_vma) {
 		down_write(&dst->anon_vma->root->rwsem);
+		line_write(dst->anon_vma, num_active_vmas);
 		dst->anon_vma->num_active_vmas++;
 		up_write(&dst->anon_vma->root->rwsem);
 	}
@@ -171,7 +190,9 @@ int anon_vma_fork(struct vma *dst, struct vma *src)
 	struct anon_vma *av;
 	struct anon_vma_chain *avc;
 
+	line_write(dst, anon_vma);
 	dst->anon_vma = NULL;
+	line_read(src, anon_vma);
 	if (!src->anon_vma)
 		return 0;
 	if (anon_vma_clone(dst, src))
@@ -189,6 +210,7 @@ int anon_vma_fork(struct vma *dst, struct vma *src)
 		unlink_anon_vmas(dst);
 		return -ENOMEM;
 	}
+	line_read(src->anon_vma, root);
 	av->root = src->anon_vma->root;
 	av->parent = src->anon_vma;
 	av->num_active_vmas = 1;
@@ -196,6 +218,7 @@ int anon_vma_fork(struct vma *dst, struct vma *src)
 
 	down_write(&av->root->rwsem);
 	chain_link(dst, avc, av);
+	line_write(av->parent, num_children);
 	av->parent->num_children++;
 	WRITE_ONCE(dst->anon_vma, av);
 	up_write(&av->root->rwsem);
@@ -204,28 +227,43 @@ int anon_vma_fork(struct vma *dst, struct vma *src)
 
 void unlink_anon_vmas(struct vma *vma)
 {
-	struct mm_machine *mmm = vma->mm->mmm;
+	struct mm_machine *mmm;
 	struct anon_vma_chain *avc, *tmp;
 	struct anon_vma *root;
 
+	line_write(vma, anon_vma_chain);
 	if (list_empty(&vma->anon_vma_chain))
 		return;
+	line_read(vma->mm, mmm);
+	mmm = vma->mm->mmm;
 	/* All anon_vmas of one chain have the same root. Newest to oldest, so that a child is counted
 	 * out before its parent is looked at. */
-	root = list_first_entry(&vma->anon_vma_chain, struct anon_vma_chain, same_vma)->anon_vma->root;
+	avc = list_first_entry(&vma->anon_vma_chain, struct anon_vma_chain, same_vma);
+	line_read(avc, anon_vma);
+	line_read(avc->anon_vma, root);
+	root = avc->anon_vma->root;
 	down_write(&root->rwsem);
+	line_write(vma, anon_vma_chain);
 	list_for_each_entry_safe (avc, tmp, &vma->anon_vma_chain, same_vma) {
 		struct anon_vma *av = avc->anon_vma;
 
+		line_write(avc, vma);
+		line_write_ptr(avc->same_vma.next);
+		line_write_neighbours(&avc->same_anon_vma);
 		list_del_init(&avc->same_anon_vma);
+		line_write(av, chain);
 		if (list_empty(&av->chain)) { /* freed below, outside its root's lock */
+			line_read(av, parent);
+			line_write(av->parent, num_children);
 			av->parent->num_children--;
 			continue;
 		}
 		list_del_init(&avc->same_vma);
 		objcache_free(mmm->avc_cache, avc);
 	}
+	line_read(vma, anon_vma);
 	if (vma->anon_vma) {
+		line_write(vma->anon_vma, num_active_vmas);
 		vma->anon_vma->num_active_vmas--;
 		WRITE_ONCE(vma->anon_vma, NULL);
 	}
@@ -234,6 +272,10 @@ void unlink_anon_vmas(struct vma *vma)
 	list_for_each_entry_safe (avc, tmp, &vma->anon_vma_chain, same_vma) {
 		struct anon_vma *av = avc->anon_vma;
 
+		line_write(avc, same_vma);
+		line_write(vma, anon_vma_chain);
+		line_write_ptr(avc->same_vma.next);
+		line_read(av, num_children);
 		MMSIM_BUG_ON(av->num_children != 0);
 		MMSIM_BUG_ON(av->num_active_vmas != 0);
 		list_del_init(&avc->same_vma);

@@ -13,8 +13,11 @@ int do_brk_flags(struct mm *mm, struct vma *prev, u64 addr, u64 len, u64 flags)
 	u64 npages = len >> mm->arch->page_shift;
 	struct vma *vma = NULL;
 
+	line_read(mm, def_flags);
 	flags |= VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_ACCOUNT |
 		 mm->def_flags;
+	line_read(mm, map_count);
+	line_read(mm, limits.max_map_count);
 	if (!may_expand_vm(mm, flags, npages) || mm->map_count > mm->limits.max_map_count)
 		return -ENOMEM;
 	if (prev && prev->end == addr) {
@@ -77,13 +80,16 @@ static bool grow_heap(struct mm *mm, u64 old_end, u64 new_end)
 
 u64 mm_brk(struct mm *mm, u64 brk)
 {
-	u64 page_bytes = arch_page_bytes(mm->arch), old_end, new_end, result;
+	u64 page_bytes = page_bytes_of(mm), old_end, new_end, result;
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	bool populate = false, ok;
 
-	syscall_enter(COUNTER_SYSCALL_BRK);
+	syscall_enter(mm, COUNTER_SYSCALL_BRK);
 	if (mmap_write_lock_killable(mm, hold, MM_RANGE_ALL))
 		return (u64)-EINTR;
+	line_write(mm, brk);
+	line_read(mm, start_data);
+	line_read(mm, limits.data_bytes);
 	new_end = ALIGN_UP(brk, page_bytes);
 	old_end = ALIGN_UP(mm->brk, page_bytes);
 	if (brk < mm->start_brk || brk > mm->task_size)
@@ -111,7 +117,9 @@ void mm_set_brk(struct mm *mm, u64 addr)
 {
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 
+	line_read(mm, locking);
 	mmap_write_lock(mm, hold, MM_RANGE_ALL);
+	line_write(mm, start_brk);
 	mm->start_brk = addr;
 	mm->brk = addr;
 	mmap_write_unlock(hold);
@@ -122,6 +130,7 @@ int mm_install_bss(struct mm *mm, u64 start, u64 len, bool exec)
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	int err;
 
+	line_read(mm, arch);
 	len = ALIGN_UP(len, arch_page_bytes(mm->arch));
 	if (!len)
 		return 0;

@@ -69,6 +69,7 @@ void mm_check(struct mm *mm)
 	u32 count = 0;
 
 	mmap_read_lock(mm, hold, MM_RANGE_ALL);
+	unpriced_begin();
 	vma_tree_check(&mm->vmas);
 	vma_tree_for_each (&mm->vmas, vma) {
 		if (vma->start < at || vma->end <= vma->start || ((vma->start | vma->end) & page_mask))
@@ -101,5 +102,6 @@ void mm_check(struct mm *mm)
 			MMSIM_BUG("rss counter %u is %lld, but %" PRIu64 " pages are mapped", i,
 				  (long long)percpu_counter_sum(mm->machine, &mm->rss[i]),
 				  tally.pages[i]);
+	unpriced_end();
 	mmap_read_unlock(hold);
 }

@@ -34,8 +34,10 @@ int mm_install_special(struct mm *mm, u64 start, u64 len, u64 vm_flags, const ch
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	int err;
 
+	line_read(mm, locking);
 	if (mmap_write_lock_killable(mm, hold, MM_RANGE_ALL))
 		return -EINTR;
+	line_read(mm, def_flags);
 	err = install(mm, start, start + ALIGN_UP(len, arch_page_bytes(mm->arch)),
 		      vm_flags | mm->def_flags | VM_DONTEXPAND, name, false);
 	mmap_write_unlock(hold);
@@ -49,12 +51,16 @@ int mm_install_stack(struct mm *mm, u64 start, u64 end, u64 start_stack, u64 ext
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	int err;
 
+	line_read(mm, locking);
 	if (mmap_write_lock_killable(mm, hold, MM_RANGE_ALL))
 		return -EINTR;
+	line_read(mm, def_flags);
 	/* The argument pages were written before the stack got its place: it has an anon_vma. */
 	err = install(mm, start, end, flags | mm->def_flags, NULL, true);
-	if (!err)
+	if (!err) {
+		line_write(mm, start_stack);
 		mm->start_stack = start_stack;
+	}
 	mmap_write_unlock(hold);
 	return err;
 }

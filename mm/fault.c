@@ -231,6 +231,7 @@ static enum fault_step fault_missing(struct fault *f)
 	const struct vma *vma = f->vma;
 	bool write = f->access == ACCESS_WRITE;
 
+	line_read(vma, file);
 	if (likely(vma_is_anonymous(vma)))
 		return write ? fault_anon_write(f) : fault_anon_read(f);
 	if (!vma->file || (vma->flags & (VM_PFNMAP | VM_IO)))

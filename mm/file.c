@@ -18,6 +18,7 @@ struct inode *inode_create(struct machine *m, enum inode_kind kind, const char *
 
 	if (!inode)
 		return NULL;
+	lines_write(inode, sizeof(*inode));
 	*inode = (struct inode){
 		.dev_major = dev_major,
 		.dev_minor = dev_minor,
@@ -59,6 +60,7 @@ struct file *file_open(struct inode *inode, bool readable, bool writable)
 	if (!file)
 		return NULL;
 	MMSIM_BUG_ON(fetch_add_relaxed(&inode->refcount.counter, 1) <= 0);
+	lines_write(file, sizeof(*file));
 	*file = (struct file){
 		.inode = inode,
 		.readable = readable,

@@ -43,9 +43,10 @@ static struct radix_node *node_alloc(const struct mapping *mapping, u32 shift)
 
 	if (!node)
 		return NULL;
+	lines_write(node, sizeof(*node));
 	node->shift = shift;
 	for (u32 i = 0; i < RADIX_SLOTS; i++)
-		WRITE_ONCE(node->slots[i], (void *)NULL);
+		WRITE_UNPRICED(node->slots[i], (void *)NULL);
 	return node;
 }
 
@@ -64,12 +65,17 @@ static struct radix_node *radix_leaf(struct mapping *mapping, u64 index)
 {
 	struct radix_node *node = rcu_dereference(mapping->tree);
 
-	if (!node || !node_covers(node, index))
+	if (!node)
+		return NULL;
+	line_read(node, shift);
+	if (!node_covers(node, index))
 		return NULL;
 	while (node && node->shift) {
 		void **slot = node_slot(node, index);
 
 		node = rcu_dereference(*slot);
+		if (node)
+			line_read(node, shift);
 	}
 	return node;
 }
@@ -79,6 +85,8 @@ static struct radix_node *radix_leaf_make(struct mapping *mapping, u64 index)
 {
 	struct radix_node *node = READ_ONCE(mapping->tree);
 
+	if (node)
+		line_read(node, shift);
 	while (!node || !node_covers(node, index)) {
 		struct radix_node *root = node_alloc(mapping, node ? node->shift + RADIX_BITS : 0);
 
@@ -100,6 +108,7 @@ static struct radix_node *radix_leaf_make(struct mapping *mapping, u64 index)
 			rcu_assign_pointer(*slot, (void *)child);
 		}
 		node = child;
+		line_read(node, shift);
 	}
 	return node;
 }
@@ -107,6 +116,7 @@ static struct radix_node *radix_leaf_make(struct mapping *mapping, u64 index)
 /* Depth is at most 64 / RADIX_BITS, rounded up. Nobody can look any more. */
 static void radix_free(const struct memory *mem, struct objcache *nodes, struct radix_node *node)
 {
+	lines_read(node, sizeof(*node));
 	for (u32 i = 0; i < RADIX_SLOTS; i++) {
 		void *child = node->slots[i];
 
@@ -236,13 +246,17 @@ static int filemap_insert_new(const struct memory *mem, struct mapping *mapping,
 			      struct page **page)
 {
 	struct page *new = page_alloc(mem, 0);
-	bool shmem = mapping->inode->kind == INODE_SHMEM;
+	bool shmem;
 	struct radix_node *leaf;
 	void **slot;
 
 	*page = NULL;
 	if (!new)
 		return -ENOMEM;
+	line_read(mapping, inode);
+	line_read(mapping->inode, kind);
+	shmem = mapping->inode->kind == INODE_SHMEM;
+	line_write(new, mapping);
 	new->mapping = mapping;
 	new->index = index;
 	WRITE_ONCE(new->flags, PAGE_LOCKED | (shmem ? (u32)PAGE_SWAPBACKED : 0u));
@@ -255,6 +269,7 @@ static int filemap_insert_new(const struct memory *mem, struct mapping *mapping,
 	slot = leaf ? node_slot(leaf, index) : NULL;
 	if (slot && !READ_ONCE(*slot)) {
 		rcu_assign_pointer(*slot, (void *)new);
+		line_write(mapping, cached_pages);
 		mapping->cached_pages++;
 		*page = new;
 	}

@@ -15,6 +15,10 @@
 
 static void copy_description(struct mm *child, const struct mm *mm)
 {
+	u64 described = offsetof(struct mm, rss) - offsetof(struct mm, mmap_base);
+
+	lines_read(&mm->mmap_base, described);
+	lines_write(&child->mmap_base, described);
 	child->mmap_base = mm->mmap_base;
 	child->start_code = mm->start_code;
 	child->end_code = mm->end_code;
@@ -39,6 +43,7 @@ static struct vma *dup_for_child(struct mm *child, const struct vma *src)
 
 	if (!vma)
 		return NULL;
+	line_read(src, file);
 	vma->start = src->start;
 	vma->end = src->end;
 	vma->flags = src->flags & ~(u64)VM_LOCKED_MASK;
@@ -108,13 +113,14 @@ static void drop_half_made(struct mm *child)
 struct mm *mm_fork(struct mm *mm, int *error)
 {
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL), *child_hold = mm_hold(HOLD_SECOND);
-	struct mm *child = mm_create(mm->machine, mm->arch, mm->locking);
+	struct mm *child;
 	int err;
 
 	*error = -ENOMEM;
+	syscall_enter(mm, COUNTER_SYSCALL_FORK);
+	child = mm_create(mm->machine, mm->arch, mm->locking);
 	if (!child)
 		return NULL;
-	syscall_enter(COUNTER_SYSCALL_FORK);
 	if (mmap_write_lock_killable(mm, hold, MM_RANGE_ALL)) {
 		mm_put(child);
 		*error = -EINTR;

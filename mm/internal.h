@@ -56,16 +56,24 @@ static inline struct mm_task *mm_task(void)
 	return (struct mm_task *)current_task()->scratch;
 }
 
-static inline void syscall_charge(enum counter c)
+/* As the first thing that a call asks of mm, before it begins. */
+static inline u64 page_bytes_of(const struct mm *mm)
+{
+	line_read(mm, arch);
+	return arch_page_bytes(mm->arch);
+}
+
+static inline void syscall_charge(const struct mm *mm, enum counter c)
 {
 	count_event(c);
 	engine_charge(COST_SYSCALL);
 	engine_charge(COST_SYSCALL_WORK);
+	line_read(mm, arch);
 }
-/* A modelled system call, from here to the end of the enclosing block. */
-#define syscall_enter(c)                                                                           \
+/* A modelled system call on mm, from here to the end of the enclosing block. */
+#define syscall_enter(mm, c)                                                                       \
 	trace_syscall(c);                                                                          \
-	syscall_charge(c)
+	syscall_charge(mm, c)
 
 /* A protection's VM_ bits; and mm->def_flags etc. are added by the callers. */
 static inline u64 vm_flags_from_prot(u32 prot)

@@ -57,15 +57,21 @@ static void batch_drain(const struct memory *mem, struct lru_batch *batch)
 	u32 n = batch->count;
 
 	spin_lock(&lruvec->lock);
-	line_write(lruvec, lists);
 	for (u32 i = 0; i < n; i++) {
-		struct page *page = batch->pages[i];
-		u32 flags = READ_ONCE(page->flags);
+		struct page *page;
+		struct list_head *list;
+		u32 flags;
 
+		line_read_next(&batch->pages[i], !i);
+		page = batch->pages[i];
+		flags = READ_ONCE(page->flags);
 		page_set_flags(page, PAGE_LRU);
-		line_write_ptr(lruvec->lists[page_lru(flags)].next);
-		list_add(&page->lru, &lruvec->lists[page_lru(flags)]);
+		list = &lruvec->lists[page_lru(flags)];
+		line_write_ptr(list);
+		line_write_ptr(list->next);
+		list_add(&page->lru, list);
 	}
+	line_write(lruvec, pages);
 	lruvec->pages += n;
 	spin_unlock(&lruvec->lock);
 	batch->count = 0;
@@ -82,6 +88,7 @@ void lru_add(const struct memory *mem, struct page *page)
 	atomic_set(&page->refcount, 2);
 	preempt_disable();
 	batch = this_cpu_ptr(mem->lru_batch, struct lru_batch);
+	line_write(batch, count);
 	line_write_ptr(&batch->pages[batch->count]);
 	batch->pages[batch->count++] = page;
 	if (unlikely(batch->count == LRU_BATCH_PAGES))
@@ -93,9 +100,10 @@ void lru_del_locked(const struct memory *mem, struct page *page)
 {
 	u32 flags = READ_ONCE(page->flags);
 
-	line_write_ptr(page->lru.prev);
-	line_write_ptr(page->lru.next);
+	line_write(page, lru);
+	line_write_neighbours(&page->lru);
 	list_del_init(&page->lru);
+	line_write(mem->lruvec, pages);
 	mem->lruvec->pages--;
 	WRITE_ONCE(page->flags, flags & ~(u32)PAGE_LRU);
 }
@@ -106,6 +114,7 @@ void lru_drain(const struct memory *mem)
 
 	preempt_disable();
 	batch = this_cpu_ptr(mem->lru_batch, struct lru_batch);
+	line_write(batch, count);
 	if (batch->count)
 		batch_drain(mem, batch);
 	preempt_enable();

@@ -58,6 +58,7 @@ static int advised_flags(const struct vma *vma, int behavior, u64 *flags)
 {
 	u64 f = vma->flags;
 
+	line_read(vma, file);
 	switch (behavior) {
 	case MADV_NORMAL:
 		f &= ~(u64)(VM_RAND_READ | VM_SEQ_READ);
@@ -153,7 +154,11 @@ static int advise_remove(struct vma *vma, u64 start, u64 end)
 
 	if (vma->flags & VM_LOCKED)
 		return -EINVAL;
-	if (!vma->file || vma->file->inode->kind == INODE_DEVICE)
+	if (!vma->file)
+		return -EINVAL;
+	line_read(vma->file, inode);
+	line_read(vma->file->inode, kind);
+	if (vma->file->inode->kind == INODE_DEVICE)
 		return -EINVAL;
 	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
 		return -EACCES;
@@ -166,6 +171,7 @@ static int advise_pages(struct vma *vma, u64 start, u64 end, int behavior)
 	u64 forbidden = VM_PFNMAP;
 	struct mmu_gather tlb;
 
+	line_read(vma, file);
 	switch (behavior) {
 	case MADV_WILLNEED:
 		return 0;
@@ -229,13 +235,13 @@ static int walk_vmas(struct mm *mm, u64 start, u64 end, int behavior)
 
 int mm_madvise(struct mm *mm, u64 start, u64 len, int behavior)
 {
-	u64 page_bytes = arch_page_bytes(mm->arch), len_aligned = ALIGN_UP(len, page_bytes);
+	u64 page_bytes = page_bytes_of(mm), len_aligned = ALIGN_UP(len, page_bytes);
 	enum behavior_class class = behavior_class(behavior);
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	u64 end = start + len_aligned;
 	int err;
 
-	syscall_enter(COUNTER_SYSCALL_MADVISE);
+	syscall_enter(mm, COUNTER_SYSCALL_MADVISE);
 	if (class == ADVICE_UNKNOWN || (start & (page_bytes - 1)))
 		return -EINVAL;
 	if ((len && !len_aligned) || end < start)

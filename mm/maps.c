@@ -49,6 +49,7 @@ void mm_for_each_vma(struct mm *mm, void (*fn)(const struct vma *vma, void *arg)
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	const struct vma *vma;
 
+	line_read(mm, locking);
 	mmap_read_lock(mm, hold, MM_RANGE_ALL);
 	vma_tree_for_each (&mm->vmas, vma)
 		fn(vma, arg);
@@ -60,6 +61,7 @@ void mm_print_maps(struct mm *mm, FILE *out)
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	const struct vma *vma;
 
+	line_read(mm, locking);
 	mmap_read_lock(mm, hold, MM_RANGE_ALL);
 	vma_tree_for_each (&mm->vmas, vma)
 		print_vma(vma, out);

@@ -21,6 +21,7 @@ static int lock_one(struct vma *prev, struct vma **vmap, u64 start, u64 end, u64
 	if (!vma)
 		return err;
 	*vmap = vma;
+	line_write(mm, locked_vm_pages);
 	if ((new_flags & VM_LOCKED) && !(old_flags & VM_LOCKED))
 		mm->locked_vm_pages += npages;
 	else if (!(new_flags & VM_LOCKED) && (old_flags & VM_LOCKED))
@@ -43,12 +44,14 @@ static int apply_lock_flags(struct mm *mm, u64 start, u64 end, u64 flags)
 	vma = vma_tree_load(&mm->vmas, start);
 	if (!vma)
 		return -ENOMEM;
+	line_read(vma, start);
 	prev = start > vma->start ? vma : vma_prev(mm, vma);
 	for (pos = start; pos < end; pos = min(vma->end, end)) {
 		if (pos > start) {
 			vma = vma_tree_load(&mm->vmas, pos);
 			if (!vma)
 				return -ENOMEM;
+			line_read(vma, start);
 		}
 		err = lock_one(prev, &vma, pos, min(vma->end, end),
 			       (vma->flags & ~(u64)VM_LOCKED_MASK) | flags);
@@ -75,9 +78,13 @@ static u64 locked_pages_in(const struct mm *mm, u64 start, u64 end)
 
 static bool within_lock_limit(const struct mm *mm, u64 start, u64 end)
 {
-	u64 limit_pages = mm->limits.memlock_bytes >> mm->arch->page_shift;
-	u64 pages = ((end - start) >> mm->arch->page_shift) + mm->locked_vm_pages;
+	u64 limit_pages, pages;
 
+	line_read(mm, limits.memlock_bytes);
+	line_read(mm, limits.can_ipc_lock);
+	line_read(mm, locked_vm_pages);
+	limit_pages = mm->limits.memlock_bytes >> mm->arch->page_shift;
+	pages = ((end - start) >> mm->arch->page_shift) + mm->locked_vm_pages;
 	if (mm->limits.can_ipc_lock || pages <= limit_pages)
 		return true;
 	return pages - locked_pages_in(mm, start, end) <= limit_pages;
@@ -97,6 +104,7 @@ int mm_mlock(struct mm *mm, u64 start, u64 len, bool onfault)
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	int err = -ENOMEM;
 
+	line_read(mm, arch);
 	if (!can_do_mlock(mm))
 		return -EPERM;
 	len = ALIGN_UP(len + (start & (page_bytes - 1)), page_bytes);
@@ -118,6 +126,7 @@ int mm_munlock(struct mm *mm, u64 start, u64 len)
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	int err;
 
+	line_read(mm, arch);
 	len = ALIGN_UP(len + (start & (page_bytes - 1)), page_bytes);
 	start = ALIGN_DOWN(start, page_bytes);
 	end = start + len;
@@ -147,6 +156,7 @@ int mm_mlockall(struct mm *mm, int mcl_flags)
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	int err = 0;
 
+	line_read(mm, locking);
 	if (!mcl_flags || (mcl_flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) ||
 	    mcl_flags == MCL_ONFAULT)
 		return -EINVAL;
@@ -154,10 +164,12 @@ int mm_mlockall(struct mm *mm, int mcl_flags)
 		return -EPERM;
 	if (mmap_write_lock_killable(mm, hold, MM_RANGE_ALL))
 		return -EINTR;
+	line_read(mm, total_vm_pages);
 	if ((mcl_flags & MCL_CURRENT) && !mm->limits.can_ipc_lock &&
 	    mm->total_vm_pages > mm->limits.memlock_bytes >> mm->arch->page_shift) {
 		err = -ENOMEM;
 	} else {
+		line_write(mm, def_flags);
 		mm->def_flags &= ~(u64)VM_LOCKED_MASK;
 		if (mcl_flags & MCL_FUTURE)
 			mm->def_flags |= lock;
@@ -174,8 +186,10 @@ int mm_munlockall(struct mm *mm)
 {
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 
+	line_read(mm, locking);
 	if (mmap_write_lock_killable(mm, hold, MM_RANGE_ALL))
 		return -EINTR;
+	line_write(mm, def_flags);
 	mm->def_flags &= ~(u64)VM_LOCKED_MASK;
 	apply_lock_all(mm, 0);
 	mmap_write_unlock(hold);

@@ -28,6 +28,7 @@ const struct mm_limits mm_limits_default = {
 /* Runs once per piece of type-stable memory: readers may look at the lock word at any time after. */
 static void vma_ctor(void *obj)
 {
+	lines_write(obj, sizeof(struct vma));
 	memset(obj, 0, sizeof(struct vma));
 }
 
@@ -152,6 +153,7 @@ struct mm *mm_create(struct machine *m, const struct arch_desc *arch,
 	MMSIM_BUG_ON(arch != mmm->arch);
 	if (!mm)
 		return NULL;
+	lines_write(mm, sizeof(*mm));
 	memset(mm, 0, sizeof(*mm));
 	mm->machine = m;
 	mm->arch = arch;
@@ -219,6 +221,7 @@ static void unmap_everything(struct mm *mm)
 		next = vma->unmap_next;
 		unlink_anon_vmas(vma);
 		vma_unlink_file(vma);
+		line_write(vma, attached);
 		vma->attached = false;
 		mm->locking->vma_detached(vma);
 		vma_destroy(vma);
@@ -230,6 +233,7 @@ static void mm_free_rcu(struct rcu_head *head)
 {
 	struct mm *mm = container_of(head, struct mm, rcu);
 
+	line_read(mm, locking);
 	mm->locking->mm_destroy(mm);
 	objcache_free(mm->mmm->mm_cache, mm);
 }
@@ -238,6 +242,7 @@ void mm_put(struct mm *mm)
 {
 	if (!atomic_dec_and_test(&mm->mm_users))
 		return;
+	line_read(mm, locking);
 	lru_drain(mm->memory);
 	unmap_everything(mm);
 	pgtable_destroy(mm);
@@ -257,7 +262,9 @@ void mm_set_mmap_base(struct mm *mm, u64 base)
 {
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 
+	line_read(mm, locking);
 	mmap_write_lock(mm, hold, MM_RANGE_ALL);
+	line_write(mm, mmap_base);
 	mm->mmap_base = base;
 	mmap_write_unlock(hold);
 }

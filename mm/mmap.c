@@ -104,8 +104,11 @@ static s64 search_huge_aligned(struct mm *mm, u64 addr, u64 len, u64 offset, u32
 
 static bool wants_huge_alignment(const struct file *file, u64 addr, u64 len, u32 flags)
 {
-	if (file)
+	if (file) {
+		line_read(file, inode);
+		line_read(file->inode, kind);
 		return file->inode->kind == INODE_REGULAR;
+	}
 	/* shared anonymous memory is tmpfs's, which has huge=never */
 	return !(flags & MAP_SHARED) && !addr && !(len & (HUGE_BYTES - 1));
 }
@@ -127,6 +130,7 @@ s64 get_unmapped_area(struct mm *mm, struct file *file, u64 addr, u64 len, u64 p
 		return -ENOMEM;
 	if ((u64)found & (page_bytes - 1))
 		return -EINVAL;
+	line_read(mm, limits.mmap_min_addr);
 	return (u64)found < mm->limits.mmap_min_addr ? -EPERM : found;
 }
 
@@ -147,6 +151,8 @@ static int check_file(struct mmap_request *r, u8 page_shift)
 {
 	const struct file *file = r->file;
 
+	line_read(file, readable);
+	line_read(file->inode, kind);
 	if (r->len > FILE_OFFSET_MAX || r->pgoff > (FILE_OFFSET_MAX - r->len) >> page_shift)
 		return -EOVERFLOW;
 	switch (r->flags & 0x0f) {
@@ -204,6 +210,9 @@ static int prepare_request(struct mm *mm, struct mmap_request *r)
 	s64 found;
 	int err;
 
+	line_read(mm, mmap_base);
+	line_read(mm, def_flags);
+	line_read(mm, limits.max_map_count);
 	if (mm->map_count > mm->limits.max_map_count)
 		return -ENOMEM;
 	r->vm_flags = vm_flags_from_prot(r->prot) | mm->def_flags | VM_MAYREAD | VM_MAYWRITE |
@@ -324,6 +333,8 @@ static int mmap_region(struct mm *mm, struct mmap_request *r)
 		return -ENOMEM;
 	vm_stat_account(mm, r->vm_flags, (s64)npages);
 	if (r->vm_flags & VM_LOCKED) {
+		line_write(mm, locked_vm_pages);
+		line_write(vma, flags);
 		if (vma_supports_mlock(vma))
 			mm->locked_vm_pages += npages;
 		else
@@ -334,12 +345,12 @@ static int mmap_region(struct mm *mm, struct mmap_request *r)
 
 s64 mm_mmap(struct mm *mm, u64 addr, u64 len, u32 prot, u32 flags, struct file *file, u64 offset)
 {
-	u64 page_bytes = arch_page_bytes(mm->arch), npages;
+	u64 page_bytes = page_bytes_of(mm), npages;
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	struct mmap_request r = { .prot = prot, .flags = flags, .file = file };
 	int err;
 
-	syscall_enter(COUNTER_SYSCALL_MMAP);
+	syscall_enter(mm, COUNTER_SYSCALL_MMAP);
 	if (offset & (page_bytes - 1))
 		return -EINVAL;
 	if (flags & MAP_ANONYMOUS)

@@ -51,6 +51,7 @@ bool gather_more(struct mmu_gather *tlb)
 		batch = objcache_alloc(mmu_machine(tlb->mm->machine)->gather_cache);
 		if (!batch)
 			return false;
+		line_write(batch, next);
 		batch->next = NULL;
 		batch->pages = (struct page **)(batch + 1);
 		batch->count = 0;
@@ -68,6 +69,7 @@ void gather_table(struct mmu_gather *tlb, u64 pfn)
 {
 	struct page *page = pfn_to_page(tlb->mm->memory, pfn);
 
+	line_write(page, pt_next);
 	page->pt_next = tlb->tables;
 	tlb->tables = page;
 	tlb->freed_tables = true;
@@ -79,11 +81,17 @@ void gather_table(struct mmu_gather *tlb, u64 pfn)
 static void tables_ripe(struct rcu_head *head)
 {
 	struct page *first = container_of(head, struct page, pt_rcu);
-	struct mmu_machine *mmu = first->pt_owner;
-	struct page *last = first, *old = READ_ONCE(mmu->freed);
+	struct mmu_machine *mmu;
+	struct page *last = first, *old;
 
-	while (last->pt_next)
+	line_read(first, pt_owner);
+	mmu = first->pt_owner;
+	old = READ_ONCE(mmu->freed);
+	while (last->pt_next) {
 		last = last->pt_next;
+		line_read(last, pt_next);
+	}
+	line_write(last, pt_next);
 	do {
 		last->pt_next = old;
 		/* Pairs with the xchg in tables_reap(): it sees the chain. */
@@ -97,6 +105,7 @@ void tables_reap(struct mmu_machine *mmu)
 	if (likely(!READ_ONCE(mmu->freed)))
 		return;
 	for (page = xchg(&mmu->freed, NULL); page; page = next) {
+		line_write(page, pt_next);
 		next = page->pt_next;
 		table_page_free(mmu->memory, page);
 	}
@@ -116,6 +125,7 @@ static void gather_free_tables(struct mmu_gather *tlb)
 		return;
 	MMSIM_BUG_ON(gather_needs_flush(tlb));
 	tlb->tables = NULL;
+	line_write(first, pt_owner);
 	first->pt_owner = mmu_machine(tlb->mm->machine);
 	sim_call_rcu(&first->pt_rcu, tables_ripe);
 }

@@ -66,6 +66,7 @@ static inline bool gather_page(struct mmu_gather *tlb, struct page *page)
 {
 	struct mmu_gather_batch *batch = tlb->active;
 
+	line_write_next(&batch->pages[batch->count], !batch->count);
 	batch->pages[batch->count++] = page;
 	return unlikely(batch->count == batch->max) && !gather_more(tlb);
 }

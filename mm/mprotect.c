@@ -34,6 +34,7 @@ static int protect_one(struct mm_hold *hold, struct vma *prev, struct vma **vmap
 	u64 old_flags = vma->flags, npages = (end - start) >> mm->arch->page_shift;
 	int err;
 
+	line_read(vma, file);
 	if (new_flags == old_flags)
 		return 0;
 	err = account_flags(vma, npages, &new_flags);
@@ -84,6 +85,7 @@ static int protect_range(struct mm_hold *hold, u64 start, u64 end, u32 prot, boo
 			vma = vma_tree_load(&mm->vmas, pos);
 			if (!vma)
 				return -ENOMEM; /* a hole: what came before stays changed */
+			line_read(vma, start);
 		}
 		new_flags = (vma->flags & ~(u64)VM_ACCESS_FLAGS) | vm_flags_from_prot(prot);
 		/* VM_MAYx is VM_x shifted by four: what may not be granted? */
@@ -99,12 +101,12 @@ static int protect_range(struct mm_hold *hold, u64 start, u64 end, u32 prot, boo
 
 int mm_mprotect(struct mm *mm, u64 start, u64 len, u32 prot)
 {
-	u64 page_bytes = arch_page_bytes(mm->arch), end;
+	u64 page_bytes = page_bytes_of(mm), end;
 	u32 grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	int err;
 
-	syscall_enter(COUNTER_SYSCALL_MPROTECT);
+	syscall_enter(mm, COUNTER_SYSCALL_MPROTECT);
 	prot &= ~(u32)(PROT_GROWSDOWN | PROT_GROWSUP);
 	if (grows == (PROT_GROWSDOWN | PROT_GROWSUP))
 		return -EINVAL;

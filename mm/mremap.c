@@ -44,6 +44,8 @@ static int check_arguments(const struct remap *r)
 	if (r->addr + r->old_len > r->new_addr && r->new_addr + r->new_len > r->addr)
 		return -EINVAL;
 	/* A move needs up to that many more VMAs for a moment. */
+	line_read(mm, map_count);
+	line_read(mm, limits.max_map_count);
 	if ((u64)mm->map_count + 2 >= (u64)mm->limits.max_map_count - 3)
 		return -ENOMEM;
 	return 0;
@@ -58,6 +60,8 @@ static int check_vma(struct remap *r)
 
 	if (!vma)
 		return -EFAULT;
+	line_read(vma, start);
+	line_read(vma, file);
 	if (r->new_len <= r->old_len && !has_target(r))
 		return 0; /* nothing new is mapped */
 	if (!r->old_len && !(vma->flags & (VM_SHARED | VM_MAYSHARE)))
@@ -200,6 +204,8 @@ static s64 move_vma(struct remap *r)
 	u64 flags = r->vma->flags, new_pages = r->new_len >> mm->arch->page_shift, moved;
 	struct vma *new;
 
+	line_read(mm, map_count);
+	line_read(mm, limits.max_map_count);
 	if (mm->map_count >= mm->limits.max_map_count - 3)
 		return -ENOMEM;
 	/* A special mapping moves whole or not at all. */
@@ -273,6 +279,7 @@ static s64 move_to_target(struct remap *r)
 		r->vma = vma_tree_load(&mm->vmas, r->addr);
 		if (!r->vma)
 			return -EFAULT;
+		line_read(r->vma, start);
 	}
 	if (r->old_len > r->new_len) {
 		err = munmap_locked(mm, r->addr + r->new_len, r->old_len - r->new_len);
@@ -349,7 +356,7 @@ static s64 remap_locked(struct remap *r)
 
 s64 mm_mremap(struct mm *mm, u64 addr, u64 old_len, u64 new_len, u32 flags, u64 new_addr)
 {
-	u64 page_bytes = arch_page_bytes(mm->arch);
+	u64 page_bytes = page_bytes_of(mm);
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	struct remap r = { .mm = mm,
 			   .addr = addr,
@@ -360,7 +367,7 @@ s64 mm_mremap(struct mm *mm, u64 addr, u64 old_len, u64 new_len, u32 flags, u64 
 	u64 asked_old_len = r.old_len;
 	s64 result;
 
-	syscall_enter(COUNTER_SYSCALL_MREMAP);
+	syscall_enter(mm, COUNTER_SYSCALL_MREMAP);
 	result = check_arguments(&r);
 	if (result)
 		return result;

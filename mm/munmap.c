@@ -15,6 +15,8 @@ int unmap_split_borders(struct mm *mm, u64 start, u64 end)
 	struct vma *vma = vma_tree_find(&mm->vmas, start, end - 1);
 	int err;
 
+	line_read(mm, map_count);
+	line_read(mm, limits.max_map_count);
 	if (vma && vma->start < start) {
 		/* A hole in the middle makes one more VMA in the end; ends do not. */
 		if (end < vma->end && mm->map_count >= mm->limits.max_map_count)
@@ -24,6 +26,8 @@ int unmap_split_borders(struct mm *mm, u64 start, u64 end)
 			return err;
 	}
 	vma = vma_tree_load(&mm->vmas, end - 1);
+	if (vma)
+		line_read(vma, start);
 	return vma && vma->end > end ? vma_split(vma, end, false) : 0;
 }
 
@@ -44,6 +48,7 @@ int unmap_gather(struct mm *mm, u64 start, u64 end, struct unmap_list *list)
 
 	vma_tree_for_each_range(&mm->vmas, vma, start, end) {
 		vma_start_write(vma);
+		line_write(vma, unmap_next);
 		*list->tail = vma;
 		list->tail = &vma->unmap_next;
 		list->count++;
@@ -60,10 +65,14 @@ int unmap_gather(struct mm *mm, u64 start, u64 end, struct unmap_list *list)
 
 		vma->attached = false;
 		mm->locking->vma_detached(vma);
-		if (vma->flags & VM_LOCKED)
+		line_read(vma, flags);
+		if (vma->flags & VM_LOCKED) {
+			line_write(mm, locked_vm_pages);
 			mm->locked_vm_pages -= (u64)npages;
+		}
 		vm_stat_account(mm, vma->flags, -npages);
 	}
+	line_write(mm, map_count);
 	mm->map_count -= list->count;
 	return 0;
 }
@@ -123,7 +132,7 @@ int mm_munmap(struct mm *mm, u64 addr, u64 len)
 	u64 end;
 	int err;
 
-	syscall_enter(COUNTER_SYSCALL_MUNMAP);
+	syscall_enter(mm, COUNTER_SYSCALL_MUNMAP);
 	err = check_range(mm, addr, len, &end);
 	if (err)
 		return err;

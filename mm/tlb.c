@@ -129,6 +129,7 @@ static void load_page_table(struct mm *mm)
 		(void)fetch_and(&old->cpus.bits[cpu->id / 64], ~bit);
 	}
 	if (mm) {
+		line_read(mm, arch);
 		/* Fully ordered, and before the first walk: see the head of the file. */
 		(void)fetch_or(&mm->cpus.bits[cpu->id / 64], bit);
 		cpu_insn_begin(cpu);

@@ -47,6 +47,8 @@ struct vma *vma_dup(struct vma *src)
 
 	if (!vma)
 		return NULL;
+	line_read(src, start);
+	line_read(src, anon_vma);
 	vma->start = src->start;
 	vma->end = src->end;
 	vma->flags = src->flags;
@@ -60,6 +62,8 @@ struct vma *vma_dup(struct vma *src)
 void vma_destroy(struct vma *vma)
 {
 	engine_charge(COST_VMA_WORK);
+	line_read(vma, start);
+	line_write(vma, file);
 	if (vma->file)
 		file_put(vma->file);
 	MMSIM_BUG_ON(vma->attached);
@@ -71,10 +75,15 @@ void vma_link_file(struct vma *vma)
 {
 	struct mapping *mapping;
 
+	line_read(vma, file);
 	if (!vma->file)
 		return;
+	line_read(vma->file, inode);
 	mapping = &vma->file->inode->mapping;
 	down_write(&mapping->i_mmap_rwsem);
+	line_write(vma, i_mmap_node);
+	line_write(mapping, i_mmap);
+	line_write_ptr(mapping->i_mmap.prev);
 	list_add_tail(&vma->i_mmap_node, &mapping->i_mmap);
 	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE))
 		mapping->writable_shared++;
@@ -85,10 +94,15 @@ void vma_unlink_file(struct vma *vma)
 {
 	struct mapping *mapping;
 
+	line_read(vma, file);
 	if (!vma->file)
 		return;
+	line_read(vma->file, inode);
 	mapping = &vma->file->inode->mapping;
 	down_write(&mapping->i_mmap_rwsem);
+	line_write(vma, i_mmap_node);
+	line_write(mapping, writable_shared);
+	line_write_neighbours(&vma->i_mmap_node);
 	list_del_init(&vma->i_mmap_node);
 	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE))
 		mapping->writable_shared--;
@@ -97,10 +111,15 @@ void vma_unlink_file(struct vma *vma)
 
 void vma_boundary_lock(struct vma *vma)
 {
-	if (vma->file)
+	line_read(vma, file);
+	if (vma->file) {
+		line_read(vma->file, inode);
 		down_write(&vma->file->inode->mapping.i_mmap_rwsem);
-	if (vma->anon_vma)
+	}
+	if (vma->anon_vma) {
+		line_read(vma->anon_vma, root);
 		down_write(&vma->anon_vma->root->rwsem);
+	}
 }
 
 void vma_boundary_unlock(struct vma *vma)
@@ -123,6 +142,7 @@ void vma_link(struct vma *vma)
 	vma->attached = true;
 	mm->locking->vma_attached(vma);
 	vma_tree_store(&mm->vmas, vma->start, vma->end - 1, vma);
+	line_write(mm, map_count);
 	mm->map_count++;
 	vm_write_end(vma);
 }
@@ -133,6 +153,7 @@ int vma_split(struct vma *vma, u64 addr, bool new_below)
 	struct vma *new;
 	u64 below_pages;
 
+	line_read(vma, name);
 	MMSIM_BUG_ON(addr <= vma->start || addr >= vma->end);
 	/* The kernel keeps count of a special mapping's pages: it stays whole. */
 	if (vma->name)
@@ -154,6 +175,7 @@ int vma_split(struct vma *vma, u64 addr, bool new_below)
 	vma_start_write(vma);
 	vma_boundary_lock(vma);
 	vm_write_begin(vma);
+	line_write(new, start); /* a reader that met it as another's may be looking */
 	if (new_below) {
 		new->end = addr;
 		WRITE_ONCE(vma->start, addr);
@@ -191,6 +213,8 @@ bool may_expand_vm(const struct mm *mm, u64 flags, u64 npages)
 {
 	u8 shift = mm->arch->page_shift;
 
+	line_read(mm, total_vm_pages);
+	line_read(mm, limits.address_space_bytes);
 	if (mm->total_vm_pages + npages > mm->limits.address_space_bytes >> shift)
 		return false;
 	return !is_data_mapping(flags) ||
@@ -199,6 +223,8 @@ bool may_expand_vm(const struct mm *mm, u64 flags, u64 npages)
 
 bool can_do_mlock(const struct mm *mm)
 {
+	line_read(mm, limits.memlock_bytes);
+	line_read(mm, limits.can_ipc_lock);
 	return mm->limits.can_ipc_lock || mm->limits.memlock_bytes != 0;
 }
 
@@ -206,13 +232,20 @@ bool mlock_future_ok(const struct mm *mm, u64 flags, u64 bytes)
 {
 	u8 shift = mm->arch->page_shift;
 
-	if (!(flags & VM_LOCKED) || mm->limits.can_ipc_lock)
+	if (!(flags & VM_LOCKED))
 		return true;
+	line_read(mm, limits.can_ipc_lock);
+	if (mm->limits.can_ipc_lock)
+		return true;
+	line_read(mm, limits.memlock_bytes);
+	line_read(mm, locked_vm_pages);
 	return mm->locked_vm_pages + (bytes >> shift) <= mm->limits.memlock_bytes >> shift;
 }
 
 void vm_stat_account(struct mm *mm, u64 flags, s64 npages)
 {
+	line_write(mm, total_vm_pages);
+	line_write(mm, exec_vm_pages);
 	mm->total_vm_pages += (u64)npages;
 	if (is_exec_mapping(flags))
 		mm->exec_vm_pages += (u64)npages;
@@ -238,6 +271,7 @@ static int stack_growth_allowed(const struct vma *vma, u64 va, u64 grow_pages)
 {
 	const struct mm *mm = vma->mm;
 
+	line_read(mm, limits.stack_bytes);
 	if (grow_pages > vma->pgoff || !may_expand_vm(mm, vma->flags, grow_pages))
 		return -ENOMEM;
 	if (vma->end - va > mm->limits.stack_bytes)
@@ -281,7 +315,9 @@ int expand_downwards(struct vma *vma, u64 va)
 	vm_write_end(vma);
 	vma_boundary_unlock(vma);
 	vm_stat_account(mm, vma->flags, (s64)grow_pages);
-	if (vma->flags & VM_LOCKED)
+	if (vma->flags & VM_LOCKED) {
+		line_write(mm, locked_vm_pages);
 		mm->locked_vm_pages += grow_pages;
+	}
 	return 0;
 }

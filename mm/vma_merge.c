@@ -27,6 +27,7 @@ static u64 range_pages(const struct vma_merge *vmg)
 
 static bool same_kind(const struct vma_merge *vmg, const struct vma *vma)
 {
+	line_read(vma, file);
 	return !((vma->flags ^ vmg->flags) & ~(u64)VM_IGNORE_MERGE) && vma->file == vmg->file &&
 	       !vma->name;
 }
@@ -87,10 +88,12 @@ static void swallow(struct vma *gone)
 {
 	struct mm *mm = gone->mm;
 
+	line_write(gone, attached);
 	gone->attached = false;
 	mm->locking->vma_detached(gone);
 	vma_unlink_file(gone);
 	unlink_anon_vmas(gone);
+	line_write(mm, map_count);
 	mm->map_count--;
 	vma_destroy(gone);
 }
@@ -112,7 +115,6 @@ static void carry_out(struct mm *mm, const struct merge_plan *plan)
 	struct vma *target = plan->target, *shrunk = plan->shrunk;
 
 	engine_charge(COST_VMA_WORK);
-	line_write(target, start);
 	vma_start_write(target);
 	if (shrunk)
 		vma_start_write(shrunk);
@@ -124,11 +126,13 @@ static void carry_out(struct mm *mm, const struct merge_plan *plan)
 	 * go stay odd for ever. */
 	vma_boundary_lock(target);
 	vm_write_begin(target);
+	line_write(target, start);
 	for (u32 i = 0; i < ARRAY_SIZE(plan->gone); i++)
 		if (plan->gone[i])
 			vm_write_begin(plan->gone[i]);
 	if (shrunk) {
 		vm_write_begin(shrunk);
+		line_write(shrunk, start);
 		WRITE_ONCE(shrunk->pgoff, shrunk->pgoff + ((plan->shrunk_start - shrunk->start) >>
 							   mm->arch->page_shift));
 		WRITE_ONCE(shrunk->start, plan->shrunk_start);
@@ -231,6 +235,8 @@ static int split_within_limit(struct vma *vma, u64 addr, bool new_below)
 {
 	const struct mm *mm = vma->mm;
 
+	line_read(mm, map_count);
+	line_read(mm, limits.max_map_count);
 	return mm->map_count >= mm->limits.max_map_count ? -ENOMEM : vma_split(vma, addr, new_below);
 }
 
@@ -238,7 +244,11 @@ struct vma *vma_modify_flags(struct vma *prev, struct vma *vma, u64 start, u64 e
 			     int *error)
 {
 	struct mm *mm = vma->mm;
-	struct vma_merge vmg = {
+	struct vma_merge vmg;
+	struct vma *merged;
+
+	line_read(vma, file);
+	vmg = (struct vma_merge){
 		.mm = mm,
 		.prev = prev,
 		.middle = vma,
@@ -250,8 +260,7 @@ struct vma *vma_modify_flags(struct vma *prev, struct vma *vma, u64 start, u64 e
 		.file = vma->file,
 		.anon_vma = vma->anon_vma,
 	};
-	struct vma *merged = vma_merge_existing(&vmg);
-
+	merged = vma_merge_existing(&vmg);
 	*error = 0;
 	if (merged)
 		return merged;

@@ -90,6 +90,9 @@ void lock_rank_acquire(const void *lock, enum lock_rank rank, bool nested, bool 
 	held->locks[held->count].lock = lock;
 	held->locks[held->count].rank = rank;
 	held->count++;
+#ifdef MMSIM_CHECK_CHARGES
+	vt_charge_lock_taken();
+#endif
 }
 
 static struct held_lock *find_held(const void *lock)

@@ -19,6 +19,7 @@
  */
 #include "sim/engine.h"
 
+#include <mmsim/charge.h>
 #include <mmsim/objcache.h>
 
 #include <stdlib.h>
@@ -54,7 +55,7 @@ struct objcache {
 	percpu_t cpu_caches;
 	struct slab_source source;
 #if defined(MMSIM_ENGINE_VIRTUAL)
-	const struct obj_layout *layout; /* names of fields, or NULL */
+	const struct obj_layout *layout; /* names of the objects' fields, or NULL */
 #endif
 
 	spinlock_t depot_lock __cacheline_aligned;
@@ -78,6 +79,18 @@ static void slab_forget(const struct objcache *c, const struct slab *slab)
 	names_remove(c->machine, slab->mem);
 }
 
+static const struct obj_field cache_fields[] = {
+	OBJ_FIELD(struct objcache, machine, "kmem_cache"),
+	OBJ_FIELD(struct objcache, depot_lock, "kmem_cache->list_lock"),
+};
+static const struct obj_layout cache_layout = { sizeof(struct objcache), ARRAY_SIZE(cache_fields),
+						cache_fields };
+
+static void cache_name(struct objcache *c)
+{
+	region_set_layout(c->machine, c, sizeof(*c), &cache_layout);
+}
+
 void objcache_set_layout(struct objcache *c, const struct obj_layout *layout)
 {
 	c->layout = layout;
@@ -85,6 +98,7 @@ void objcache_set_layout(struct objcache *c, const struct obj_layout *layout)
 }
 #else
 #define slab_name(c, slab) ((void)0)
+#define cache_name(c) ((void)0)
 #define slab_forget(c, slab) ((void)0)
 #endif
 
@@ -139,6 +153,7 @@ struct objcache *objcache_create(struct machine *m, const char *name, u32 size_b
 	c->flags = flags;
 	c->ctor = ctor;
 	spin_lock_init(&c->depot_lock, LOCK_RANK_LEAF);
+	cache_name(c);
 	c->cpu_caches = percpu_alloc(m, sizeof(struct cpu_cache), sizeof(void *));
 	if (!c->cpu_caches)
 		goto fail;
@@ -225,6 +240,8 @@ static bool new_slab(struct objcache *c)
 /* Cut fresh objects into mag, which is empty. depot_lock is held. */
 static void cut_objects(struct objcache *c, struct magazine *mag)
 {
+	line_read(c, stride_bytes);
+	line_read(c, source);
 	while (mag->count < MAGAZINE_OBJECTS) {
 		char *obj;
 
@@ -330,7 +347,7 @@ static inline void count_live(struct cpu_cache *cc, s64 n)
 {
 	s64 live = cc->live + n;
 
-	WRITE_ONCE(cc->live, live);
+	WRITE_UNPRICED(cc->live, live); /* a statistic; the line has been charged */
 }
 
 void *objcache_alloc(struct objcache *c)
@@ -339,7 +356,9 @@ void *objcache_alloc(struct objcache *c)
 	void *obj = NULL;
 
 	preempt_disable();
+	line_read(c, cpu_caches);
 	cc = this_cpu_ptr(c->cpu_caches, struct cpu_cache);
+	line_write(cc, loaded);
 	if (object_is_own_allocation(c))
 		obj = alloc_own(c);
 	else if (likely(cc->loaded && cc->loaded->count) || load_full(c, cc))
@@ -357,7 +376,9 @@ void objcache_free(struct objcache *c, void *obj)
 	struct cpu_cache *cc;
 
 	preempt_disable();
+	line_read(c, cpu_caches);
 	cc = this_cpu_ptr(c->cpu_caches, struct cpu_cache);
+	line_write(cc, loaded);
 	count_live(cc, -1);
 	if (object_is_own_allocation(c)) {
 		free(obj);

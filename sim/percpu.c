@@ -11,6 +11,8 @@
  */
 #include "sim/engine.h"
 
+#include <mmsim/charge.h>
+
 #include <string.h>
 
 #define CLASS_SHIFT_MIN 3
@@ -59,13 +61,17 @@ percpu_t percpu_alloc(struct machine *m, u32 size_bytes, u32 align)
 	spin_lock(&b->lock);
 	handle = b->free[class];
 	used_before = handle != 0;
-	if (used_before)
+	if (used_before) {
+		line_read_ptr(free_link(m, handle));
 		b->free[class] = *free_link(m, handle);
-	else
+	}
+	if (!used_before)
 		handle = carve(b, bytes);
 	spin_unlock(&b->lock);
-	for (u32 i = 0; used_before && i < machine_cpu_count(m); i++)
+	for (u32 i = 0; used_before && i < machine_cpu_count(m); i++) {
+		lines_write(per_cpu_ptr(handle, char, machine_cpu(m, i)), bytes);
 		memset(per_cpu_ptr(handle, char, machine_cpu(m, i)), 0, bytes);
+	}
 	return handle;
 }
 
@@ -76,6 +82,7 @@ void percpu_free(struct machine *m, percpu_t handle, u32 size_bytes)
 
 	MMSIM_BUG_ON(handle == 0);
 	spin_lock(&b->lock);
+	line_write_ptr(free_link(m, handle));
 	*free_link(m, handle) = b->free[class];
 	b->free[class] = handle;
 	spin_unlock(&b->lock);
@@ -83,7 +90,10 @@ void percpu_free(struct machine *m, percpu_t handle, u32 size_bytes)
 
 int percpu_counter_init(struct machine *m, struct percpu_counter *c, s32 batch)
 {
-	c->local = percpu_alloc(m, sizeof(s64), sizeof(s64));
+	percpu_t local = percpu_alloc(m, sizeof(s64), sizeof(s64));
+
+	line_write(c, local);
+	c->local = local;
 	c->batch = batch;
 	atomic_set(&c->count, 0);
 	return c->local ? 0 : -ENOMEM;
@@ -91,7 +101,9 @@ int percpu_counter_init(struct machine *m, struct percpu_counter *c, s32 batch)
 
 void percpu_counter_destroy(struct machine *m, struct percpu_counter *c)
 {
+	line_write(c, local);
 	percpu_free(m, c->local, sizeof(s64));
+	line_write(c, local);
 	c->local = 0;
 }
 
@@ -105,7 +117,7 @@ void percpu_counter_flush(struct percpu_counter *c, s64 *local)
 
 s64 percpu_counter_sum(struct machine *m, const struct percpu_counter *c)
 {
-	s64 sum = atomic_read(&c->count);
+	s64 sum = atomic_read(&c->count); /* on the handle's line */
 
 	for (u32 i = 0; i < machine_cpu_count(m); i++)
 		sum += READ_ONCE(*per_cpu_ptr(c->local, s64, machine_cpu(m, i)));

@@ -6,6 +6,11 @@
  *   line_read(obj, field)   charge a load of the line that holds obj->field; once per line and
  *   line_write(obj, field)  critical section, at its first use
  *   line_read_ptr(p), line_write_ptr(p)   the same for the line at address p (table entries, list links)
+ *   lines_read(p, bytes), lines_write(p, bytes)   for every line of [p, p + bytes): an object that is
+ *                           filled, or looked through
+ *   line_read_next(p, begins), line_write_next(p, begins)   one element of an array that is gone through
+ *                           upwards: charges if the element is the first of the walk, or of its line
+ *   line_write_neighbours(node)   the list entries before and after, which an unlink writes
  *   engine_charge(COST_x)   local work of that kind
  *   engine_charge_n(COST_x, n)
  *   engine_zeroed(p, bytes)   that memory was zeroed, which COST_PAGE_ZERO has paid for: its lines are in
@@ -45,12 +50,17 @@ enum engine_cost {
 #define engine_zeroed(p, bytes) ((void)sizeof(p), (void)sizeof(bytes))
 #define line_read_ptr(p) ((void)sizeof(p))
 #define line_write_ptr(p) ((void)sizeof(p))
+#define lines_read(p, bytes) ((void)sizeof(p), (void)sizeof(bytes))
+#define lines_write(p, bytes) ((void)sizeof(p), (void)sizeof(bytes))
+#define line_read_next(p, begins) ((void)sizeof(p), (void)sizeof(begins))
+#define line_write_next(p, begins) ((void)sizeof(p), (void)sizeof(begins))
 #define engine_charge(cost) ((void)0)
 #define engine_charge_n(cost, n) ((void)sizeof(n))
 #endif
 
 #define line_read(obj, field) line_read_ptr(&(obj)->field)
 #define line_write(obj, field) line_write_ptr(&(obj)->field)
+#define line_write_neighbours(node) (line_write_ptr((node)->prev), line_write_ptr((node)->next))
 
 /*
  * Names for reports: which field lies where in an object. Registered per object cache or array, so
@@ -94,10 +104,18 @@ static inline void percpu_set_layout(struct machine *m, u32 handle, const struct
 }
 #endif
 
-/* For the checker of charges: no memory in life (registers, a TLB), so its accesses have no price. */
+/*
+ * For the checker of charges. region_set_unpriced(): no memory in life (registers, a TLB), so its
+ * accesses have no price. unpriced_begin/end(): around a consistency check, without a switch of CPUs.
+ */
 #if defined(MMSIM_CHECK_CHARGES)
+void vt_unpriced(bool begins);
+#define unpriced_begin() vt_unpriced(true)
+#define unpriced_end() vt_unpriced(false)
 void region_set_unpriced(struct machine *m, const void *p, u64 bytes);
 #else
+#define unpriced_begin() ((void)0)
+#define unpriced_end() ((void)0)
 static inline void region_set_unpriced(struct machine *m, const void *p, u64 bytes)
 {
 	(void)m, (void)p, (void)bytes;

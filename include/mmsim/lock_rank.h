@@ -41,6 +41,8 @@ enum lock_rank {
 };
 
 #ifdef MMSIM_DEBUG_LOCKS
+/* What a lock says its rank is. Unpriced: other builds do not look. */
+#define lock_rank_of(lock) ((enum lock_rank)READ_UNPRICED((lock)->rank))
 /* Record that the current task takes / has dropped `lock`; a violation of the order prints what
  * is held and stops (MMSIM_BUG). A trylock may be out of order: record it with `trylock`. */
 void lock_rank_acquire(const void *lock, enum lock_rank rank, bool nested, bool trylock);
@@ -54,6 +56,7 @@ void lock_rank_dump_held(void);
 struct task;
 void lock_rank_dump_task(const struct task *task);
 #else
+#define lock_rank_of(lock) ((enum lock_rank)(lock)->rank)
 static inline void lock_rank_acquire(const void *lock, enum lock_rank rank, bool nested,
 				     bool trylock)
 {

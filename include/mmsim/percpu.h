@@ -8,6 +8,7 @@
 #ifndef MMSIM_PERCPU_H
 #define MMSIM_PERCPU_H
 
+#include <mmsim/charge.h>
 #include <mmsim/cpu.h>
 
 typedef u32 percpu_t; /* 0 is never a valid handle */
@@ -41,9 +42,11 @@ static inline void percpu_counter_add(struct percpu_counter *c, s64 n)
 	s64 *local, sum;
 
 	preempt_disable();
+	line_read(c, local);
 	local = this_cpu_ptr(c->local, s64);
+	line_write_ptr(local);
 	sum = *local + n; /* written by this CPU only; percpu_counter_sum() may read it */
-	WRITE_ONCE(*local, sum);
+	WRITE_UNPRICED(*local, sum);
 	if (unlikely(sum >= c->batch || sum <= -c->batch))
 		percpu_counter_flush(c, local);
 	preempt_enable();

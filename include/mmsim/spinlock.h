@@ -86,14 +86,14 @@ static inline void spin_word_unlock(spinlock_t *lock)
 
 static ALWAYS_INLINE void spin_lock(spinlock_t *lock)
 {
-	lock_rank_acquire(lock, (enum lock_rank)lock->rank, false, false);
+	lock_rank_acquire(lock, lock_rank_of(lock), false, false);
 	spin_word_lock(lock);
 }
 
 /* A second lock of the same rank, in the order that lock_rank.h gives for that rank. */
 static ALWAYS_INLINE void spin_lock_nested(spinlock_t *lock)
 {
-	lock_rank_acquire(lock, (enum lock_rank)lock->rank, true, false);
+	lock_rank_acquire(lock, lock_rank_of(lock), true, false);
 	spin_word_lock(lock);
 }
 
@@ -101,7 +101,7 @@ static ALWAYS_INLINE bool spin_trylock(spinlock_t *lock)
 {
 	if (!spin_word_trylock(lock))
 		return false;
-	lock_rank_acquire(lock, (enum lock_rank)lock->rank, true, true);
+	lock_rank_acquire(lock, lock_rank_of(lock), true, true);
 	if (lock_watched())
 		spin_acquired_watched(lock);
 	return true;
@@ -109,7 +109,7 @@ static ALWAYS_INLINE bool spin_trylock(spinlock_t *lock)
 
 static inline void spin_unlock(spinlock_t *lock)
 {
-	lock_rank_release(lock, (enum lock_rank)lock->rank);
+	lock_rank_release(lock, lock_rank_of(lock));
 	lock_released(lock);
 	spin_word_unlock(lock);
 }

@@ -177,42 +177,42 @@ void vma_tree_init(struct vma_tree *t, const struct vma_tree_type *type, struct 
 /* Empties the tree. Frees the nodes (at once: no reader may be left). Entries are the caller's. */
 static inline void vma_tree_destroy(struct vma_tree *t)
 {
-	t->type->destroy(t);
+	READ_UNPRICED(t->type)->destroy(t);
 }
 
 /* The VMA that contains addr, or NULL. */
 static inline struct vma *vma_tree_load(const struct vma_tree *t, u64 addr)
 {
-	return t->type->load(t, addr);
+	return READ_UNPRICED(t->type)->load(t, addr);
 }
 static inline struct vma *vma_tree_load_rcu(const struct vma_tree *t, u64 addr)
 {
-	return t->type->load_rcu(t, addr);
+	return READ_UNPRICED(t->type)->load_rcu(t, addr);
 }
 /* The VMA that contains addr, or the next one above it that starts at or below `last`; or NULL.
  * As Linux's find_vma() when last is ~0. NULL when addr is above last. */
 static inline struct vma *vma_tree_find(const struct vma_tree *t, u64 addr, u64 last)
 {
-	return t->type->find(t, addr, last);
+	return READ_UNPRICED(t->type)->find(t, addr, last);
 }
 static inline struct vma *vma_tree_find_rcu(const struct vma_tree *t, u64 addr, u64 last)
 {
-	return t->type->find_rcu(t, addr, last);
+	return READ_UNPRICED(t->type)->find_rcu(t, addr, last);
 }
 /* The next VMA above one that is in the tree, if it starts at or below `last`; or NULL. */
 static inline struct vma *vma_tree_next(const struct vma_tree *t, const struct vma *vma, u64 last)
 {
-	return t->type->next(t, vma, last);
+	return READ_UNPRICED(t->type)->next(t, vma, last);
 }
 /* The last VMA that ends at or below addr (its end <= addr), or NULL. */
 static inline struct vma *vma_tree_prev(const struct vma_tree *t, u64 addr)
 {
-	return t->type->prev(t, addr);
+	return READ_UNPRICED(t->type)->prev(t, addr);
 }
 /* The VMA before one that is in the tree, or NULL. */
 static inline struct vma *vma_tree_before(const struct vma_tree *t, const struct vma *vma)
 {
-	return t->type->before(t, vma);
+	return READ_UNPRICED(t->type)->before(t, vma);
 }
 
 /*
@@ -222,11 +222,11 @@ static inline struct vma *vma_tree_before(const struct vma_tree *t, const struct
  */
 static inline int MUST_CHECK vma_tree_prealloc(struct vma_tree *t)
 {
-	return t->type->prealloc(t);
+	return READ_UNPRICED(t->type)->prealloc(t);
 }
 static inline void vma_tree_prealloc_drop(struct vma_tree *t)
 {
-	t->type->prealloc_drop(t);
+	READ_UNPRICED(t->type)->prealloc_drop(t);
 }
 /*
  * Make [first, last] map to vma (NULL: empty), whatever was there. Needs a prealloc. A VMA that is in
@@ -235,7 +235,7 @@ static inline void vma_tree_prealloc_drop(struct vma_tree *t)
  */
 static inline void vma_tree_store(struct vma_tree *t, u64 first, u64 last, struct vma *vma)
 {
-	t->type->store(t, first, last, vma);
+	READ_UNPRICED(t->type)->store(t, first, last, vma);
 }
 
 /*
@@ -247,7 +247,7 @@ static inline void vma_tree_store(struct vma_tree *t, u64 first, u64 last, struc
 static inline bool vma_tree_gap(const struct vma_tree *t, u64 low, u64 high, u64 len_bytes,
 				bool top_down, u64 *start)
 {
-	return t->type->gap(t, low, high, len_bytes, top_down, start);
+	return READ_UNPRICED(t->type)->gap(t, low, high, len_bytes, top_down, start);
 }
 
 /* Has the VMA, which a walk without a lock found, left the tree (VMA_TREE_CAP_DEAD)? True is the
@@ -268,12 +268,12 @@ static inline bool vma_is_dead(const struct vma *vma)
 /* Check every invariant of the tree (order, fill, gaps, heights); MMSIM_BUG on the first broken. */
 static inline void vma_tree_check(const struct vma_tree *t)
 {
-	t->type->check(t);
+	READ_UNPRICED(t->type)->check(t);
 }
 /* Levels; 0: empty. For tests and benchmarks: may visit every VMA. */
 static inline u32 vma_tree_height(const struct vma_tree *t)
 {
-	return t->type->height(t);
+	return READ_UNPRICED(t->type)->height(t);
 }
 
 #endif

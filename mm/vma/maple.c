@@ -23,6 +23,7 @@
  * Leaves out   Several index types, allocation trees, node types smaller than 256 bytes.
  * Tests        tests/unit/mm/vma/test_maple.c, tests/bench/bench_vma_tree.c; docs/MAPLE.md
  */
+#include <mmsim/charge.h>
 #include <mmsim/objcache.h>
 #include <mmsim/vma.h>
 
@@ -67,6 +68,20 @@ static inline struct maple_node *root_node(const void *root)
 static inline u32 root_level(const void *root)
 {
 	return (uintptr_t)root & ROOT_LEVEL_MASK;
+}
+
+/*
+ * A search reads the lines of all pivots, as Linux's does: its linear scan starts in the first, and
+ * asks before, in the second, how many slots are used. The slot's line is the caller's.
+ */
+static ALWAYS_INLINE void charge_search(const struct maple_node *node)
+{
+	_Static_assert(offsetof(struct maple_node, leaf.pivot[LEAF_SLOTS - 1]) <= 2 * MMSIM_CACHE_LINE_BYTES &&
+			       offsetof(struct maple_node, inner.pivot[INNER_SLOTS - 1]) <=
+				       2 * MMSIM_CACHE_LINE_BYTES,
+		       "pivots lie on the first two lines");
+	line_read(node, leaf.pivot[0]);
+	line_read(node, leaf.pivot[LEAF_SLOTS - 2]);
 }
 
 /* The slot that holds addr: how many pivots are below it. All are compared, without a branch to
@@ -121,8 +136,11 @@ static struct vma *maple_load(const struct vma_tree *t, u64 addr)
 
 	if (unlikely(!node))
 		return NULL;
-	for (; level; level--)
+	for (; level; level--) {
+		charge_search(node);
 		node = rcu_dereference(node->inner.slot[inner_find(node, addr)]);
+	}
+	charge_search(node);
 	return rcu_dereference(node->leaf.slot[leaf_find(node, addr)]);
 }
 
@@ -137,12 +155,15 @@ static const struct maple_node *leaf_of(const struct vma_tree *t, u64 addr, u64 
 	if (!node)
 		return NULL;
 	for (u32 level = root_level(root); level; level--) {
-		u32 slot = inner_find(node, addr);
+		u32 slot;
 
+		charge_search(node);
+		slot = inner_find(node, addr);
 		*hi = slot_last(node, level, slot, *hi);
 		*lo = slot_first(node, level, slot, *lo);
 		node = rcu_dereference(node->inner.slot[slot]);
 	}
+	charge_search(node);
 	return node;
 }
 
@@ -159,8 +180,10 @@ static struct vma *maple_find(const struct vma_tree *t, u64 addr, u64 last)
 		/* At most two turns inside a leaf, as two empty slots are never neighbours. */
 		for (slot = leaf_find(leaf, addr);; slot++) {
 			vma = rcu_dereference(leaf->leaf.slot[slot]);
-			if (vma)
+			if (vma) {
+				line_read(vma, start); /* who asks wants its range */
 				return vma;
+			}
 			addr = slot_last(leaf, 0, slot, hi) + 1;
 			if (addr == 0 || addr > last)
 				return NULL;
@@ -185,8 +208,10 @@ static struct vma *maple_prev(const struct vma_tree *t, u64 addr)
 		for (slot = leaf_find(leaf, addr - 1);; slot--) {
 			struct vma *vma = rcu_dereference(leaf->leaf.slot[slot]);
 
-			if (vma && slot_last(leaf, 0, slot, hi) <= before)
+			if (vma && slot_last(leaf, 0, slot, hi) <= before) {
+				line_read(vma, start);
 				return vma;
+			}
 			if (slot == 0)
 				break;
 		}
@@ -242,6 +267,7 @@ static bool gap_in(const struct maple_node *node, u32 level, u64 lo, u64 hi, str
 {
 	u32 low_slot, high_slot;
 
+	charge_search(node);
 	if (level == 0)
 		return gap_in_leaf(node, lo, hi, q);
 	low_slot = inner_find(node, max(q->low, lo));
@@ -301,6 +327,8 @@ static int maple_prealloc(struct vma_tree *t)
 {
 	u32 need = 0;
 
+	line_read(t, root);
+	line_write(t, prealloc);
 	/* Each store may add a level. */
 	for (u32 i = 0; i <= t->prealloc_stores; i++)
 		need += nodes_for_store(t->height + i);
@@ -309,6 +337,7 @@ static int maple_prealloc(struct vma_tree *t)
 
 		if (!node)
 			return -ENOMEM;
+		line_write(node, next_free);
 		node->next_free = t->prealloc;
 		t->prealloc = node;
 		t->prealloc_count++;
@@ -322,6 +351,7 @@ static struct maple_node *node_take(struct vma_tree *t)
 	struct maple_node *node = t->prealloc;
 
 	MMSIM_BUG_ON(!node);
+	line_write(node, next_free);
 	t->prealloc = node->next_free;
 	t->prealloc_count--;
 	node->cache = t->nodes;
@@ -336,6 +366,8 @@ static void prealloc_trim(struct vma_tree *t, u32 keep)
 
 static void maple_prealloc_drop(struct vma_tree *t)
 {
+	line_read(t, root);
+	line_write(t, prealloc);
 	t->prealloc_stores = 0;
 	/* The next call wants them at once; vma_tree_destroy() gives the rest back. */
 	prealloc_trim(t, nodes_for_store(t->height));
@@ -345,22 +377,29 @@ static void node_free_rcu(struct rcu_head *head)
 {
 	struct maple_node *node = container_of(head, struct maple_node, rcu);
 
+	line_read(node, cache);
 	objcache_free(node->cache, node);
 }
 
 static void subtree_free(struct vma_tree *t, struct maple_node *node, u32 level, u64 hi)
 {
-	if (level)
+	if (level) {
+		charge_search(node);
+		lines_read(node->inner.slot, sizeof(node->inner.slot));
 		for (u32 i = 0, n = slot_count(node, level, hi); i < n; i++)
 			subtree_free(t, node->inner.slot[i], level - 1,
 				     slot_last(node, level, i, hi));
+	}
 	objcache_free(t->nodes, node);
 }
 
 static void maple_destroy(struct vma_tree *t)
 {
+	line_read(t, root);
 	if (root_node(t->root))
 		subtree_free(t, root_node(t->root), root_level(t->root), ~0ull);
+	line_write(t, root);
+	line_write(t, prealloc);
 	prealloc_trim(t, 0);
 	maple_init(t);
 }
@@ -410,15 +449,21 @@ static void path_turn(struct path *p, u32 level, u64 addr)
 		up++;
 	for (; up > level; up--) {
 		struct maple_node *node = p->at[up].node;
-		u32 slot = inner_find(node, addr);
+		u32 slot;
 
+		charge_search(node);
+		slot = inner_find(node, addr);
+		line_read(node, inner.slot[slot]);
 		p->at[up].slot = slot;
 		p->at[up - 1].node = node->inner.slot[slot];
 		p->at[up - 1].lo = slot_first(node, up, slot, p->at[up].lo);
 		p->at[up - 1].hi = slot_last(node, up, slot, p->at[up].hi);
 	}
-	if (level == 0)
+	if (level == 0) {
+		charge_search(p->at[0].node);
 		p->at[0].slot = leaf_find(p->at[0].node, addr);
+		line_read(p->at[0].node, leaf.slot[p->at[0].slot]);
+	}
 }
 
 static void path_from_root(const struct write *w, struct path *p, u64 addr)
@@ -485,6 +530,7 @@ static void items_copy(struct write *w, const struct path *p, u32 level, u32 fro
 {
 	const struct maple_node *node = p->at[level].node;
 
+	lines_read(node, sizeof(*node));
 	for (u32 i = from; i < to; i++) {
 		u64 last = slot_last(node, level, i, p->at[level].hi);
 
@@ -497,6 +543,7 @@ static void items_copy(struct write *w, const struct path *p, u32 level, u32 fro
 
 static u32 path_slots(const struct path *p, u32 level)
 {
+	charge_search(p->at[level].node);
 	return slot_count(p->at[level].node, level, p->at[level].hi);
 }
 
@@ -568,6 +615,7 @@ static u64 node_fill_leaf(struct maple_node *node, const struct item *items, u32
 {
 	u64 gap = 0;
 
+	lines_write(node, sizeof(*node));
 	for (u32 i = 0; i < n; i++) {
 		if (i < LEAF_SLOTS - 1)
 			node->leaf.pivot[i] = items[i].last;
@@ -588,6 +636,7 @@ static u64 node_fill_inner(struct maple_node *node, const struct item *items, u3
 {
 	u64 gap = 0;
 
+	lines_write(node, sizeof(*node));
 	for (u32 i = 0; i < n; i++) {
 		if (i < INNER_SLOTS - 1)
 			node->inner.pivot[i] = items[i].last;
@@ -635,9 +684,11 @@ static void gap_propagate(struct write *w, const struct path *p, u32 level, u64 
 		struct maple_node *node = p->at[level].node;
 		u32 slot = p->at[level].slot;
 
+		line_read(node, inner.gap[slot]);
 		if (node->inner.gap[slot] == gap)
 			return;
 		WRITE_ONCE(node->inner.gap[slot], gap);
+		lines_read(node->inner.gap, sizeof(node->inner.gap));
 		gap = 0;
 		for (u32 i = 0; i < INNER_SLOTS; i++)
 			gap = max(gap, node->inner.gap[i]);
@@ -648,6 +699,7 @@ static u64 leaf_gap(const struct maple_node *leaf, u64 lo, u64 hi)
 {
 	u64 gap = 0;
 
+	lines_read(leaf->leaf.slot, sizeof(leaf->leaf.slot));
 	for (u32 i = 0, n = slot_count(leaf, 0, hi); i < n; i++) {
 		u64 last = slot_last(leaf, 0, i, hi);
 
@@ -661,6 +713,10 @@ static u64 leaf_gap(const struct maple_node *leaf, u64 lo, u64 hi)
 /* Readers may still be inside: hand over to RCU all nodes of the old subtree that were replaced. */
 static void retire(struct write *w, struct maple_node *node, u32 level, u64 lo, u64 hi)
 {
+	if (level) {
+		charge_search(node);
+		lines_read(node->inner.slot, sizeof(node->inner.slot));
+	}
 	for (u32 i = 0, n = level ? slot_count(node, level, hi) : 0; i < n; i++) {
 		u64 first = slot_first(node, level, i, lo);
 		u64 last = slot_last(node, level, i, hi);
@@ -668,6 +724,7 @@ static void retire(struct write *w, struct maple_node *node, u32 level, u64 lo, 
 		if (first >= w->lo[level - 1] && last <= w->hi[level - 1])
 			retire(w, node->inner.slot[i], level - 1, first, last);
 	}
+	line_write(node, rcu);
 	sim_call_rcu(&node->rcu, node_free_rcu);
 }
 
@@ -763,6 +820,8 @@ static void maple_store(struct vma_tree *t, u64 first, u64 last, struct vma *vma
 	struct maple_node *leaf;
 
 	MMSIM_BUG_ON(first > last);
+	line_read(t, root);
+	line_write(t, prealloc);
 	MMSIM_BUG_ON(t->prealloc_stores == 0);
 	t->prealloc_stores--;
 	w.t = t;

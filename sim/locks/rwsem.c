@@ -20,6 +20,7 @@
  */
 #include "sim/locks/locks.h"
 
+#include <mmsim/charge.h>
 #include <mmsim/lock_stat.h>
 
 #define WRITER_LOCKED 1ll
@@ -61,9 +62,10 @@ struct wakeups {
 
 void rwsem_init(struct rwsem *sem, enum lock_rank rank)
 {
-	WRITE_ONCE(sem->count, 0ll);
-	WRITE_ONCE(sem->owner, 0ull);
-	WRITE_ONCE(sem->osq_tail, NULL);
+	lines_write(sem, sizeof(*sem));
+	WRITE_UNPRICED(sem->count, 0ll);
+	WRITE_UNPRICED(sem->owner, 0ull);
+	WRITE_UNPRICED(sem->osq_tail, NULL);
 	spin_lock_init(&sem->wait_lock, LOCK_RANK_WAIT);
 	list_init(&sem->wait_list);
 	sem->rank = (u16)rank;
@@ -97,8 +99,10 @@ static s64 collect_readers(struct rwsem *sem, struct rwsem_waiter **chain)
 	s64 readers = 0;
 
 	list_for_each_entry_safe (w, tmp, &sem->wait_list, link) {
+		line_write_ptr(w->link.next);
 		if (w->wants_write)
 			continue;
+		line_write_neighbours(&w->link);
 		list_del_init(&w->link);
 		w->wake_next = NULL;
 		*last = w;
@@ -136,6 +140,8 @@ static struct wakeups choose_wakeups(struct rwsem *sem, enum wake_mode mode)
 	struct rwsem_waiter *first = first_waiter(sem);
 	struct wakeups wake = {NULL, NULL};
 	s64 delta, readers;
+
+	line_write(first, link);
 
 	if (first->wants_write) {
 		if (mode == WAKE_ANY)
@@ -213,6 +219,7 @@ static struct rwsem_waiter *enqueue(struct rwsem *sem, bool wants_write)
 	w->handoff_set = false;
 	w->handoff_ns = engine_now_ns() + RWSEM_HANDOFF_NS;
 	WRITE_ONCE(w->granted, 0u);
+	line_write_ptr(sem->wait_list.prev);
 	list_add_tail(&w->link, &sem->wait_list);
 	return w;
 }
@@ -224,6 +231,7 @@ static struct wakeups dequeue_killed(struct rwsem *sem, struct rwsem_waiter *w)
 	bool was_first = first_waiter(sem) == w;
 	s64 flags = 0;
 
+	line_write_neighbours(&w->link);
 	list_del_init(&w->link);
 	if (list_empty(&sem->wait_list))
 		flags = FLAG_WAITERS | FLAG_HANDOFF;
@@ -322,6 +330,7 @@ static bool try_write_queued(struct rwsem *sem, struct rwsem_waiter *w)
 		w->handoff_set = true;
 		return false;
 	}
+	line_write_neighbours(&w->link);
 	list_del_init(&w->link);
 	set_writer(sem);
 	if (w->handoff_set)
@@ -559,7 +568,7 @@ static ALWAYS_INLINE int write_lock(struct rwsem *sem, bool killable, const void
 
 void down_read(struct rwsem *sem)
 {
-	lock_rank_acquire(sem, (enum lock_rank)sem->rank, false, false);
+	lock_rank_acquire(sem, lock_rank_of(sem), false, false);
 	(void)read_lock(sem, false, lock_caller());
 }
 
@@ -567,10 +576,10 @@ int down_read_killable(struct rwsem *sem)
 {
 	int ret;
 
-	lock_rank_acquire(sem, (enum lock_rank)sem->rank, false, false);
+	lock_rank_acquire(sem, lock_rank_of(sem), false, false);
 	ret = read_lock(sem, true, lock_caller());
 	if (ret)
-		lock_rank_release(sem, (enum lock_rank)sem->rank);
+		lock_rank_release(sem, lock_rank_of(sem));
 	return ret;
 }
 
@@ -589,7 +598,7 @@ bool down_read_trylock(struct rwsem *sem)
 {
 	if (!down_read_trylock_non_owner(sem))
 		return false;
-	lock_rank_acquire(sem, (enum lock_rank)sem->rank, false, true);
+	lock_rank_acquire(sem, lock_rank_of(sem), false, true);
 	report_taken(sem, false, 0, lock_caller());
 	return true;
 }
@@ -609,20 +618,20 @@ void up_read_non_owner(struct rwsem *sem)
 
 void up_read(struct rwsem *sem)
 {
-	lock_rank_release(sem, (enum lock_rank)sem->rank);
+	lock_rank_release(sem, lock_rank_of(sem));
 	report_released(sem);
 	up_read_non_owner(sem);
 }
 
 void down_write(struct rwsem *sem)
 {
-	lock_rank_acquire(sem, (enum lock_rank)sem->rank, false, false);
+	lock_rank_acquire(sem, lock_rank_of(sem), false, false);
 	(void)write_lock(sem, false, lock_caller());
 }
 
 void down_write_nested(struct rwsem *sem)
 {
-	lock_rank_acquire(sem, (enum lock_rank)sem->rank, true, false);
+	lock_rank_acquire(sem, lock_rank_of(sem), true, false);
 	(void)write_lock(sem, false, lock_caller());
 }
 
@@ -630,10 +639,10 @@ int down_write_killable(struct rwsem *sem)
 {
 	int ret;
 
-	lock_rank_acquire(sem, (enum lock_rank)sem->rank, false, false);
+	lock_rank_acquire(sem, lock_rank_of(sem), false, false);
 	ret = write_lock(sem, true, lock_caller());
 	if (ret)
-		lock_rank_release(sem, (enum lock_rank)sem->rank);
+		lock_rank_release(sem, lock_rank_of(sem));
 	return ret;
 }
 
@@ -644,7 +653,7 @@ bool down_write_trylock(struct rwsem *sem)
 	if (!try_cmpxchg_acquire(&sem->count, &free, WRITER_LOCKED))
 		return false;
 	set_writer(sem);
-	lock_rank_acquire(sem, (enum lock_rank)sem->rank, true, true);
+	lock_rank_acquire(sem, lock_rank_of(sem), true, true);
 	report_taken(sem, true, 0, lock_caller());
 	return true;
 }
@@ -653,7 +662,7 @@ void up_write(struct rwsem *sem)
 {
 	s64 count;
 
-	lock_rank_release(sem, (enum lock_rank)sem->rank);
+	lock_rank_release(sem, lock_rank_of(sem));
 	report_released(sem);
 	/* The hint goes first: after the count is free another writer's hint may be there. */
 	WRITE_ONCE(sem->owner, 0ull);

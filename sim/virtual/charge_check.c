@@ -7,15 +7,15 @@
  * Rule         A plain access to a line of the region is paid for if the task has charged the line
  *              (any priced operation does; for a write: a store or a read-modify-write) since its
  *              present system call, fault or RCU call-back began, and either
- *              - it has not dropped a lock or left an RCU reader since, so that the access is part of
- *                the critical section that was charged; or
+ *              - it still holds the innermost of the locks (or RCU readers) under which it was charged,
+ *                so that the access is part of the same critical section (charged without a lock: it
+ *                has not let go of its outermost one since); or
  *              - no other CPU has written the line meanwhile (for a write: nor read it), so that the
  *                access is a hit.
  * Failure      A report (what, where, which task, seed, call stack) on stderr, and exit(1).
  *              MMSIM_CHARGE_REPORTS=N: not before the Nth place; the run is worth nothing then.
  * Not looked   volatile accesses (READ_UNPRICED(), and those of the primitives, which are priced);
- * at           a CPU's own struct cpu and a task's own struct task (registers, kernel stack, the
- *              counters); memory marked with region_set_unpriced() (TLBs); interrupt handlers, whose
+ * at           struct cpu (registers) and a task's own struct task (its kernel stack, the counters); memory marked with region_set_unpriced() (TLBs); interrupt handlers, whose
  *              price is one number; everything inside machine_enter().
  * Leaves out   evictions: what a large working set pushed out between the charge and the access.
  * Tests        tests/unit/sim/virtual/test_charge_check.c, tests/charges
@@ -31,11 +31,13 @@
 #include <string.h>
 
 #define PLACES_MAX 1024
+#define DEPTH_MAX 16
 
 struct charge {
 	u64 line;
 	u32 section; /* of the task, when it was charged; another one's: the place is free */
-	u32 drops;
+	u32 depth;   /* locks held then; none: counts for the next outermost one */
+	u32 drops;   /* of the task, when it was charged */
 	u32 version; /* of the line, afterwards */
 	bool write;
 };
@@ -43,7 +45,9 @@ struct charge {
 /* Of one task: open addressing, by line. */
 struct charge_set {
 	u32 section;
-	u32 drops; /* of locks */
+	u32 depth; /* locks held, RCU readers */
+	u32 drops; /* how many have been let go of */
+	u32 dropped_to[DEPTH_MAX]; /* by depth: the last drop that led there */
 	u32 count, capacity; /* a power of two */
 	struct charge charges[];
 };
@@ -83,7 +87,9 @@ static struct charge_set *set_with_room(struct vtask *t)
 		return old;
 	set = set_create(old->capacity * 2);
 	set->section = old->section;
+	set->depth = old->depth;
 	set->drops = old->drops;
+	memcpy(set->dropped_to, old->dropped_to, sizeof(set->dropped_to));
 	set->count = old->count;
 	for (u32 i = 0; i < old->capacity; i++)
 		if (old->charges[i].section == old->section)
@@ -92,10 +98,19 @@ static struct charge_set *set_with_room(struct vtask *t)
 	return t->charges = set;
 }
 
+static bool same_critical_section(const struct charge_set *set, const struct charge *charge)
+{
+	for (u32 depth = 0; depth < charge->depth; depth++)
+		if (set->dropped_to[depth] > charge->drops)
+			return false;
+	return true;
+}
+
 void charge_noted(struct vcpu *c, u64 line, bool write)
 {
 	struct charge_set *set;
 	struct charge *charge;
+	bool fresh = false;
 
 	if (!c->curr || c->nosched)
 		return;
@@ -104,8 +119,13 @@ void charge_noted(struct vcpu *c, u64 line, bool write)
 	if (charge->section != set->section) {
 		*charge = (struct charge){ .line = line, .section = set->section };
 		set->count++;
+		fresh = true;
 	}
-	charge->drops = set->drops;
+	/* Within an outer section's charge nothing new begins. */
+	if (fresh || !same_critical_section(set, charge)) {
+		charge->depth = min(max(set->depth, 1u), DEPTH_MAX - 1u);
+		charge->drops = set->drops;
+	}
 	charge->version = c->lines[line].version;
 	charge->write |= write;
 }
@@ -120,12 +140,34 @@ void charge_section_begins(struct vcpu *c)
 	set->count = 0;
 }
 
-void vt_charge_lock_dropped(void)
+static struct charge_set *current_set(void)
 {
 	struct vcpu *c = vt_cpu();
 
-	if (c->curr && c->curr->charges)
-		c->curr->charges->drops++;
+	return c->m && c->curr && !c->nosched ? set_with_room(c->curr) : NULL;
+}
+
+void vt_charge_lock_taken(void)
+{
+	struct charge_set *set = current_set();
+
+	if (set)
+		set->depth++;
+}
+
+void vt_charge_lock_dropped(void)
+{
+	struct charge_set *set = current_set();
+
+	if (!set || !set->depth)
+		return;
+	set->depth--;
+	set->dropped_to[min(set->depth, DEPTH_MAX - 1u)] = ++set->drops;
+}
+
+void vt_unpriced(bool begins)
+{
+	vt_cpu()->unpriced += begins ? 1 : -1;
 }
 
 void charge_forget_task(struct vtask *t)
@@ -199,12 +241,12 @@ static void charge_report(struct vcpu *c, u64 offset, bool write, const char *wh
 
 /* ---- the check --------------------------------------------------------------------------------------- */
 
-/* Memory of the CPU's own, and of the task's: not shared, and in life not memory at all, or a stack. */
+/* In life not memory at all, or a stack. */
 static bool is_own(const struct vcpu *c, u64 offset)
 {
 	const char *p = c->m->region + offset;
 
-	return (u64)(p - (const char *)c->cpu) < sizeof(*c->cpu) ||
+	return (u64)(p - (const char *)c->m->cpus) < c->m->cpu_count * sizeof(*c->cpu) ||
 	       (u64)(p - (const char *)c->curr->task) < sizeof(*c->curr->task);
 }
 
@@ -229,9 +271,9 @@ static void charge_check_line(struct vcpu *c, u64 offset, bool write, const void
 		charge_report(c, offset, write, "the line was not charged", place);
 	else if (write && !charge->write)
 		charge_report(c, offset, write, "the line was charged for reading only", place);
-	else if (charge->drops != set->drops && !still_held_by(c, charge, write))
+	else if (!same_critical_section(set, charge) && !still_held_by(c, charge, write))
 		charge_report(c, offset, write,
-		       "the line was charged before a lock was dropped, and is in another CPU's cache", place);
+		       "the line was charged in another critical section, and has gone to another CPU since", place);
 }
 
 static ALWAYS_INLINE void charge_check(const volatile void *p, u64 bytes, bool write, const void *place)
@@ -239,7 +281,7 @@ static ALWAYS_INLINE void charge_check(const volatile void *p, u64 bytes, bool w
 	struct vcpu *c = vt_cpu();
 	u64 offset = (u64)(uintptr_t)p - c->region, end = offset + bytes;
 
-	if (likely(offset >= c->region_bytes) || !c->curr || c->nosched || is_own(c, offset))
+	if (likely(offset >= c->region_bytes) || !c->curr || c->nosched || c->unpriced || is_own(c, offset))
 		return;
 	for (; offset < end; offset = (offset | (MMSIM_CACHE_LINE_BYTES - 1)) + 1)
 		charge_check_line(c, offset, write, place);

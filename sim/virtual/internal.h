@@ -143,6 +143,9 @@ struct vcpu {
 	u64 seen[SEEN_LINES]; /* tags */
 	u32 seen_count;
 	bool nosched; /* inside an interrupt handler: operations do not wait */
+#ifdef MMSIM_CHECK_CHARGES
+	s32 unpriced; /* inside checks that only some builds make */
+#endif
 	u64 ops, transfers;
 
 	/* scheduling */

@@ -8,8 +8,29 @@ void vt_charge(enum engine_cost cost, u64 n);
 void vt_user_mode(void);
 void vt_zeroed(const void *p, u64 bytes);
 
+static inline void vt_lines(const void *p, u64 bytes, void (*op)(const volatile void *p))
+{
+	const char *end = (const char *)p + bytes;
+
+	for (const char *at = p; at < end;
+	     at = (const char *)ALIGN_DOWN((uintptr_t)at + MMSIM_CACHE_LINE_BYTES,
+					   (uintptr_t)MMSIM_CACHE_LINE_BYTES))
+		op(at);
+}
+
+/* Elements are aligned to their size: the first of a line starts with it, or not far behind. */
+static inline void vt_line_next(const void *p, bool begins, void (*op)(const volatile void *p))
+{
+	if (begins || (uintptr_t)p % MMSIM_CACHE_LINE_BYTES == 0)
+		op(p);
+}
+
 #define line_read_ptr(p) vt_load(p)
 #define line_write_ptr(p) vt_store(p)
+#define lines_read(p, bytes) vt_lines((p), (bytes), vt_load)
+#define lines_write(p, bytes) vt_lines((p), (bytes), vt_store)
+#define line_read_next(p, begins) vt_line_next((p), (begins), vt_load)
+#define line_write_next(p, begins) vt_line_next((p), (begins), vt_store)
 #define engine_charge(cost) vt_charge((cost), 1)
 #define engine_charge_n(cost, n) vt_charge((cost), (n))
 #define engine_user_mode() vt_user_mode()

@@ -17,9 +17,11 @@ extern __thread struct engine_cpu *mmsim_engine_cpu;
 
 bool vt_need_resched(void);
 #ifdef MMSIM_CHECK_CHARGES
-/* For the checker of charges: the task has left a critical section. */
+/* For the checker of charges: the task enters and leaves a critical section. */
+void vt_charge_lock_taken(void);
 void vt_charge_lock_dropped(void);
 #else
+#define vt_charge_lock_taken() ((void)0)
 #define vt_charge_lock_dropped() ((void)0)
 #endif
 /* What waited meanwhile (an interrupt, the end of a time slice, another CPU) gets its turn. */

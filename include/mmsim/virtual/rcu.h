@@ -26,6 +26,7 @@ static inline void rcu_read_lock(void)
 	e->clock_ps += e->l1_ps;
 	e->preempt_count++;
 	e->rcu_nest++;
+	vt_charge_lock_taken();
 }
 
 static inline void rcu_read_unlock(void)

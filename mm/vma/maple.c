@@ -21,7 +21,7 @@
  *              mmap_lock may call vma_tree_gap().
  * Failure      None after vma_tree_prealloc(); see nodes_for_store() for the worst case.
  * Leaves out   Several index types, allocation trees, node types smaller than 256 bytes.
- * Tests        tests/unit/mm/vma/test_maple.c, tests/bench/bench_vma_tree.c; docs/MAPLE.md
+ * Tests        tests/unit/mm/vma/test_maple.c, tests/bench/bench_vma_tree.c; docs/TREES.md
  */
 #include <mmsim/charge.h>
 #include <mmsim/objcache.h>
@@ -85,7 +85,7 @@ static ALWAYS_INLINE void charge_search(const struct maple_node *node)
 }
 
 /* The slot that holds addr: how many pivots are below it. All are compared, without a branch to
- * mispredict, which beats a scan that stops early and a binary search (docs/MAPLE.md). */
+ * mispredict, which beats a scan that stops early and a binary search (docs/TREES.md). */
 static ALWAYS_INLINE u32 leaf_find(const struct maple_node *node, u64 addr)
 {
 	u32 slot = 0;

@@ -26,7 +26,7 @@
  * Death        What a store has erased is marked (vma_is_dead()) after the write section: before that
  *              it can still be found, and must not look dead to one who found it rightly.
  * Leaves out   vmacache, the four VMAs per task that find_vma() of that era asked first.
- * Tests        tests/unit/mm/vma/test_rb.c, test_trees.c; tests/bench/bench_vma_tree.c; docs/TREES.md
+ * Tests        tests/unit/mm/vma/test_trees.c; tests/bench/bench_vma_tree.c; docs/TREES.md
  */
 #include <mmsim/charge.h>
 #include <mmsim/preempt.h>

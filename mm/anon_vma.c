@@ -84,7 +84,7 @@ static struct anon_vma *borrow_from(struct vma *old, const struct vma *a, const 
 static struct anon_vma *find_mergeable_anon_vma(struct vma *vma)
 {
 	struct mm *mm = vma->mm;
-	struct vma *next = vma_next(mm, vma), *prev = vma_prev(mm, vma);
+	struct vma *next = vma_above(vma), *prev = vma_below(vma);
 	struct anon_vma *av = NULL;
 
 	spin_lock(&mm->page_table_lock);

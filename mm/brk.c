@@ -34,7 +34,7 @@ int do_brk_flags(struct mm *mm, struct vma *prev, u64 addr, u64 len, u64 flags)
 			return -ENOMEM;
 	}
 	if (!vma) {
-		if (vma_tree_prealloc(&mm->vmas))
+		if (vma_prealloc(mm))
 			return -ENOMEM;
 		vma = vma_alloc(mm);
 		if (!vma)
@@ -47,15 +47,15 @@ int do_brk_flags(struct mm *mm, struct vma *prev, u64 addr, u64 len, u64 flags)
 	}
 	vm_stat_account(mm, flags, (s64)npages);
 	if (flags & VM_LOCKED)
-		mm->locked_vm_pages += npages;
+		mm_locked_vm_add(mm, (s64)npages);
 	return 0;
 }
 
 static bool shrink_heap(struct mm *mm, u64 new_end, u64 old_end)
 {
-	const struct vma *vma = vma_tree_find(&mm->vmas, new_end, old_end - 1);
+	const struct vma *vma = find_vma_intersection(mm, new_end, old_end);
 
-	return vma && munmap_locked(mm, new_end, old_end - new_end) == 0;
+	return vma && munmap_locked(mm_hold(HOLD_SYSCALL), new_end, old_end - new_end) == 0;
 }
 
 static bool grow_heap(struct mm *mm, u64 old_end, u64 new_end)
@@ -68,11 +68,11 @@ static bool grow_heap(struct mm *mm, u64 old_end, u64 new_end)
 	    !mlock_future_ok(mm, mm->def_flags, new_end - old_end))
 		return false;
 	/* A page of distance to what follows, and a stack's guard gap. */
-	next = vma_tree_find(&mm->vmas, old_end, ~0ull);
+	next = find_vma(mm, old_end);
 	if (next && new_end + page_bytes > vm_start_gap(next))
 		return false;
 	/* Only what lies at least partly above start_brk is the heap: it never grows out of the bss. */
-	prev = vma_tree_prev(&mm->vmas, old_end);
+	prev = find_vma_before(mm, old_end);
 	if (prev && prev->end <= mm->start_brk)
 		prev = NULL;
 	return do_brk_flags(mm, prev, old_end, new_end - old_end, 0) == 0;
@@ -136,9 +136,9 @@ int mm_install_bss(struct mm *mm, u64 start, u64 len, bool exec)
 		return 0;
 	if (mmap_write_lock_killable(mm, hold, MM_RANGE_ALL))
 		return -EINTR;
-	err = munmap_locked(mm, start, len);
+	err = munmap_locked(hold, start, len);
 	if (!err)
-		err = do_brk_flags(mm, vma_tree_prev(&mm->vmas, start), start, len,
+		err = do_brk_flags(mm, find_vma_before(mm, start), start, len,
 				   exec ? VM_EXEC : 0);
 	mmap_write_unlock(hold);
 	return err;

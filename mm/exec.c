@@ -12,9 +12,9 @@ static int install(struct mm *mm, u64 start, u64 end, u64 flags, const char *nam
 {
 	struct vma *vma;
 
-	if (start >= end || vma_tree_find(&mm->vmas, start, end - 1))
+	if (start >= end || find_vma_intersection(mm, start, end))
 		return -EEXIST;
-	if (vma_tree_prealloc(&mm->vmas))
+	if (vma_prealloc(mm))
 		return -ENOMEM;
 	vma = vma_alloc(mm);
 	if (!vma)

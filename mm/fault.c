@@ -56,6 +56,7 @@ static inline void fault_init(struct fault *f, struct mm *mm, u64 va, enum acces
 	f->user = false;
 	f->speculative = false;
 	f->must_not_drop = false;
+	f->needs_neighbours = false;
 	f->tries = 0;
 	f->vma = NULL;
 	f->hold = hold;
@@ -118,7 +119,8 @@ static bool fault_attempt(struct fault *f, enum lk_mode mode, enum fault_step *s
 	*step = STEP_CONTINUE;
 	if (likely(f->vma))
 		line_read(f->vma, start);
-	if (unlikely(!f->vma || f->va < f->vma->start))
+	/* Not yet ours if it lies above: a range lock covers the address only. */
+	if (unlikely(!f->vma || f->va < READ_UNPRICED(f->vma->start)))
 		*step = fault_grow_stack(f);
 	if (likely(*step == STEP_CONTINUE))
 		*step = fault_check_access(f);
@@ -166,14 +168,15 @@ static enum fault_step fault_grow_stack(struct fault *f)
 	struct mm_hold *h = f->hold;
 	enum fault_step step = STEP_MAPERR;
 
-	if (!f->vma || !(f->vma->flags & VM_GROWSDOWN))
+	if (!f->vma || !(READ_UNPRICED(f->vma->flags) & VM_GROWSDOWN))
 		return STEP_MAPERR;
-	if (!mmap_upgrade_trylock(h)) {
+	/* A range over the address alone is no use: the stack's VMA reaches beyond. */
+	if (!hold_covers(h, 0, ~0ull) || !mmap_upgrade_trylock(h)) {
 		mmap_read_unlock(h);
 		f->vma = NULL;
 		if (mmap_write_lock_killable(mm, h, MM_RANGE_ALL))
 			return STEP_KILLED; /* h is not held: fault_end() sees that */
-		f->vma = vma_tree_find(&mm->vmas, f->va, ~0ull);
+		f->vma = find_vma(mm, f->va);
 	}
 	if (f->vma && f->vma->start <= f->va) {
 		step = STEP_CONTINUE; /* somebody else grew or mapped it */

@@ -18,13 +18,17 @@ static NOINLINE enum fault_step anon_prepare_slow(struct fault *f)
 {
 	struct vma *vma = f->vma;
 	u64 page_bytes = arch_page_bytes(f->mm->arch);
+	/* The neighbours are looked at too. */
+	u64 start = vma->start - min(vma->start, page_bytes), end = vma->end + page_bytes;
 	int err;
 
-	/* The neighbours are looked at too. */
-	if (f->speculative &&
-	    !mmap_read_trylock(f->mm, f->hold, vma->start - min(vma->start, page_bytes),
-			       vma->end + page_bytes))
+	if (f->speculative) {
+		if (!mmap_read_trylock(f->mm, f->hold, start, end))
+			return STEP_RETRY;
+	} else if (unlikely(!hold_covers(f->hold, start, end))) {
+		f->needs_neighbours = true;
 		return STEP_RETRY;
+	}
 	err = anon_vma_prepare(vma);
 	if (f->speculative)
 		mmap_read_unlock(f->hold);

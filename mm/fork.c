@@ -59,7 +59,7 @@ static int copy_one(struct mm *child, struct vma *src, bool *flush)
 {
 	struct vma *vma;
 
-	if (vma_tree_prealloc(&child->vmas))
+	if (vma_prealloc(child))
 		return -ENOMEM;
 	vma = dup_for_child(child, src);
 	if (!vma)
@@ -105,7 +105,7 @@ static void drop_half_made(struct mm *child)
 {
 	struct unmap_list list;
 
-	if (unmap_gather(child, 0, child->task_size, &list))
+	if (unmap_gather(mm_hold(HOLD_SECOND), 0, child->task_size, &list))
 		MMSIM_BUG("cannot tear down a half-made child");
 	unmap_finish(child, &list);
 }

@@ -28,6 +28,9 @@ struct mm_machine {
 	u64 next_shmem_ino;	/* (atomic) of shared anonymous memory */
 	void *tlbs;		/* arch: array of struct tlb, one per CPU */
 	void *filemap;		/* mm/filemap.c */
+	struct bravo_table *bravo_table;	   /* of mmap_lock_bravo */
+	struct range_list_pool *range_list_pool; /* of range_list */
+	struct srcu_domain *vma_srcu;		   /* of spf: who walks the tree and uses a VMA */
 	pte_t leaf_bits[PTE_ATTR_MASK + 1]; /* by attributes: pte_make() of frame 0 */
 };
 
@@ -46,9 +49,16 @@ static inline pte_t mm_pte_make(const struct mm *mm, u64 pfn, u32 attrs)
 /* layouts.c: the names of fields that reports use. */
 void mm_name_layouts(struct mm_machine *mmm);
 
+/* A gap that an mmap() has chosen and not filled yet. In the task: other tasks' searches look at it. */
+struct gap_reservation {
+	struct list_head link; /* (tree_lock) mm->reserved */
+	u64 start, end;
+};
+
 /* The per-task part of mm/, laid over task->scratch. */
 struct mm_task {
 	struct mm_hold holds[HOLD_COUNT];
+	struct gap_reservation gap;
 };
 _Static_assert(sizeof(struct mm_task) <= TASK_SCRATCH_BYTES, "task scratch too small");
 static inline struct mm_task *mm_task(void)
@@ -82,6 +92,108 @@ static inline u64 vm_flags_from_prot(u32 prot)
 	       (prot & PROT_EXEC ? VM_EXEC : 0);
 }
 
+/* ---- the VMA tree, as every scheme allows --------------------------------------------------------
+ *
+ * Where mmap_lock covers everything, holding it is enough for all of these. Where it covers ranges
+ * (LK_CAP_RANGES), other writers are at work in the tree: look-ups go without a lock, stores and
+ * walks from VMA to VMA take mm->tree_lock for a moment. Then a VMA that is found is stable only as
+ * far as the caller's hold covers it; of any other, only the fields that are read with READ_ONCE
+ * may be looked at, as a hint (VMAs are type-stable).
+ */
+static inline bool mm_has_ranges(const struct mm *mm)
+{
+	return unlikely((mm->locking->caps & LK_CAP_RANGES) != 0);
+}
+static inline void mm_tree_lock(struct mm *mm)
+{
+	if (mm_has_ranges(mm))
+		spin_lock(&mm->tree_lock);
+}
+static inline void mm_tree_unlock(struct mm *mm)
+{
+	if (mm_has_ranges(mm))
+		spin_unlock(&mm->tree_lock);
+}
+
+/* The VMA that contains addr, or NULL. */
+static inline struct vma *vma_lookup(struct mm *mm, u64 addr)
+{
+	struct vma *vma;
+
+	if (!mm_has_ranges(mm))
+		return vma_tree_load(&mm->vmas, addr);
+	rcu_read_lock();
+	vma = vma_tree_load_rcu(&mm->vmas, addr);
+	rcu_read_unlock();
+	return vma;
+}
+/* The first VMA that intersects [start, end), or NULL. */
+static inline struct vma *find_vma_intersection(struct mm *mm, u64 start, u64 end)
+{
+	struct vma *vma;
+
+	if (!mm_has_ranges(mm))
+		return vma_tree_find(&mm->vmas, start, end - 1);
+	rcu_read_lock();
+	vma = vma_tree_find_rcu(&mm->vmas, start, end - 1);
+	rcu_read_unlock();
+	return vma;
+}
+/* The VMA that contains addr, or the next one above it, or NULL. */
+static inline struct vma *find_vma(struct mm *mm, u64 addr)
+{
+	return find_vma_intersection(mm, addr, 0); /* to the end of the world */
+}
+/* The last VMA that ends at or below addr, or NULL. */
+static inline struct vma *find_vma_before(struct mm *mm, u64 addr)
+{
+	struct vma *vma;
+
+	mm_tree_lock(mm);
+	vma = vma_tree_prev(&mm->vmas, addr);
+	mm_tree_unlock(mm);
+	return vma;
+}
+/* The VMAs that touch this one: all that it could be merged with. Inside a hold of the VMAs. */
+static inline struct vma *vma_above(struct vma *vma)
+{
+	return vma_lookup(vma->mm, vma->end);
+}
+static inline struct vma *vma_below(struct vma *vma)
+{
+	return vma->start ? vma_lookup(vma->mm, vma->start - 1) : NULL;
+}
+/* VMAs that intersect [start, end), which is held. The tree must not change there inside. */
+#define for_each_vma_range(mm, vma, start, end_)                                                   \
+	for (vma = find_vma_intersection((mm), (start), (end_)); vma;                              \
+	     vma = vma->end < (end_) ? find_vma_intersection((mm), vma->end, (end_)) : NULL)
+
+/* Nodes for the next store (vma.h). Where writers share the tree, the store finds its own. */
+static inline int MUST_CHECK vma_prealloc(struct mm *mm)
+{
+	return mm_has_ranges(mm) ? 0 : vma_tree_prealloc(&mm->vmas);
+}
+/* [start, end) belongs to vma from now on; NULL: to nobody. */
+void vma_store_range(struct mm *mm, u64 start, u64 end, struct vma *vma);
+static inline void vma_store(struct mm *mm, struct vma *vma)
+{
+	vma_store_range(mm, vma->start, vma->end, vma);
+}
+
+/* Counts of the mm that limits are checked against. */
+static inline void mm_map_count_add(struct mm *mm, s32 n)
+{
+	mm_tree_lock(mm);
+	WRITE_ONCE(mm->map_count, mm->map_count + (u32)n);
+	mm_tree_unlock(mm);
+}
+static inline void mm_locked_vm_add(struct mm *mm, s64 npages)
+{
+	mm_tree_lock(mm);
+	WRITE_ONCE(mm->locked_vm_pages, mm->locked_vm_pages + (u64)npages);
+	mm_tree_unlock(mm);
+}
+
 /* ---- vma.c: life, split, merge. All need the write lock over what they touch. ------------- */
 
 struct vma *MUST_CHECK vma_alloc(struct mm *mm);
@@ -106,22 +218,15 @@ void vma_unlink_file(struct vma *vma);
 void vma_boundary_lock(struct vma *vma);
 void vma_boundary_unlock(struct vma *vma);
 
-static inline struct vma *vma_next(const struct mm *mm, const struct vma *vma)
-{
-	return vma_tree_next(&mm->vmas, vma, ~0ull);
-}
-static inline struct vma *vma_prev(const struct mm *mm, const struct vma *vma)
-{
-	return vma_tree_before(&mm->vmas, vma);
-}
 /* [start, end) less the guard gap that a growing stack keeps below it. */
 static inline u64 vm_start_gap(const struct vma *vma)
 {
 	u64 gap = (u64)STACK_GUARD_GAP_PAGES << vma->mm->arch->page_shift;
+	u64 start = READ_UNPRICED(vma->start);
 
-	if (!(vma->flags & VM_GROWSDOWN))
-		return vma->start;
-	return vma->start > gap ? vma->start - gap : 0;
+	if (!(READ_UNPRICED(vma->flags) & VM_GROWSDOWN))
+		return start;
+	return start > gap ? start - gap : 0;
 }
 
 /* ---- vma_merge.c: may a range join its neighbours? (docs/SEMANTICS.md) ---------------------- */
@@ -165,7 +270,7 @@ static inline bool accountable_mapping(u64 flags)
 
 /* ---- mmap.c, munmap.c: the parts that other calls are made of -------------------------------- */
 
-/* Where a mapping goes (MAP_FIXED included): the address or -errno. */
+/* Where a mapping goes (MAP_FIXED included): the address or -errno. Under a write lock over all. */
 s64 get_unmapped_area(struct mm *mm, struct file *file, u64 addr, u64 len, u64 pgoff, u32 flags);
 
 /* VMAs taken out of the tree, whose pages are still mapped. */
@@ -177,13 +282,13 @@ struct unmap_list {
 };
 /* Split so that no VMA reaches across the borders of [start, end). 0 or -errno; splits stay. */
 int MUST_CHECK unmap_split_borders(struct mm *mm, u64 start, u64 end);
-/* Split at the borders, take [start, end) out of the tree. Write lock held. 0 or -errno: nothing
+/* Split at the borders, take [start, end) out of the tree. h: the write lock. 0 or -errno: nothing
  * changed but splits. */
-int MUST_CHECK unmap_gather(struct mm *mm, u64 start, u64 end, struct unmap_list *list);
+int MUST_CHECK unmap_gather(const struct mm_hold *h, u64 start, u64 end, struct unmap_list *list);
 /* Zap and free what was gathered. Write or read lock held (downgraded). */
 void unmap_finish(struct mm *mm, struct unmap_list *list);
 /* Both, under a write lock that the caller keeps. Checks alignment as munmap does. */
-int MUST_CHECK munmap_locked(struct mm *mm, u64 start, u64 len);
+int MUST_CHECK munmap_locked(const struct mm_hold *h, u64 start, u64 len);
 /* Grow the break's VMA prev over [addr, addr + len), or make a new one. 0 or -errno. */
 int MUST_CHECK do_brk_flags(struct mm *mm, struct vma *prev, u64 addr, u64 len, u64 flags);
 /* mlock and mlockall of one VMA; *prev is maintained for merging. 0 or -errno. */

@@ -202,12 +202,13 @@ static int advise_pages(struct vma *vma, u64 start, u64 end, int behavior)
 static int walk_vmas(struct mm *mm, u64 start, u64 end, int behavior)
 {
 	bool flags = behavior_class(behavior) == ADVICE_FLAGS;
-	struct vma *vma = vma_tree_find(&mm->vmas, start, ~0ull), *prev;
+	struct vma *vma = find_vma_intersection(mm, start, end), *prev;
 	int hole = 0, err;
 
 	if (!vma)
 		return -ENOMEM;
-	prev = start > vma->start ? vma : vma_prev(mm, vma);
+	/* Only who changes flags merges, and holds the neighbours. */
+	prev = start > vma->start ? vma : flags ? vma_below(vma) : NULL;
 	while (start < end) {
 		u64 stop;
 
@@ -228,7 +229,7 @@ static int walk_vmas(struct mm *mm, u64 start, u64 end, int behavior)
 			return err;
 		start = stop;
 		prev = vma;
-		vma = vma_tree_find(&mm->vmas, start, ~0ull);
+		vma = start < end ? find_vma_intersection(mm, start, end) : NULL;
 	}
 	return hole;
 }
@@ -252,7 +253,7 @@ int mm_madvise(struct mm *mm, u64 start, u64 len, int behavior)
 		return mm_populate_rw(mm, start, len_aligned, behavior == MADV_POPULATE_WRITE);
 
 	if (class == ADVICE_FLAGS) {
-		if (mmap_write_lock_killable(mm, hold, start, end))
+		if (mmap_write_lock_vmas_killable(mm, hold, start, end))
 			return -EINTR;
 		err = walk_vmas(mm, start, end, behavior);
 		mmap_write_unlock(hold);

@@ -23,9 +23,9 @@ static int lock_one(struct vma *prev, struct vma **vmap, u64 start, u64 end, u64
 	*vmap = vma;
 	line_write(mm, locked_vm_pages);
 	if ((new_flags & VM_LOCKED) && !(old_flags & VM_LOCKED))
-		mm->locked_vm_pages += npages;
+		mm_locked_vm_add(mm, (s64)npages);
 	else if (!(new_flags & VM_LOCKED) && (old_flags & VM_LOCKED))
-		mm->locked_vm_pages -= npages;
+		mm_locked_vm_add(mm, -(s64)npages);
 	vma_start_write(vma);
 	vma_set_flags(vma, new_flags);
 	return 0;
@@ -41,14 +41,14 @@ static int apply_lock_flags(struct mm *mm, u64 start, u64 end, u64 flags)
 		return -EINVAL;
 	if (end == start)
 		return 0;
-	vma = vma_tree_load(&mm->vmas, start);
+	vma = vma_lookup(mm, start);
 	if (!vma)
 		return -ENOMEM;
 	line_read(vma, start);
-	prev = start > vma->start ? vma : vma_prev(mm, vma);
+	prev = start > vma->start ? vma : vma_below(vma);
 	for (pos = start; pos < end; pos = min(vma->end, end)) {
 		if (pos > start) {
-			vma = vma_tree_load(&mm->vmas, pos);
+			vma = vma_lookup(mm, pos);
 			if (!vma)
 				return -ENOMEM;
 			line_read(vma, start);
@@ -63,20 +63,20 @@ static int apply_lock_flags(struct mm *mm, u64 start, u64 end, u64 flags)
 }
 
 /* Pages of the range that are locked already: they do not count against the limit twice. */
-static u64 locked_pages_in(const struct mm *mm, u64 start, u64 end)
+static u64 locked_pages_in(struct mm *mm, u64 start, u64 end)
 {
 	const struct vma *vma;
 	u64 bytes = 0;
 
 	if (end <= start)
 		return 0;
-	vma_tree_for_each_range(&mm->vmas, vma, start, end)
+	for_each_vma_range(mm, vma, start, end)
 		if (vma->flags & VM_LOCKED)
 			bytes += min(vma->end, end) - max(vma->start, start);
 	return bytes >> mm->arch->page_shift;
 }
 
-static bool within_lock_limit(const struct mm *mm, u64 start, u64 end)
+static bool within_lock_limit(struct mm *mm, u64 start, u64 end)
 {
 	u64 limit_pages, pages;
 
@@ -110,7 +110,7 @@ int mm_mlock(struct mm *mm, u64 start, u64 len, bool onfault)
 	len = ALIGN_UP(len + (start & (page_bytes - 1)), page_bytes);
 	start = ALIGN_DOWN(start, page_bytes);
 	end = start + len;
-	if (mmap_write_lock_killable(mm, hold, start, max(end, start)))
+	if (mmap_write_lock_vmas_killable(mm, hold, start, max(end, start)))
 		return -EINTR;
 	if (within_lock_limit(mm, start, end))
 		err = apply_lock_flags(mm, start, end, VM_LOCKED | (onfault ? VM_LOCKONFAULT : 0));
@@ -130,7 +130,7 @@ int mm_munlock(struct mm *mm, u64 start, u64 len)
 	len = ALIGN_UP(len + (start & (page_bytes - 1)), page_bytes);
 	start = ALIGN_DOWN(start, page_bytes);
 	end = start + len;
-	if (mmap_write_lock_killable(mm, hold, start, max(end, start)))
+	if (mmap_write_lock_vmas_killable(mm, hold, start, max(end, start)))
 		return -EINTR;
 	err = apply_lock_flags(mm, start, end, 0);
 	mmap_write_unlock(hold);
@@ -140,13 +140,13 @@ int mm_munlock(struct mm *mm, u64 start, u64 len)
 /* Of all VMAs; errors of single ones are ignored, as Linux does. */
 static void apply_lock_all(struct mm *mm, u64 flags)
 {
-	struct vma *vma = vma_tree_find(&mm->vmas, 0, ~0ull), *prev = NULL;
+	struct vma *vma = find_vma(mm, 0), *prev = NULL;
 
 	while (vma) {
 		(void)lock_one(prev, &vma, vma->start, vma->end,
 			       (vma->flags & ~(u64)VM_LOCKED_MASK) | flags);
 		prev = vma;
-		vma = vma_next(mm, vma);
+		vma = find_vma(mm, vma->end);
 	}
 }
 

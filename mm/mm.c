@@ -47,7 +47,11 @@ static int create_caches(struct mm_machine *mmm, struct machine *m)
 		if (vma_tree_all[i]->node_bytes && !mmm->node_cache[i])
 			return -ENOMEM;
 	}
-	if (!mmm->mm_cache || !mmm->vma_cache || !mmm->anon_vma_cache || !mmm->avc_cache)
+	mmm->bravo_table = bravo_table_create(m);
+	mmm->range_list_pool = range_list_pool_create(m);
+	mmm->vma_srcu = srcu_domain_create("vma_srcu");
+	if (!mmm->mm_cache || !mmm->vma_cache || !mmm->anon_vma_cache || !mmm->avc_cache ||
+	    !mmm->bravo_table || !mmm->range_list_pool || !mmm->vma_srcu)
 		return -ENOMEM;
 	return 0;
 }
@@ -57,6 +61,12 @@ static void destroy_caches(struct mm_machine *mmm)
 	struct objcache *all[] = { mmm->mm_cache, mmm->vma_cache, mmm->anon_vma_cache,
 				   mmm->avc_cache };
 
+	if (mmm->vma_srcu)
+		srcu_domain_destroy(mmm->vma_srcu);
+	if (mmm->range_list_pool)
+		range_list_pool_destroy(mmm->range_list_pool);
+	if (mmm->bravo_table)
+		bravo_table_destroy(mmm->machine, mmm->bravo_table);
 	for (u32 i = 0; i < ARRAY_SIZE(all); i++)
 		if (all[i])
 			objcache_destroy(all[i]);
@@ -169,6 +179,8 @@ struct mm *mm_create(struct machine *m, const struct arch_desc *arch,
 				   arch_page_bytes(arch));
 	tree_init(mm);
 	wait_queue_init(&mm->vma_writer_wait);
+	spin_lock_init(&mm->tree_lock, LOCK_RANK_VMA_TREE);
+	list_init(&mm->reserved);
 	spin_lock_init(&mm->page_table_lock, LOCK_RANK_PAGE_TABLE);
 	atomic_set(&mm->mm_users, 1);
 

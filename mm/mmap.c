@@ -5,7 +5,8 @@
  *              arch_get_unmapped_area_topdown, and thp_get_unmapped_area's 2 MiB alignment.
  * Leaves out   hugetlbfs, MAP_DROPPABLE, MAP_SYNC, mseal. MAP_32BIT starts at its fixed base
  *              (Linux adds up to 32 MiB at random).
- * Locks        mmap_lock for write, over the whole space: the place is not known before.
+ * Locks        mmap_lock for write, over the whole space: the place is not known before. Where locks
+ *              are ranges, the gap is chosen and reserved under tree_lock, then locked: lock_gap().
  * Tests        tests/unit/mm/test_syscalls.c, test_vma_cases.c, test_reference_model.c, tests/oracle
  */
 #include "mm/internal.h"
@@ -21,6 +22,26 @@
 
 /* ---- where? ---------------------------------------------------------------------------------- */
 
+/* Has another mmap() chosen something in [start, end)? Then the whole run of reservations that touch
+ * each other there: steady mmaps from many CPUs reserve one below the other. */
+static bool gap_is_reserved(const struct mm *mm, u64 start, u64 end, u64 *run_start, u64 *run_end)
+{
+	const struct gap_reservation *r;
+	bool found = false;
+
+	list_for_each_entry (r, &mm->reserved, link) { /* downwards */
+		if (found && r->end != *run_start)
+			break;
+		if (!found && r->start < end && start < r->end) {
+			found = true;
+			*run_end = r->end;
+		}
+		if (found)
+			*run_start = r->start;
+	}
+	return found;
+}
+
 /*
  * The highest (or lowest) gap in [low, high) that fits and leaves a stack above it its guard gap:
  * the end of a gap below a VM_GROWSDOWN VMA is that much lower.
@@ -30,17 +51,24 @@ static s64 unmapped_area(struct mm *mm, u64 low, u64 high, u64 len, bool top_dow
 	u64 addr;
 
 	while (vma_tree_gap(&mm->vmas, low, high, len, top_down, &addr)) {
-		const struct vma *above = vma_tree_find(&mm->vmas, addr + len, ~0ull);
+		const struct vma *above = find_vma(mm, addr + len);
+		u64 reserved_start, reserved_end;
 
-		if (!above || vm_start_gap(above) >= addr + len)
-			return (s64)addr;
-		if (top_down) {
-			high = vm_start_gap(above);
-			if (high <= low || high - low < len)
-				break;
+		if (above && vm_start_gap(above) < addr + len) {
+			if (top_down)
+				high = vm_start_gap(above);
+			else
+				low = above->end;
+		} else if (gap_is_reserved(mm, addr, addr + len, &reserved_start, &reserved_end)) {
+			if (top_down)
+				high = reserved_start;
+			else
+				low = reserved_end;
 		} else {
-			low = above->end;
+			return (s64)addr;
 		}
+		if (high <= low || high - low < len)
+			break;
 	}
 	return -ENOMEM;
 }
@@ -52,8 +80,9 @@ static bool hint_is_free(struct mm *mm, u64 addr, u64 len)
 
 	if (len > mm->task_size || addr > mm->task_size - len)
 		return false;
-	vma = vma_tree_find(&mm->vmas, addr, ~0ull);
-	return !vma || addr + len <= vm_start_gap(vma);
+	vma = find_vma(mm, addr);
+	return (!vma || addr + len <= vm_start_gap(vma)) &&
+	       !gap_is_reserved(mm, addr, addr + len, &(u64){ 0 }, &(u64){ 0 });
 }
 
 static s64 search_address(struct mm *mm, u64 addr, u64 len, u32 flags)
@@ -113,7 +142,8 @@ static bool wants_huge_alignment(const struct file *file, u64 addr, u64 len, u32
 	return !(flags & MAP_SHARED) && !addr && !(len & (HUGE_BYTES - 1));
 }
 
-s64 get_unmapped_area(struct mm *mm, struct file *file, u64 addr, u64 len, u64 pgoff, u32 flags)
+/* tree_lock is held, where there is one in use. */
+static s64 choose_area(struct mm *mm, struct file *file, u64 addr, u64 len, u64 pgoff, u32 flags)
 {
 	u64 page_bytes = arch_page_bytes(mm->arch);
 	s64 found = 0;
@@ -134,6 +164,16 @@ s64 get_unmapped_area(struct mm *mm, struct file *file, u64 addr, u64 len, u64 p
 	return (u64)found < mm->limits.mmap_min_addr ? -EPERM : found;
 }
 
+s64 get_unmapped_area(struct mm *mm, struct file *file, u64 addr, u64 len, u64 pgoff, u32 flags)
+{
+	s64 found;
+
+	mm_tree_lock(mm);
+	found = choose_area(mm, file, addr, len, pgoff, flags);
+	mm_tree_unlock(mm);
+	return found;
+}
+
 /* ---- what? ------------------------------------------------------------------------------------- */
 
 struct mmap_request {
@@ -142,6 +182,7 @@ struct mmap_request {
 	struct file *file; /* NULL: anonymous */
 	u64 pgoff;
 	u64 vm_flags;
+	bool placed; /* addr is final: the hold covers it and nothing is there */
 };
 
 /* File offsets are signed: a mapping may not reach beyond the largest one. */
@@ -213,7 +254,7 @@ static int prepare_request(struct mm *mm, struct mmap_request *r)
 	line_read(mm, mmap_base);
 	line_read(mm, def_flags);
 	line_read(mm, limits.max_map_count);
-	if (mm->map_count > mm->limits.max_map_count)
+	if (READ_ONCE(mm->map_count) > mm->limits.max_map_count)
 		return -ENOMEM;
 	r->vm_flags = vm_flags_from_prot(r->prot) | mm->def_flags | VM_MAYREAD | VM_MAYWRITE |
 		      VM_MAYEXEC;
@@ -224,12 +265,14 @@ static int prepare_request(struct mm *mm, struct mmap_request *r)
 	if (r->flags & MAP_STACK)
 		r->vm_flags |= VM_NOHUGEPAGE;
 
-	found = get_unmapped_area(mm, r->file, r->addr, r->len, r->pgoff, r->flags);
-	if (found < 0)
-		return (int)found;
-	r->addr = (u64)found;
+	if (!r->placed) {
+		found = get_unmapped_area(mm, r->file, r->addr, r->len, r->pgoff, r->flags);
+		if (found < 0)
+			return (int)found;
+		r->addr = (u64)found;
+	}
 	if ((r->flags & MAP_FIXED_NOREPLACE) &&
-	    vma_tree_find(&mm->vmas, r->addr, r->addr + r->len - 1))
+	    find_vma_intersection(mm, r->addr, r->addr + r->len))
 		return -EEXIST;
 	if ((r->flags & MAP_LOCKED) && !can_do_mlock(mm))
 		return -EPERM;
@@ -242,12 +285,12 @@ static int prepare_request(struct mm *mm, struct mmap_request *r)
 }
 
 /* The pages that MAP_FIXED replaces do not count against the limits. */
-static u64 pages_mapped_in(const struct mm *mm, u64 start, u64 end)
+static u64 pages_mapped_in(struct mm *mm, u64 start, u64 end)
 {
 	const struct vma *vma;
 	u64 bytes = 0;
 
-	vma_tree_for_each_range(&mm->vmas, vma, start, end)
+	for_each_vma_range(mm, vma, start, end)
 		bytes += min(vma->end, end) - max(vma->start, start);
 	return bytes >> mm->arch->page_shift;
 }
@@ -272,7 +315,7 @@ static struct vma *new_vma(struct mm *mm, const struct mmap_request *r)
 {
 	struct vma *vma;
 
-	if (vma_tree_prealloc(&mm->vmas))
+	if (vma_prealloc(mm))
 		return NULL;
 	vma = vma_alloc(mm);
 	if (!vma)
@@ -295,8 +338,9 @@ static struct vma *new_vma(struct mm *mm, const struct mmap_request *r)
 	return vma;
 }
 
-static int mmap_region(struct mm *mm, struct mmap_request *r)
+static int mmap_region(const struct mm_hold *hold, struct mmap_request *r)
 {
+	struct mm *mm = hold->mm;
 	u64 end = r->addr + r->len, npages = r->len >> mm->arch->page_shift;
 	struct unmap_list replaced;
 	struct vma *vma = NULL;
@@ -308,7 +352,7 @@ static int mmap_region(struct mm *mm, struct mmap_request *r)
 	if (!err && !may_expand_vm(mm, r->vm_flags, npages - pages_mapped_in(mm, r->addr, end)))
 		err = -ENOMEM;
 	if (!err)
-		err = unmap_gather(mm, r->addr, end, &replaced);
+		err = unmap_gather(hold, r->addr, end, &replaced);
 	if (err)
 		return err;
 	/* What is replaced goes at once: its pages must not be seen in the new mapping. */
@@ -318,8 +362,8 @@ static int mmap_region(struct mm *mm, struct mmap_request *r)
 
 	if (r->file || !(r->vm_flags & VM_SHARED)) {
 		vmg = (struct vma_merge){ .mm = mm,
-					  .prev = vma_tree_prev(&mm->vmas, r->addr),
-					  .next = vma_tree_find(&mm->vmas, end, ~0ull),
+					  .prev = vma_lookup(mm, r->addr - 1),
+					  .next = vma_lookup(mm, end),
 					  .start = r->addr,
 					  .end = end,
 					  .pgoff = r->pgoff,
@@ -336,11 +380,81 @@ static int mmap_region(struct mm *mm, struct mmap_request *r)
 		line_write(mm, locked_vm_pages);
 		line_write(vma, flags);
 		if (vma_supports_mlock(vma))
-			mm->locked_vm_pages += npages;
+			mm_locked_vm_add(mm, (s64)npages);
 		else
 			vma_set_flags(vma, vma->flags & ~(u64)VM_LOCKED_MASK);
 	}
 	return 0;
+}
+
+/* ---- under what lock? ---------------------------------------------------------------------------- */
+
+/* So many gaps may be lost to others before everything is locked. */
+#define GAP_TRIES 3
+
+/* tree_lock. The list runs downwards. */
+static void reserve_gap(struct mm *mm, u64 start, u64 end)
+{
+	struct gap_reservation *gap = &mm_task()->gap, *r;
+
+	gap->start = start;
+	gap->end = end;
+	list_for_each_entry (r, &mm->reserved, link)
+		if (r->start < start)
+			break;
+	list_add_tail(&gap->link, &r->link); /* before r, or at the end */
+}
+
+static void unreserve_gap(struct mm *mm)
+{
+	struct gap_reservation *gap = &mm_task()->gap;
+
+	if (!mm_has_ranges(mm) || !gap->end)
+		return;
+	mm_tree_lock(mm);
+	list_del_init(&gap->link);
+	gap->end = 0;
+	mm_tree_unlock(mm);
+}
+
+/*
+ * Take the write lock that the request needs. Range schemes: choose a place and reserve it, so that no
+ * other mmap() chooses it too, then lock it with the VMAs that it touches. It may be gone all the
+ * same, to a MAP_FIXED. On return the gap may be reserved: unreserve_gap().
+ */
+static int lock_gap(struct mm *mm, struct mm_hold *hold, struct mmap_request *r)
+{
+	if (!mm_has_ranges(mm))
+		return mmap_write_lock_killable(mm, hold, MM_RANGE_ALL);
+	if (r->flags & MAP_FIXED) {
+		if (r->len > mm->task_size || r->addr > mm->task_size - r->len)
+			return mmap_write_lock_killable(mm, hold, MM_RANGE_ALL); /* to be refused */
+		return mmap_write_lock_vmas_killable(mm, hold, r->addr, r->addr + r->len);
+	}
+	for (u32 tries = 0; tries < GAP_TRIES; tries++) {
+		s64 found;
+
+		mm_tree_lock(mm);
+		found = choose_area(mm, r->file, r->addr, r->len, r->pgoff, r->flags);
+		if (found >= 0)
+			reserve_gap(mm, (u64)found, (u64)found + r->len);
+		mm_tree_unlock(mm);
+		if (found < 0)
+			break; /* to be refused, if it stays so */
+		if (mmap_write_lock_vmas_killable(mm, hold, (u64)found, (u64)found + r->len)) {
+			unreserve_gap(mm);
+			return -EINTR;
+		}
+		if (!find_vma_intersection(mm, (u64)found, (u64)found + r->len)) {
+			r->addr = (u64)found;
+			r->placed = true;
+			return 0;
+		}
+		unreserve_gap(mm);
+		mmap_write_unlock(hold);
+		count_event(COUNTER_RANGE_GAP_RETRY);
+	}
+	return mmap_write_lock_killable(mm, hold, MM_RANGE_ALL);
 }
 
 s64 mm_mmap(struct mm *mm, u64 addr, u64 len, u32 prot, u32 flags, struct file *file, u64 offset)
@@ -375,11 +489,12 @@ s64 mm_mmap(struct mm *mm, u64 addr, u64 len, u32 prot, u32 flags, struct file *
 	if (r.pgoff + npages < r.pgoff)
 		return -EOVERFLOW;
 
-	if (mmap_write_lock_killable(mm, hold, MM_RANGE_ALL))
+	if (lock_gap(mm, hold, &r))
 		return -EINTR;
 	err = prepare_request(mm, &r);
 	if (!err)
-		err = mmap_region(mm, &r);
+		err = mmap_region(hold, &r);
+	unreserve_gap(mm);
 	mmap_write_unlock(hold);
 	if (err)
 		return err;

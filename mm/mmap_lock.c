@@ -4,6 +4,9 @@
  * Every acquisition is first tried without waiting, as Linux's fault path does (and as down_write's
  * fast path is); only one that has to wait reads the clock. So the uncontended path costs the
  * scheme's own operations and one counter.
+ * Ranges    A lock that is widened to VMAs is taken in three steps: look them up without a lock, lock,
+ *           look again; VMAs may have changed in between. Who holds all of a VMA for write is the
+ *           only one who changes it, and to change it one must; so what the second look finds stays.
  * Counters  MMAP_LOCK_READ, MMAP_LOCK_WRITE (acquired), *_CONTENDED (of these, or given up when
  *           killed: had to wait), MMAP_LOCK_WAIT_NS.
  * Reports   to the lock statistics, for every scheme, with the caller as the site; and the three trace
@@ -161,6 +164,89 @@ bool mmap_upgrade_trylock(struct mm_hold *h)
 	lock_acquired(&h->mm->mmap_lock, LOCK_CLASS_MMAP, true);
 	count_event(COUNTER_MMAP_LOCK_WRITE);
 	return true;
+}
+
+/* ---- widened to VMAs ------------------------------------------------------------------------- */
+
+/* After so many lost races, lock everything. */
+#define WIDEN_TRIES 3
+
+enum widen { WIDEN_VMAS, WIDEN_TABLES };
+
+struct range {
+	u64 start, end;
+};
+
+static struct range widened(struct mm *mm, u64 start, u64 end, enum widen how)
+{
+	u64 page_bytes = arch_page_bytes(mm->arch);
+	const struct vma *below = start ? vma_lookup(mm, start - 1) : NULL;
+	const struct vma *above = vma_lookup(mm, end);
+	/* Not our VMAs yet: READ_ONCE, and a guess. */
+	struct range r = { .start = below ? min(start, READ_ONCE(below->start)) : start,
+			   .end = above ? max(end, READ_ONCE(above->end)) : end };
+
+	r.start -= min(r.start, page_bytes);
+	r.end += min(~0ull - r.end, page_bytes);
+	if (how == WIDEN_TABLES) {
+		u64 span = level_bytes(mm->arch, 1), low = ALIGN_DOWN(r.start, span),
+		    high = ALIGN_UP(r.end, span);
+
+		if (low < r.start && !find_vma_intersection(mm, low, r.start))
+			r.start = low;
+		if (high > r.end && !find_vma_intersection(mm, r.end, high))
+			r.end = high;
+	}
+	return r;
+}
+
+static ALWAYS_INLINE int take_vmas(struct mm *mm, struct mm_hold *h, u64 start, u64 end,
+		     enum mmap_lock_mode mode, enum mmap_lock_how how, enum widen widen)
+{
+	struct range r;
+	int err;
+
+	if (!mm_has_ranges(mm))
+		return take(mm, h, start, end, mode, how);
+	for (u32 tries = 0; tries < WIDEN_TRIES; tries++) {
+		r = widened(mm, start, end, widen);
+		err = take(mm, h, r.start, r.end, mode, how);
+		if (err)
+			return err;
+		if (hold_covers(h, 0, ~0ull))
+			return 0;
+		r = widened(mm, start, end, WIDEN_VMAS);
+		if (hold_covers(h, r.start, r.end))
+			return 0;
+		if (mode == MMAP_READ)
+			mmap_read_unlock(h);
+		else
+			mmap_write_unlock(h);
+		count_event(COUNTER_RANGE_REWIDENED);
+	}
+	return take(mm, h, 0, ~0ull, mode, how);
+}
+
+int mmap_write_lock_vmas_killable(struct mm *mm, struct mm_hold *h, u64 start, u64 end)
+{
+	return take_vmas(mm, h, start, end, MMAP_WRITE, MMAP_KILLABLE, WIDEN_VMAS);
+}
+
+int mmap_write_lock_tables_killable(struct mm *mm, struct mm_hold *h, u64 start, u64 end)
+{
+	return take_vmas(mm, h, start, end, MMAP_WRITE, MMAP_KILLABLE, WIDEN_TABLES);
+}
+
+int mmap_read_lock_vmas_killable(struct mm *mm, struct mm_hold *h, u64 start, u64 end)
+{
+	return take_vmas(mm, h, start, end, MMAP_READ, MMAP_KILLABLE, WIDEN_VMAS);
+}
+
+void mmap_read_lock_vmas(struct mm *mm, struct mm_hold *h, u64 start, u64 end)
+{
+	int err = take_vmas(mm, h, start, end, MMAP_READ, MMAP_WAIT, WIDEN_VMAS);
+
+	MMSIM_BUG_ON(err);
 }
 
 bool mmap_lock_is_contended(const struct mm_hold *h)

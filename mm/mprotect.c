@@ -61,7 +61,7 @@ static int protect_one(struct mm_hold *hold, struct vma *prev, struct vma **vmap
 static int protect_range(struct mm_hold *hold, u64 start, u64 end, u32 prot, bool grows_down)
 {
 	struct mm *mm = hold->mm;
-	struct vma *vma = vma_tree_find(&mm->vmas, start, end - 1), *prev;
+	struct vma *vma = find_vma_intersection(mm, start, end), *prev;
 	u64 pos;
 	int err;
 
@@ -76,13 +76,13 @@ static int protect_range(struct mm_hold *hold, u64 start, u64 end, u32 prot, boo
 	} else if (vma->start > start) {
 		return -ENOMEM;
 	}
-	prev = start > vma->start ? vma : vma_prev(mm, vma);
+	prev = start > vma->start ? vma : vma_below(vma);
 
 	for (pos = start; pos < end; pos = min(vma->end, end)) {
 		u64 new_flags;
 
 		if (pos > start) {
-			vma = vma_tree_load(&mm->vmas, pos);
+			vma = vma_lookup(mm, pos);
 			if (!vma)
 				return -ENOMEM; /* a hole: what came before stays changed */
 			line_read(vma, start);
@@ -120,8 +120,12 @@ int mm_mprotect(struct mm *mm, u64 start, u64 len, u32 prot)
 	if (prot & ~(u32)(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM))
 		return -EINVAL;
 
-	if (mmap_write_lock_killable(mm, hold, start, end))
-		return -EINTR;
+	if (grows == PROT_GROWSDOWN) /* from the VMA's start, wherever that is */
+		err = mmap_write_lock_killable(mm, hold, MM_RANGE_ALL);
+	else
+		err = mmap_write_lock_vmas_killable(mm, hold, start, end);
+	if (err)
+		return err;
 	if (grows == PROT_GROWSUP)
 		err = -EINVAL; /* no VMA grows up on the modelled architectures */
 	else

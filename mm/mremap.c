@@ -97,7 +97,7 @@ static bool can_grow_in_place(const struct remap *r, u64 growth)
 
 	if (vma->end - r->addr != r->old_len || end < vma->end || end > r->mm->task_size)
 		return false;
-	return !vma_tree_find(&r->mm->vmas, vma->end, end - 1);
+	return !find_vma_intersection(r->mm, vma->end, end);
 }
 
 static s64 grow_in_place(struct remap *r, u64 growth)
@@ -107,7 +107,7 @@ static s64 grow_in_place(struct remap *r, u64 growth)
 	u64 pages = growth >> mm->arch->page_shift;
 	struct vma_merge vmg = { .mm = mm,
 				 .prev = vma,
-				 .next = vma_next(mm, vma),
+				 .next = vma_lookup(mm, vma->end + growth),
 				 .start = vma->end,
 				 .end = vma->end + growth,
 				 .pgoff = vma->pgoff + vma_pages(vma, mm->arch->page_shift),
@@ -119,7 +119,7 @@ static s64 grow_in_place(struct remap *r, u64 growth)
 		return -ENOMEM;
 	vm_stat_account(mm, vmg.flags, (s64)pages);
 	if (vmg.flags & VM_LOCKED)
-		mm->locked_vm_pages += pages;
+		mm_locked_vm_add(mm, (s64)pages);
 	return (s64)r->addr;
 }
 
@@ -133,8 +133,8 @@ static struct vma *copy_vma(struct remap *r)
 	u8 shift = mm->arch->page_shift;
 	struct vma_merge vmg = {
 		.mm = mm,
-		.prev = vma_tree_prev(&mm->vmas, r->new_addr),
-		.next = vma_tree_find(&mm->vmas, r->new_addr + r->new_len, ~0ull),
+		.prev = vma_lookup(mm, r->new_addr - 1),
+		.next = vma_lookup(mm, r->new_addr + r->new_len),
 		.start = r->new_addr,
 		.end = r->new_addr + r->new_len,
 		.pgoff = vma->pgoff + ((r->addr - vma->start) >> shift),
@@ -160,7 +160,7 @@ static struct vma *copy_vma(struct remap *r)
 		if (vmg.nomem)
 			return NULL;
 	}
-	if (vma_tree_prealloc(&mm->vmas))
+	if (vma_prealloc(mm))
 		return NULL;
 	new = vma_dup(vma);
 	if (!new)
@@ -227,8 +227,8 @@ static s64 move_vma(struct remap *r)
 		vm_write_end(r->vma);
 		vm_stat_account(mm, flags, (s64)new_pages);
 		if (flags & VM_LOCKED)
-			mm->locked_vm_pages += new_pages;
-		if (munmap_locked(mm, r->new_addr, r->new_len))
+			mm_locked_vm_add(mm, (s64)new_pages);
+		if (munmap_locked(mm_hold(HOLD_SYSCALL), r->new_addr, r->new_len))
 			MMSIM_BUG("cannot drop the target of a failed mremap");
 		return -ENOMEM;
 	}
@@ -236,12 +236,12 @@ static s64 move_vma(struct remap *r)
 	vm_write_end(r->vma);
 	vm_stat_account(mm, flags, (s64)new_pages);
 	if (flags & VM_LOCKED)
-		mm->locked_vm_pages += new_pages;
+		mm_locked_vm_add(mm, (s64)new_pages);
 
 	if (r->flags & MREMAP_DONTUNMAP) {
 		leave_empty(r, new);
 	} else if (r->old_len) {
-		int err = munmap_locked(mm, r->addr, r->old_len);
+		int err = munmap_locked(mm_hold(HOLD_SYSCALL), r->addr, r->old_len);
 
 		/* The move is done; what could not be split off stays mapped, empty. */
 		if (err && err != -ENOMEM)
@@ -272,21 +272,21 @@ static s64 move_to_target(struct remap *r)
 	s64 err;
 
 	if (r->flags & MREMAP_FIXED) {
-		err = munmap_locked(mm, r->new_addr, r->new_len);
+		err = munmap_locked(mm_hold(HOLD_SYSCALL), r->new_addr, r->new_len);
 		if (err)
 			return err;
 		/* That may have split the VMA that is to be moved. */
-		r->vma = vma_tree_load(&mm->vmas, r->addr);
+		r->vma = vma_lookup(mm, r->addr);
 		if (!r->vma)
 			return -EFAULT;
 		line_read(r->vma, start);
 	}
 	if (r->old_len > r->new_len) {
-		err = munmap_locked(mm, r->addr + r->new_len, r->old_len - r->new_len);
+		err = munmap_locked(mm_hold(HOLD_SYSCALL), r->addr + r->new_len, r->old_len - r->new_len);
 		if (err)
 			return err;
 		r->old_len = r->new_len;
-		r->vma = vma_tree_load(&mm->vmas, r->addr);
+		r->vma = vma_lookup(mm, r->addr);
 	}
 	if ((r->flags & MREMAP_DONTUNMAP) &&
 	    !may_expand_vm(mm, r->vma->flags, r->old_len >> mm->arch->page_shift))
@@ -300,7 +300,7 @@ static s64 move_range(struct remap *r)
 {
 	struct mm *mm = r->mm;
 	u64 start = r->addr, end = r->addr + r->old_len, target = r->new_addr, last_end = 0;
-	struct vma *vma = vma_tree_find(&mm->vmas, start, end - 1);
+	struct vma *vma = find_vma_intersection(mm, start, end);
 	s64 first = -EFAULT;
 
 	if (!vma || vma->start > start)
@@ -322,7 +322,7 @@ static s64 move_range(struct remap *r)
 			first = result;
 		last_end = vma_end;
 		target = (u64)result + r->new_len;
-		vma = vma_end < end ? vma_tree_find(&mm->vmas, vma_end, end - 1) : NULL;
+		vma = vma_end < end ? find_vma_intersection(mm, vma_end, end) : NULL;
 	}
 	return first;
 }
@@ -334,7 +334,7 @@ static s64 remap_locked(struct remap *r)
 
 	if ((r->flags & MREMAP_FIXED) && r->old_len == r->new_len)
 		return move_range(r);
-	r->vma = vma_tree_load(&r->mm->vmas, r->addr);
+	r->vma = vma_lookup(r->mm, r->addr);
 	err = check_vma(r);
 	if (err)
 		return err;
@@ -343,7 +343,7 @@ static s64 remap_locked(struct remap *r)
 	if (r->old_len == r->new_len)
 		return (s64)r->addr;
 	if (r->old_len > r->new_len) {
-		err = munmap_locked(r->mm, r->addr + r->new_len, r->old_len - r->new_len);
+		err = munmap_locked(mm_hold(HOLD_SYSCALL), r->addr + r->new_len, r->old_len - r->new_len);
 		return err ? err : (s64)r->addr;
 	}
 	if (can_grow_in_place(r, growth))

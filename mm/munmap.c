@@ -6,47 +6,50 @@
  * Guarantee    Once unmap_gather() returned, no fault can find the range; once unmap_finish()
  *              returned, no TLB translates it and its frames are free.
  * Locks        write lock over the range and its neighbours for gather; finish may run under read.
+ *              Where locks are ranges, a page table is given back only if the hold covers its whole
+ *              span: nobody else can map or unmap under it then.
  * Tests        tests/unit/mm/test_vma_cases.c, tests/scheme (faults against munmap)
  */
 #include "mm/internal.h"
 
 int unmap_split_borders(struct mm *mm, u64 start, u64 end)
 {
-	struct vma *vma = vma_tree_find(&mm->vmas, start, end - 1);
+	struct vma *vma = find_vma_intersection(mm, start, end);
 	int err;
 
 	line_read(mm, map_count);
 	line_read(mm, limits.max_map_count);
 	if (vma && vma->start < start) {
 		/* A hole in the middle makes one more VMA in the end; ends do not. */
-		if (end < vma->end && mm->map_count >= mm->limits.max_map_count)
+		if (end < vma->end && READ_ONCE(mm->map_count) >= mm->limits.max_map_count)
 			return -ENOMEM;
 		err = vma_split(vma, start, true);
 		if (err)
 			return err;
 	}
-	vma = vma_tree_load(&mm->vmas, end - 1);
+	vma = vma_lookup(mm, end - 1);
 	if (vma)
 		line_read(vma, start);
 	return vma && vma->end > end ? vma_split(vma, end, false) : 0;
 }
 
-int unmap_gather(struct mm *mm, u64 start, u64 end, struct unmap_list *list)
+int unmap_gather(const struct mm_hold *h, u64 start, u64 end, struct unmap_list *list)
 {
+	struct mm *mm = h->mm;
 	const struct vma *prev, *next;
 	struct vma *vma;
 	int err;
 
 	*list = (struct unmap_list){ .tail = &list->first, .start = start, .end = end };
-	if (!vma_tree_find(&mm->vmas, start, end - 1))
+	if (!find_vma_intersection(mm, start, end))
 		return 0;
 	err = unmap_split_borders(mm, start, end);
 	if (!err)
-		err = vma_tree_prealloc(&mm->vmas);
+		err = vma_prealloc(mm);
 	if (err)
 		return err;
 
-	vma_tree_for_each_range(&mm->vmas, vma, start, end) {
+	for_each_vma_range(mm, vma, start, end) {
 		vma_start_write(vma);
 		line_write(vma, unmap_next);
 		*list->tail = vma;
@@ -54,11 +57,14 @@ int unmap_gather(struct mm *mm, u64 start, u64 end, struct unmap_list *list)
 		list->count++;
 	}
 	*list->tail = NULL;
-	prev = vma_tree_prev(&mm->vmas, start);
-	next = vma_tree_find(&mm->vmas, end, ~0ull);
-	list->floor = prev ? prev->end : 0;
-	list->ceiling = next ? next->start : 0;
-	vma_tree_store(&mm->vmas, start, end - 1, NULL);
+	prev = find_vma_before(mm, start);
+	next = find_vma(mm, end);
+	/* Beyond the hold others map and unmap meanwhile: tables that reach there stay. */
+	list->floor = max(prev ? READ_ONCE(prev->end) : 0, h->start);
+	list->ceiling = next ? READ_ONCE(next->start) : 0;
+	if (h->end != ~0ull)
+		list->ceiling = list->ceiling ? min(list->ceiling, h->end) : h->end;
+	vma_store_range(mm, start, end, NULL);
 
 	for (vma = list->first; vma; vma = vma->unmap_next) {
 		s64 npages = (s64)vma_pages(vma, mm->arch->page_shift);
@@ -66,14 +72,11 @@ int unmap_gather(struct mm *mm, u64 start, u64 end, struct unmap_list *list)
 		vma->attached = false;
 		mm->locking->vma_detached(vma);
 		line_read(vma, flags);
-		if (vma->flags & VM_LOCKED) {
-			line_write(mm, locked_vm_pages);
-			mm->locked_vm_pages -= (u64)npages;
-		}
+		if (vma->flags & VM_LOCKED)
+			mm_locked_vm_add(mm, -npages);
 		vm_stat_account(mm, vma->flags, -npages);
 	}
-	line_write(mm, map_count);
-	mm->map_count -= list->count;
+	mm_map_count_add(mm, -(s32)list->count);
 	return 0;
 }
 
@@ -111,15 +114,16 @@ static int check_range(const struct mm *mm, u64 start, u64 len, u64 *end)
 	return *end == start ? -EINVAL : 0;
 }
 
-int munmap_locked(struct mm *mm, u64 start, u64 len)
+int munmap_locked(const struct mm_hold *h, u64 start, u64 len)
 {
+	struct mm *mm = h->mm;
 	struct unmap_list list;
 	u64 end;
 	int err = check_range(mm, start, len, &end);
 
 	if (err)
 		return err;
-	err = unmap_gather(mm, start, end, &list);
+	err = unmap_gather(h, start, end, &list);
 	if (!err)
 		unmap_finish(mm, &list);
 	return err;
@@ -136,9 +140,9 @@ int mm_munmap(struct mm *mm, u64 addr, u64 len)
 	err = check_range(mm, addr, len, &end);
 	if (err)
 		return err;
-	if (mmap_write_lock_killable(mm, hold, addr, end))
+	if (mmap_write_lock_tables_killable(mm, hold, addr, end))
 		return -EINTR;
-	err = unmap_gather(mm, addr, end, &list);
+	err = unmap_gather(hold, addr, end, &list);
 	if (err || !list.first) {
 		mmap_write_unlock(hold);
 		return err;

@@ -81,9 +81,9 @@ int mm_populate(struct mm *mm, u64 start, u64 len, bool ignore_errors)
 	struct vma *vma;
 	int err = 0;
 
-	mmap_read_lock(mm, h, start, end);
+	mmap_read_lock_vmas(mm, h, start, end);
 	for (u64 va = start; va < end; va = vma->end) {
-		vma = vma_tree_find(&mm->vmas, va, end - 1);
+		vma = find_vma_intersection(mm, va, end);
 		if (!vma)
 			break;
 		err = populate_locked(h, vma, max(va, vma->start), min(end, vma->end));
@@ -102,9 +102,9 @@ int mm_populate_rw(struct mm *mm, u64 start, u64 len, bool write)
 	struct vma *vma;
 	int err = 0;
 
-	mmap_read_lock(mm, h, start, end);
+	mmap_read_lock_vmas(mm, h, start, end);
 	for (u64 va = start; va < end && !err; va = vma->end) {
-		vma = vma_tree_load(&mm->vmas, va);
+		vma = vma_lookup(mm, va);
 		if (!vma) {
 			err = -ENOMEM;
 			break;

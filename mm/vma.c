@@ -141,9 +141,9 @@ void vma_link(struct vma *vma)
 	vm_write_begin(vma);
 	vma->attached = true;
 	mm->locking->vma_attached(vma);
-	vma_tree_store(&mm->vmas, vma->start, vma->end - 1, vma);
 	line_write(mm, map_count);
-	mm->map_count++;
+	vma_store(mm, vma);
+	mm_map_count_add(mm, 1);
 	vm_write_end(vma);
 }
 
@@ -159,7 +159,7 @@ int vma_split(struct vma *vma, u64 addr, bool new_below)
 	if (vma->name)
 		return -EINVAL;
 	below_pages = (addr - vma->start) >> mm->arch->page_shift;
-	if (vma_tree_prealloc(&mm->vmas))
+	if (vma_prealloc(mm))
 		return -ENOMEM;
 	new = vma_dup(vma);
 	if (!new)
@@ -192,6 +192,15 @@ int vma_split(struct vma *vma, u64 addr, bool new_below)
 	return 0;
 }
 
+void vma_store_range(struct mm *mm, u64 start, u64 end, struct vma *vma)
+{
+	mm_tree_lock(mm);
+	if (mm_has_ranges(mm) && vma_tree_prealloc(&mm->vmas))
+		MMSIM_BUG("out of host memory in the middle of a change of the VMA tree");
+	vma_tree_store(&mm->vmas, start, end - 1, vma);
+	mm_tree_unlock(mm);
+}
+
 /* ---- limits and accounting ------------------------------------------------------------------- */
 
 static bool is_data_mapping(u64 flags)
@@ -215,10 +224,10 @@ bool may_expand_vm(const struct mm *mm, u64 flags, u64 npages)
 
 	line_read(mm, total_vm_pages);
 	line_read(mm, limits.address_space_bytes);
-	if (mm->total_vm_pages + npages > mm->limits.address_space_bytes >> shift)
+	if (READ_ONCE(mm->total_vm_pages) + npages > mm->limits.address_space_bytes >> shift)
 		return false;
 	return !is_data_mapping(flags) ||
-	       mm->data_vm_pages + npages <= mm->limits.data_bytes >> shift;
+	       READ_ONCE(mm->data_vm_pages) + npages <= mm->limits.data_bytes >> shift;
 }
 
 bool can_do_mlock(const struct mm *mm)
@@ -239,29 +248,31 @@ bool mlock_future_ok(const struct mm *mm, u64 flags, u64 bytes)
 		return true;
 	line_read(mm, limits.memlock_bytes);
 	line_read(mm, locked_vm_pages);
-	return mm->locked_vm_pages + (bytes >> shift) <= mm->limits.memlock_bytes >> shift;
+	return READ_ONCE(mm->locked_vm_pages) + (bytes >> shift) <= mm->limits.memlock_bytes >> shift;
 }
 
 void vm_stat_account(struct mm *mm, u64 flags, s64 npages)
 {
 	line_write(mm, total_vm_pages);
 	line_write(mm, exec_vm_pages);
-	mm->total_vm_pages += (u64)npages;
+	mm_tree_lock(mm);
+	WRITE_ONCE(mm->total_vm_pages, mm->total_vm_pages + (u64)npages);
 	if (is_exec_mapping(flags))
 		mm->exec_vm_pages += (u64)npages;
 	else if (is_stack_mapping(flags))
 		mm->stack_vm_pages += (u64)npages;
 	else if (is_data_mapping(flags))
-		mm->data_vm_pages += (u64)npages;
+		WRITE_ONCE(mm->data_vm_pages, mm->data_vm_pages + (u64)npages);
+	mm_tree_unlock(mm);
 }
 
 /* ---- stack growth -------------------------------------------------------------------------- */
 
 /* Is a guard gap left to what lies below? Another stack's own gap, or what nobody can access, will do. */
-static bool guard_gap_kept(const struct vma *vma, u64 va)
+static bool guard_gap_kept(struct vma *vma, u64 va)
 {
 	u64 gap = (u64)STACK_GUARD_GAP_PAGES << vma->mm->arch->page_shift;
-	const struct vma *prev = vma_prev(vma->mm, vma);
+	const struct vma *prev = find_vma_before(vma->mm, vma->start);
 
 	return !prev || (prev->flags & VM_GROWSDOWN) || !(prev->flags & VM_ACCESS_FLAGS) ||
 	       va - prev->end >= gap;
@@ -291,7 +302,7 @@ int expand_downwards(struct vma *vma, u64 va)
 	va = ALIGN_DOWN(va, arch_page_bytes(mm->arch));
 	if (va >= vma->start)
 		return 0; /* another fault was faster */
-	prev = vma_prev(mm, vma);
+	prev = find_vma_before(mm, vma->start);
 	if (prev && prev->end > va)
 		return -ENOMEM;
 	grow_pages = (vma->start - va) >> mm->arch->page_shift;
@@ -302,7 +313,7 @@ int expand_downwards(struct vma *vma, u64 va)
 		return -ENOMEM;
 	err = stack_growth_allowed(vma, va, grow_pages);
 	if (!err)
-		err = vma_tree_prealloc(&mm->vmas);
+		err = vma_prealloc(mm);
 	if (err)
 		return err;
 
@@ -311,13 +322,11 @@ int expand_downwards(struct vma *vma, u64 va)
 	vm_write_begin(vma);
 	WRITE_ONCE(vma->start, va);
 	WRITE_ONCE(vma->pgoff, vma->pgoff - grow_pages);
-	vma_tree_store(&mm->vmas, vma->start, vma->end - 1, vma);
+	vma_store(mm, vma);
 	vm_write_end(vma);
 	vma_boundary_unlock(vma);
 	vm_stat_account(mm, vma->flags, (s64)grow_pages);
-	if (vma->flags & VM_LOCKED) {
-		line_write(mm, locked_vm_pages);
-		mm->locked_vm_pages += grow_pages;
-	}
+	if (vma->flags & VM_LOCKED)
+		mm_locked_vm_add(mm, (s64)grow_pages);
 	return 0;
 }

@@ -94,7 +94,7 @@ static void swallow(struct vma *gone)
 	vma_unlink_file(gone);
 	unlink_anon_vmas(gone);
 	line_write(mm, map_count);
-	mm->map_count--;
+	mm_map_count_add(mm, -1);
 	vma_destroy(gone);
 }
 
@@ -142,7 +142,7 @@ static void carry_out(struct mm *mm, const struct merge_plan *plan)
 	WRITE_ONCE(target->end, plan->end);
 	WRITE_ONCE(target->pgoff, plan->pgoff);
 	/* One store: it also takes the swallowed VMAs, and shrunk's lost part, out of the tree. */
-	vma_tree_store(&mm->vmas, target->start, target->end - 1, target);
+	vma_store(mm, target);
 	vma_boundary_unlock(target);
 
 	for (u32 i = 0; i < ARRAY_SIZE(plan->gone); i++)
@@ -176,7 +176,7 @@ struct vma *vma_merge_new(struct vma_merge *vmg)
 		plan.end = vmg->next->end;
 	if (left && right)
 		plan.gone[0] = vmg->next;
-	if (vma_tree_prealloc(&mm->vmas) || inherit_anon_vma(plan.target, plan.gone[0]) ||
+	if (vma_prealloc(mm) || inherit_anon_vma(plan.target, plan.gone[0]) ||
 	    inherit_anon_vma(plan.target, vmg->copied_from)) {
 		vmg->nomem = true;
 		return NULL;
@@ -223,7 +223,7 @@ struct vma *vma_merge_existing(struct vma_merge *vmg)
 		plan.shrunk_start = left ? vmg->end : middle->start;
 		plan.shrunk_end = left ? middle->end : vmg->start;
 	}
-	if (vma_tree_prealloc(&mm->vmas) || inherit_anon_vma(plan.target, donor)) {
+	if (vma_prealloc(mm) || inherit_anon_vma(plan.target, donor)) {
 		vmg->nomem = true;
 		return NULL;
 	}
@@ -237,7 +237,7 @@ static int split_within_limit(struct vma *vma, u64 addr, bool new_below)
 
 	line_read(mm, map_count);
 	line_read(mm, limits.max_map_count);
-	return mm->map_count >= mm->limits.max_map_count ? -ENOMEM : vma_split(vma, addr, new_below);
+	return READ_ONCE(mm->map_count) >= mm->limits.max_map_count ? -ENOMEM : vma_split(vma, addr, new_below);
 }
 
 struct vma *vma_modify_flags(struct vma *prev, struct vma *vma, u64 start, u64 end, u64 new_flags,
@@ -252,7 +252,7 @@ struct vma *vma_modify_flags(struct vma *prev, struct vma *vma, u64 start, u64 e
 		.mm = mm,
 		.prev = prev,
 		.middle = vma,
-		.next = vma_next(mm, vma),
+		.next = vma_above(vma),
 		.start = start,
 		.end = end,
 		.pgoff = vma->pgoff + ((start - vma->start) >> mm->arch->page_shift),

@@ -41,6 +41,8 @@
 	X(VMA_WRITE_LOCK_WAIT, "acquisitions", "of these, had to wait for readers")                \
 	X(VMA_SPLIT, "VMAs", "VMAs split in two")                                                  \
 	X(VMA_MERGE, "VMAs", "VMAs merged or extended instead of created")                         \
+	X(RANGE_REWIDENED, "locks", "range locks dropped and taken anew: VMAs had changed meanwhile") \
+	X(RANGE_GAP_RETRY, "searches", "gaps that were gone when their range lock was held")      \
 	X(VMA_TREE_WALK, "lookups", "walks of the VMA tree")                                       \
 	X(RWSEM_RLOCK_SLEEP, "events", "readers that slept")                                       \
 	X(RWSEM_WLOCK_SLEEP, "events", "writers that slept")                                       \
@@ -57,6 +59,10 @@
 	X(BRAVO_REVOKE_NS, "ns", "time that taking it back took")                                  \
 	X(TLB_HIT, "accesses", "translations found in the TLB")                                    \
 	X(TLB_MISS, "accesses", "page walks by the MMU")                                           \
+	X(HASH_FAULT, "faults", "hash faults: the tree allowed the access, the hash table did not yet (ppc64-hash)") \
+	X(HASH_INSERT, "entries", "entries put into the hash table")                               \
+	X(HASH_EVICT, "entries", "of these, in the place of another that was in use")              \
+	X(SLB_MISS, "segments", "segment interrupts: an SLB entry filled (ppc64-hash)")            \
 	X(TLB_FLUSH_LOCAL, "flushes", "flushes of the CPU's own TLB")                              \
 	X(TLB_FLUSH_FULL, "flushes", "flushes of everything instead of single pages")              \
 	X(TLB_SHOOTDOWN, "shootdowns", "flushes that had to reach other CPUs")                     \

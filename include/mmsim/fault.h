@@ -46,6 +46,7 @@ struct fault {
 	/* state of the current attempt */
 	bool speculative;	/* LK_TRY: f->vma is held by the scheme's own means, not f->hold */
 	bool must_not_drop;	/* the caller holds the lock: no STEP_IO */
+	bool needs_neighbours;	/* LK_WAIT: hold the VMA and a page on either side */
 	u32 tries;
 	struct vma *vma;	/* stable between fault_begin and fault_end */
 	struct mm_hold *hold;	/* the task's HOLD_FAULT */

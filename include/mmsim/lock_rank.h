@@ -8,6 +8,7 @@
  *   VMA           vma->vm_refcnt          a reader holds one; a writer, under MMAP(W), several
  *   I_MMAP        mapping->i_mmap_rwsem   link and unlink of file VMAs; truncation
  *   ANON_VMA      anon_vma root->rwsem    link, unlink, split, fork
+ *   VMA_TREE      mm->tree_lock           range schemes: a store into the VMA tree, gaps, counts
  *   FILE_TREE     mapping->tree_lock      insertion into the page cache (look-ups are RCU)
  *   FOLIO         page lock               fault on a file page
  *   PAGE_TABLE    mm->page_table_lock     a new table page is linked (upper levels)
@@ -28,6 +29,7 @@ enum lock_rank {
 	LOCK_RANK_VMA,
 	LOCK_RANK_I_MMAP,
 	LOCK_RANK_ANON_VMA,
+	LOCK_RANK_VMA_TREE,
 	LOCK_RANK_FILE_TREE,
 	LOCK_RANK_FOLIO,
 	LOCK_RANK_PAGE_TABLE,

@@ -25,11 +25,16 @@ enum mmap_lock_how {
  */
 struct mm_hold {
 	struct mm *mm;
-	u64 start, end;		/* a scheme may widen them */
+	u64 start, end;		/* as asked for; a scheme without ranges makes it everything */
 	u8 mode;		/* enum mmap_lock_mode; set by mmap_lock.c */
 	bool disowned;		/* debug builds: taken by mmap_read_trylock_non_owner() */
-	u64 scheme[12];		/* the scheme's own: a range-lock node */
+	u64 scheme[8] __cacheline_aligned; /* the scheme's own: a range-lock node */
 };
+
+static inline bool hold_covers(const struct mm_hold *h, u64 start, u64 end)
+{
+	return h->start <= start && end <= h->end;
+}
 
 /* Which hold of the task: several can be in use at once. */
 enum mm_hold_slot {
@@ -54,6 +59,7 @@ enum mm_locking_caps {
 	LK_CAP_RCU_WALK = 1 << 3,  /* VMAs and tree nodes are read under RCU */
 	LK_CAP_TABLES_PINNED = 1 << 4, /* no table page under f->vma goes away before fault_end():
 					* walk_begin and walk_end are not called */
+	LK_CAP_RANGES = 1 << 5,	   /* writers of disjoint ranges run at once: mm->tree_lock */
 };
 
 struct mm_locking {
@@ -121,8 +127,9 @@ struct mm_locking {
 	void (*fault_end)(struct fault *f, bool retry);
 };
 
-extern const struct mm_locking mm_locking_mmap_lock, mm_locking_vma_refcnt, mm_locking_lock_null,
-	mm_locking_lock_broken;
+extern const struct mm_locking mm_locking_mmap_lock, mm_locking_mmap_lock_bravo,
+	mm_locking_range_full, mm_locking_range, mm_locking_range_list, mm_locking_vma_refcnt,
+	mm_locking_lock_null, mm_locking_lock_broken;
 extern const struct mm_locking *const mm_locking_all[]; /* NULL-terminated */
 const struct mm_locking *mm_locking_find(const char *name);
 const struct vma_tree_type *mm_locking_tree(const struct mm_locking *locking);
@@ -130,7 +137,8 @@ bool mm_locking_takes_tree(const struct mm_locking *locking, const struct vma_tr
 
 /* Building blocks that schemes share (mm/locking/common.c). */
 enum lk_status mmap_lock_fault_wait(struct fault *f); /* read-lock [page, page+1), find the VMA */
-void mmap_lock_fault_end(struct fault *f); /* drop f->hold if it is still held */
+enum lk_status mmap_lock_fault_begin(struct fault *f, enum lk_mode mode); /* the same; LK_TRY refuses */
+void mmap_lock_fault_end(struct fault *f, bool retry); /* drop f->hold if it is still held */
 bool pte_lock_blocking(struct fault *f, spinlock_t *ptl);
 void fault_walk_nop(struct fault *f); /* walk_begin, walk_end: something else pins the tables */
 void vma_hook_nop(struct vma *vma);

@@ -11,9 +11,12 @@
 #include <stdio.h>
 
 #include <mmsim/arch.h>
+#include <mmsim/bravo.h>
 #include <mmsim/cpu.h>
 #include <mmsim/page.h>
 #include <mmsim/percpu.h>
+#include <mmsim/range_list.h>
+#include <mmsim/range_lock.h>
 #include <mmsim/rwsem.h>
 #include <mmsim/uapi.h>
 #include <mmsim/vma.h>
@@ -73,6 +76,15 @@ struct mm {
 	u64 start_brk, brk, start_stack; /* (m) */
 	struct mm_limits limits;	/* (m) */
 	struct percpu_counter rss[RSS_KINDS];
+
+	/* In mmap_lock's stead. */
+	struct bravo_rwsem mmap_bravo;	/* mmap_lock_bravo */
+	struct range_lock_tree mmap_ranges; /* range, range_full */
+	struct range_list mmap_range_list; /* range_list */
+	/* Where writers exclude each other only where their ranges meet (LK_CAP_RANGES): guards every
+	 * store into vmas, the gap search, and the counts above. Other schemes never take it. */
+	spinlock_t tree_lock __cacheline_aligned;
+	struct list_head reserved;	/* (tree_lock) gaps that an mmap() has chosen: downwards */
 
 	struct cpumask cpus;		/* (a) CPUs whose TLB may hold our translations */
 	struct rcu_head rcu;		/* the structure outlives its last user by a grace period */

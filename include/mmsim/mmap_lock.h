@@ -28,6 +28,17 @@ void mmap_write_unlock(struct mm_hold *h);
 void mmap_write_downgrade(struct mm_hold *h);
 bool MUST_CHECK mmap_upgrade_trylock(struct mm_hold *h);
 
+/*
+ * Widened to the VMAs that [start, end) cuts or touches, and a page beyond: what a split, a merge or
+ * the search for an anon_vma to share looks at. Where a lock covers everything anyway, these are
+ * the plain calls. 0 or -EINTR.
+ */
+int MUST_CHECK mmap_write_lock_vmas_killable(struct mm *mm, struct mm_hold *h, u64 start, u64 end);
+int MUST_CHECK mmap_read_lock_vmas_killable(struct mm *mm, struct mm_hold *h, u64 start, u64 end);
+void mmap_read_lock_vmas(struct mm *mm, struct mm_hold *h, u64 start, u64 end);
+/* For munmap: also to the spans of the page tables at the borders that it may leave empty. */
+int MUST_CHECK mmap_write_lock_tables_killable(struct mm *mm, struct mm_hold *h, u64 start, u64 end);
+
 bool mmap_lock_is_contended(const struct mm_hold *h);
 void mmap_assert_locked(const struct mm_hold *h);
 void mmap_assert_write_locked(const struct mm_hold *h);

@@ -10,6 +10,10 @@
 
 const struct mm_locking *const mm_locking_all[] = {
 	&mm_locking_mmap_lock,
+	&mm_locking_mmap_lock_bravo,
+	&mm_locking_range_full,
+	&mm_locking_range,
+	&mm_locking_range_list,
 	&mm_locking_vma_refcnt,
 	&mm_locking_lock_null,
 	&mm_locking_lock_broken,

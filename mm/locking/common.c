@@ -59,6 +59,8 @@ int mmap_rwsem_lock(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_
 {
 	struct rwsem *sem = &h->mm->mmap_lock;
 
+	h->start = 0;
+	h->end = ~0ull;
 	return mode == MMAP_READ ? rwsem_lock_read(sem, how) : rwsem_lock_write(sem, how);
 }
 
@@ -93,15 +95,26 @@ enum lk_status mmap_lock_fault_wait(struct fault *f)
 	u64 page_bytes = arch_page_bytes(mm->arch);
 	u64 start = ALIGN_DOWN(f->va, page_bytes);
 
-	if (unlikely(mmap_read_lock_killable(mm, f->hold, start, start + page_bytes)))
+	if (unlikely(f->needs_neighbours)) {
+		if (mmap_read_lock_vmas_killable(mm, f->hold, start, start + page_bytes))
+			return LK_KILLED;
+	} else if (unlikely(mmap_read_lock_killable(mm, f->hold, start, start + page_bytes))) {
 		return LK_KILLED;
-	f->vma = vma_tree_find(&mm->vmas, f->va, ~0ull);
+	}
+	f->vma = find_vma(mm, f->va);
 	return LK_OK;
 }
 
-/* A stack's growth can end with the lock lost (killed while it waited to write). */
-void mmap_lock_fault_end(struct fault *f)
+/* Schemes without LK_CAP_TRY: there is no second way to try. */
+enum lk_status mmap_lock_fault_begin(struct fault *f, enum lk_mode mode)
 {
+	return mode == LK_TRY ? LK_CONTENDED : mmap_lock_fault_wait(f);
+}
+
+/* A stack's growth can end with the lock lost (killed while it waited to write). */
+void mmap_lock_fault_end(struct fault *f, bool retry)
+{
+	(void)retry;
 	if (likely(f->hold->mode != MMAP_UNLOCKED))
 		mmap_read_unlock(f->hold);
 }

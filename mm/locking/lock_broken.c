@@ -10,6 +10,8 @@
 
 static int lock(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_how how)
 {
+	h->start = 0;
+	h->end = ~0ull;
 	return mode == MMAP_READ ? 0 : mmap_rwsem_lock(h, mode, how);
 }
 
@@ -34,6 +36,8 @@ static enum lk_status fault_begin(struct fault *f, enum lk_mode mode)
 	rcu_read_unlock();
 	f->hold->mm = f->mm;
 	f->hold->mode = MMAP_READ;
+	f->hold->start = 0;
+	f->hold->end = ~0ull;
 	return LK_OK;
 }
 

@@ -10,7 +10,9 @@
 
 static int lock(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_how how)
 {
-	(void)h, (void)mode, (void)how;
+	(void)mode, (void)how;
+	h->start = 0;
+	h->end = ~0ull;
 	return 0;
 }
 
@@ -37,6 +39,8 @@ static enum lk_status fault_begin(struct fault *f, enum lk_mode mode)
 		return LK_CONTENDED;
 	f->hold->mm = f->mm;
 	f->hold->mode = MMAP_READ;
+	f->hold->start = 0;
+	f->hold->end = ~0ull;
 	f->vma = vma_tree_find(&f->mm->vmas, f->va, ~0ull);
 	return LK_OK;
 }

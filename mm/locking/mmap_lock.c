@@ -15,18 +15,6 @@
  */
 #include <mmsim/mmap_lock.h>
 
-static enum lk_status fault_begin(struct fault *f, enum lk_mode mode)
-{
-	/* No LK_CAP_TRY: there is no second way to try. */
-	return mode == LK_TRY ? LK_CONTENDED : mmap_lock_fault_wait(f);
-}
-
-static void fault_end(struct fault *f, bool retry)
-{
-	(void)retry;
-	mmap_lock_fault_end(f);
-}
-
 const struct mm_locking mm_locking_mmap_lock = {
 	.name = "mmap_lock",
 	.summary = "one reader/writer semaphore per address space (Linux before 6.4)",
@@ -49,9 +37,9 @@ const struct mm_locking mm_locking_mmap_lock = {
 	.upgrade_try = mmap_rwsem_upgrade_try,
 	.is_contended = mmap_rwsem_is_contended,
 
-	.fault_begin = fault_begin,
+	.fault_begin = mmap_lock_fault_begin,
 	.walk_begin = fault_walk_nop,
 	.walk_end = fault_walk_nop,
 	.pte_lock = pte_lock_blocking,
-	.fault_end = fault_end,
+	.fault_end = mmap_lock_fault_end,
 };

@@ -154,7 +154,7 @@ static enum lk_status fault_begin(struct fault *f, enum lk_mode mode)
 static void fault_end(struct fault *f, bool retry)
 {
 	if (unlikely(!f->speculative)) {
-		mmap_lock_fault_end(f);
+		mmap_lock_fault_end(f, retry);
 		return;
 	}
 	lock_rank_release(&f->vma->vm_refcnt, LOCK_RANK_VMA);

@@ -59,7 +59,7 @@ if(BUILD_TESTING)
   add_dependencies(mmsim_virtual_test oracle_child)
   foreach(src ${unit_tests})
     cmake_path(RELATIVE_PATH src BASE_DIRECTORY ${CMAKE_SOURCE_DIR}/tests OUTPUT_VARIABLE rel)
-    if(NOT rel MATCHES "^unit/(arch|mm|sim/virtual|sim/locks|sim/test_)")
+    if(NOT rel MATCHES "^unit/(arch|mm|sim/virtual|sim/locks|sim/test_|workloads/test_archs)")
       continue() # of the native engine, or of what does not depend on the engine
     endif()
     string(REGEX REPLACE "\\.c$" "" rel ${rel})

@@ -15,18 +15,16 @@
 #include "mm/fault_internal.h"
 #include "mm/filemap_internal.h"
 
-#define FAULT_AROUND_PAGES 16 /* 64 KiB of 4 KiB pages */
+#define FAULT_AROUND_BYTES 65536u /* Linux's fault_around_bytes; one page: no fault-around */
 
 /* The page under f->va, up to date, with a reference. CONTINUE, SIGBUS, OOM, IO. */
 static enum fault_step file_page(struct fault *f, struct page **page)
 {
 	const struct memory *mem = f->mm->memory;
 	struct file *file = f->vma->file;
-	struct mapping *mapping;
+	struct mapping *mapping = &file->inode->mapping;
 	u64 index = fault_pgoff(f);
 
-	line_read(file, inode);
-	mapping = &file->inode->mapping;
 	if (unlikely(filemap_beyond_end(mem, file->inode, index)))
 		return STEP_SIGBUS;
 	if (file->inode->read_latency_ns && !f->must_not_drop && !f->tries) {
@@ -51,10 +49,10 @@ static void around_window(const struct fault *f, u64 *first, u64 *end)
 	const struct arch_desc *arch = f->mm->arch;
 	const struct vma *vma = f->vma;
 	u64 table = level_bytes(arch, 1) >> arch->page_shift;
-	u64 page = f->va >> arch->page_shift;
+	u64 page = f->va >> arch->page_shift, pages = FAULT_AROUND_BYTES >> arch->page_shift;
 
-	*first = ALIGN_DOWN(page, FAULT_AROUND_PAGES);
-	*end = *first + FAULT_AROUND_PAGES;
+	*first = ALIGN_DOWN(page, pages);
+	*end = *first + pages;
 	*first = max(*first, vma->start >> arch->page_shift);
 	*end = min(*end, vma->end >> arch->page_shift);
 	*first = max(*first, ALIGN_DOWN(page, table));
@@ -78,7 +76,7 @@ static enum fault_step fault_around(struct fault *f)
 	struct mm *mm = f->mm;
 	struct vma *vma = f->vma;
 	u8 shift = mm->arch->page_shift;
-	struct filemap_cursor cursor = {.mem = mm->memory};
+	struct filemap_cursor cursor = {.mem = mm->memory, .mapping = &vma->file->inode->mapping};
 	u32 attrs = vma_pte_attrs(vma), mapped = 0;
 	u64 wanted = f->va >> shift, first, end;
 	enum rss_kind kind = RSS_FILE;
@@ -87,8 +85,6 @@ static enum fault_step fault_around(struct fault *f)
 
 	if (step != STEP_CONTINUE)
 		return step;
-	line_read(vma->file, inode);
-	cursor.mapping = &vma->file->inode->mapping;
 	around_window(f, &first, &end);
 	rcu_read_lock();
 	for (u64 n = first; n < end; n++) {
@@ -121,7 +117,8 @@ static enum fault_step fault_around(struct fault *f)
 
 enum fault_step fault_file_read(struct fault *f)
 {
-	enum fault_step step = fault_around(f);
+	bool around = arch_page_bytes(f->mm->arch) < FAULT_AROUND_BYTES;
+	enum fault_step step = around ? fault_around(f) : STEP_CONTINUE;
 	struct page *page;
 
 	if (step == STEP_CONTINUE)

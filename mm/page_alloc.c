@@ -50,7 +50,7 @@ void page_clear_content(const struct memory *mem, struct page *page)
 {
 	u64 *word = page_content(mem, page_to_pfn(mem, page));
 
-	engine_charge(COST_PAGE_ZERO);
+	engine_charge_n(COST_PAGE_ZERO, page_cost_units(mem));
 	for (u32 i = 0; i < mem->content_words; i++)
 		WRITE_ONCE(word[i], 0ull);
 }
@@ -60,7 +60,7 @@ void page_copy_content(const struct memory *mem, struct page *to, struct page *f
 	u64 *dst = page_content(mem, page_to_pfn(mem, to));
 	const u64 *src = page_content(mem, page_to_pfn(mem, from));
 
-	engine_charge(COST_PAGE_COPY);
+	engine_charge_n(COST_PAGE_COPY, page_cost_units(mem));
 	for (u32 i = 0; i < mem->content_words; i++) {
 		u64 word = READ_ONCE(src[i]);
 
@@ -73,7 +73,6 @@ void page_copy_content(const struct memory *mem, struct page *to, struct page *f
 static void buddy_insert(struct zone *zone, struct page *page, u32 order)
 {
 	line_write(page, order);
-	line_write(zone, free[order]);
 	line_write_ptr(zone->free[order].next);
 	page->order = (u8)order;
 	WRITE_ONCE(page->flags, (u32)PAGE_BUDDY);
@@ -83,11 +82,10 @@ static void buddy_insert(struct zone *zone, struct page *page, u32 order)
 
 static void buddy_remove(struct zone *zone, struct page *page, u32 order)
 {
-	line_write(page, lru);
-	line_write_neighbours(&page->lru);
+	line_write_ptr(page->lru.prev);
+	line_write_ptr(page->lru.next);
 	list_del_init(&page->lru);
-	WRITE_UNPRICED(page->flags, 0u);
-	line_write(zone, free[order]);
+	WRITE_ONCE(page->flags, 0u);
 	if (list_empty(&zone->free[order]))
 		zone->nonempty &= ~(1u << order);
 }
@@ -120,7 +118,6 @@ static struct page *buddy_take(const struct memory *mem, u32 max_order, u32 *ord
 	if (!zone->nonempty && !zone_grow(mem))
 		return NULL;
 	order = (u32)__builtin_ctz(zone->nonempty);
-	line_write(zone, free[order]);
 	page = list_first_entry(&zone->free[order], struct page, lru);
 	buddy_remove(zone, page, order);
 	while (order > max_order) {
@@ -162,13 +159,9 @@ static inline struct page **pcp_slot(struct per_cpu_pages *pcp, u32 n)
 	return &pcp->ring[(pcp->coldest + n) % PCP_RING];
 }
 
-/* first: of several. */
-static inline void pcp_push(struct per_cpu_pages *pcp, struct page *page, bool first)
+static inline void pcp_push(struct per_cpu_pages *pcp, struct page *page)
 {
-	struct page **slot = pcp_slot(pcp, pcp->count++);
-
-	line_write_next(slot, first || slot == pcp->ring);
-	*slot = page;
+	*pcp_slot(pcp, pcp->count++) = page;
 }
 
 static NOINLINE void pcp_refill(const struct memory *mem, struct per_cpu_pages *pcp)
@@ -185,7 +178,7 @@ static NOINLINE void pcp_refill(const struct memory *mem, struct per_cpu_pages *
 		want -= 1u << order;
 		/* Backwards, so that they are handed out in address order. */
 		for (u32 i = 1u << order; i-- > 0;)
-			pcp_push(pcp, block + i, !pcp->count);
+			pcp_push(pcp, block + i);
 	}
 	spin_unlock(&mem->zone->lock);
 	count_event(COUNTER_PGALLOC_PCP_REFILL);
@@ -194,10 +187,8 @@ static NOINLINE void pcp_refill(const struct memory *mem, struct per_cpu_pages *
 static void pcp_drain(const struct memory *mem, struct per_cpu_pages *pcp, u32 n)
 {
 	spin_lock(&mem->zone->lock);
-	for (u32 i = 0; i < n; i++) {
-		line_read_next(pcp_slot(pcp, i), !i || pcp_slot(pcp, i) == pcp->ring);
+	for (u32 i = 0; i < n; i++)
 		buddy_give(mem, *pcp_slot(pcp, i));
-	}
 	spin_unlock(&mem->zone->lock);
 	pcp->coldest += n;
 	pcp->count -= n;
@@ -211,8 +202,9 @@ static void pcp_free(const struct memory *mem, struct page **pages, u32 n)
 	preempt_disable();
 	pcp = this_cpu_ptr(mem->pcp, struct per_cpu_pages);
 	spin_lock(&pcp->lock);
+	line_write_ptr(pcp_slot(pcp, pcp->count));
 	for (u32 i = 0; i < n; i++)
-		pcp_push(pcp, pages[i], !i);
+		pcp_push(pcp, pages[i]);
 	if (unlikely(pcp->count >= PCP_HIGH))
 		pcp_drain(mem, pcp, PCP_BATCH);
 	spin_unlock(&pcp->lock);
@@ -234,7 +226,7 @@ static inline struct page *pcp_take(const struct memory *mem)
 	line_read_ptr(pcp_slot(pcp, pcp->count - 1));
 	if (likely(pcp->count)) {
 		page = *pcp_slot(pcp, --pcp->count);
-		prefetch_write(READ_UNPRICED(*pcp_slot(pcp, pcp->count - 1))); /* the next fault's */
+		prefetch_write(*pcp_slot(pcp, pcp->count - 1)); /* the next fault's */
 	}
 	spin_unlock(&pcp->lock);
 	preempt_enable();

@@ -30,7 +30,7 @@ static struct page *table_page_alloc(struct mm *mm)
 			return NULL;
 	}
 	table = phys_to_virt(mem, page_to_pfn(mem, page));
-	engine_charge(COST_PAGE_ZERO);
+	engine_charge_n(COST_PAGE_ZERO, page_cost_units(mem));
 	engine_zeroed(table, 1u << mem->page_shift);
 	memset(table, 0, 1u << mem->page_shift);
 	spin_lock_init(&page->ptl, LOCK_RANK_PTE);
@@ -171,11 +171,8 @@ bool vma_wants_writenotify(const struct vma *vma)
 {
 	if ((vma->flags & (VM_SHARED | VM_WRITE)) != (VM_SHARED | VM_WRITE))
 		return false;
-	line_read(vma, file);
 	if (vma->flags & (VM_PFNMAP | VM_IO) || !vma->file)
 		return false;
-	line_read(vma->file, inode);
-	line_read(vma->file->inode, kind);
 	/* A file system must know of the first write since the last write-back. Memory files
 	 * have no write-back: their first touch may map them writable at once. */
 	return vma->file->inode->kind == INODE_REGULAR || vma->file->inode->kind == INODE_NO_HUGE;
@@ -187,10 +184,11 @@ u32 vma_pte_attrs(const struct vma *vma)
 
 	if (!(vma->flags & (VM_READ | VM_WRITE | VM_EXEC)))
 		attrs |= PTE_HIDDEN;
-	if (vma->flags & (VM_READ | VM_WRITE))
-		attrs |= PTE_USER | PTE_READ; /* no MMU here has write without read */
+	/* What may be written or executed may be read: as fault_check_access() has it. */
+	if (vma->flags & (VM_READ | VM_WRITE | VM_EXEC))
+		attrs |= PTE_USER | PTE_READ;
 	if (vma->flags & VM_EXEC)
-		attrs |= PTE_USER | PTE_EXEC;
+		attrs |= PTE_EXEC;
 	if ((vma->flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE) &&
 	    !vma_wants_writenotify(vma))
 		attrs |= PTE_WRITE;

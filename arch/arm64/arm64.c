@@ -3,7 +3,7 @@
  *
  * Models       descriptors of all levels, blocks where the granule has them, restrictions by
  *              table descriptors (APTable, UXNTable, PXNTable; TCR.HPD), AP, UXN, PXN, WXN, PAN; the
- *              Access flag and dirty state by hardware (TCR.HA, HD; the default) or by fault;
+ *              Access flag and dirty state by hardware (TCR.HA, HD) or by fault (arm64-4k-v8.0);
  *              two halves (TTBR0, TTBR1, TBI off); output address size (TCR.IPS); 52-bit
  *              addresses: LVA and LPA with 64 KiB, LPA2 with 4 KiB (a level more: -1) and 16 KiB.
  *              ESR_EL1 and FAR_EL1 of instruction and data aborts.
@@ -269,7 +269,10 @@ static const struct control_bit arm64_control_bits[] = {
 
 /* ---- descriptions ------------------------------------------------------------------------------ */
 
-#define ARM64_CONTROL(ips) (ARM64_CTL_IPS(ips) | ARM64_CTL_HA | ARM64_CTL_HD | ARM64_CTL_PAN)
+/* The registers of a user program, with hardware Access flag and dirty state. */
+#define ARM64_HAFDBS(ips)                                                                          \
+	.hw_sets_accessed = true, .hw_sets_dirty = true,                                           \
+	.default_control = ARM64_CTL_IPS(ips) | ARM64_CTL_HA | ARM64_CTL_HD | ARM64_CTL_PAN
 
 /* Linux's user mappings: normal memory, inner shareable, not global, not for EL1 to execute. */
 #define ARM64_USER_LEAF(sh) (ARM64_VALID | ARM64_NG | ARM64_PXN | (sh))
@@ -281,8 +284,7 @@ static const struct control_bit arm64_control_bits[] = {
 /* What is the same for every format. sh: shareability in the entry (LPA2 has it in TCR). set and
  * clear by bit number of enum pte_attr: WRITE, USER, EXEC, ACCESSED, DIRTY, SPECIAL, READ. */
 #define ARM64_COMMON(sh)                                                                           \
-	.upper_root = 1, .hw_sets_accessed = true, .hw_sets_dirty = true, /* default_control */    \
-	.control_accessed = ARM64_CTL_HA, .control_dirty = ARM64_CTL_HD,                           \
+	.upper_root = 1, .control_accessed = ARM64_CTL_HA, .control_dirty = ARM64_CTL_HD,          \
 	.accessed_before_rights = true,                                                            \
 	.tlb_invalidation = TLBI_BROADCAST,                                                        \
 	.tlb_full_flush_pages = 512, /* Linux's MAX_DVM_OPS with 4 KiB */                          \
@@ -335,6 +337,7 @@ ARM64_OPS(arm64_64k);
 ARM64_OPS(arm64_4k_52);
 ARM64_OPS(arm64_16k_52);
 ARM64_OPS(arm64_64k_52);
+ARM64_OPS(arm64_4k_v80);
 
 #define VA_MASK(bits) (~0ull << (bits))
 #define OA_4K 0x0000fffffffff000ull  /* 47:12 */
@@ -361,25 +364,27 @@ static const struct pte_field arm64_64k_52_fields[] = {
 	ARM64_FIELDS, SH_FIELD, NUMBER(OA_64K, "OA[47:16]", IN_ANY, LEVELS_ALL),
 	NUMBER(OA_HI_LPA, "OA[51:48]", IN_ANY, LEVELS_ALL), {0}};
 
+#define ARM64_4K                                                                                   \
+	.page_shift = 12, .levels = 4, .idx_bits = {9, 9, 9, 9},                                   \
+	.shift = {12, 21, 30, 39, 48}, .huge_levels = 1 << 1 | 1 << 2, /* 2 MiB, 1 GiB */          \
+	.task_size = 1ull << 48, .va_mask = VA_MASK(48), .va_half = {0, VA_MASK(48)},              \
+	.phys_bits = 48, ARM64_COMMON(ARM64_SH_INNER),                                             \
+	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, LEAF_OR_TABLE, NO_BLOCK}, .pfn_mask = OA_4K,       \
+	.table_base = ARM64_TABLES_4, .table_pfn_mask = OA_4K, .fields = arm64_4k_fields
+
 const struct arch_desc arch_arm64_4k = {
 	.name = "arm64-4k",
-	.page_shift = 12,
-	.levels = 4,
-	.idx_bits = {9, 9, 9, 9},
-	.shift = {12, 21, 30, 39, 48},
-	.huge_levels = 1 << 1 | 1 << 2, /* 2 MiB, 1 GiB */
-	.task_size = 1ull << 48,
-	.va_mask = VA_MASK(48),
-	.va_half = {0, VA_MASK(48)},
-	.phys_bits = 48,
-	.default_control = ARM64_CONTROL(ARM64_IPS_48),
-	ARM64_COMMON(ARM64_SH_INNER),
-	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, LEAF_OR_TABLE, NO_BLOCK},
-	.pfn_mask = OA_4K,
-	.table_base = ARM64_TABLES_4,
-	.table_pfn_mask = OA_4K,
-	.fields = arm64_4k_fields,
+	ARM64_4K,
+	ARM64_HAFDBS(ARM64_IPS_48),
 	.ops = &arm64_4k_ops,
+};
+
+/* A part of before v8.1 (Cortex-A53, A57, A72): the first touch and the first store fault; no PAN. */
+const struct arch_desc arch_arm64_4k_v80 = {
+	.name = "arm64-4k-v8.0",
+	ARM64_4K,
+	.default_control = ARM64_CTL_IPS(ARM64_IPS_48),
+	.ops = &arm64_4k_v80_ops,
 };
 
 const struct arch_desc arch_arm64_16k = {
@@ -393,7 +398,7 @@ const struct arch_desc arch_arm64_16k = {
 	.va_mask = VA_MASK(48),
 	.va_half = {0, VA_MASK(48)},
 	.phys_bits = 48,
-	.default_control = ARM64_CONTROL(ARM64_IPS_48),
+	ARM64_HAFDBS(ARM64_IPS_48),
 	ARM64_COMMON(ARM64_SH_INNER),
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, NO_BLOCK, NO_BLOCK},
 	.pfn_mask = OA_16K,
@@ -414,7 +419,7 @@ const struct arch_desc arch_arm64_64k = {
 	.va_mask = VA_MASK(48),
 	.va_half = {0, VA_MASK(48)},
 	.phys_bits = 48,
-	.default_control = ARM64_CONTROL(ARM64_IPS_48),
+	ARM64_HAFDBS(ARM64_IPS_48),
 	ARM64_COMMON(ARM64_SH_INNER),
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, NO_BLOCK},
 	.pfn_mask = OA_64K,
@@ -436,7 +441,7 @@ const struct arch_desc arch_arm64_4k_52 = {
 	.va_mask = VA_MASK(52),
 	.va_half = {0, VA_MASK(52)},
 	.phys_bits = 52,
-	.default_control = ARM64_CONTROL(ARM64_IPS_52),
+	ARM64_HAFDBS(ARM64_IPS_52),
 	ARM64_COMMON(0),
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, LEAF_OR_TABLE, LEAF_OR_TABLE, NO_BLOCK},
 	.pfn_mask = OA_4K_52,
@@ -460,7 +465,7 @@ const struct arch_desc arch_arm64_16k_52 = {
 	.va_mask = VA_MASK(52),
 	.va_half = {0, VA_MASK(52)},
 	.phys_bits = 52,
-	.default_control = ARM64_CONTROL(ARM64_IPS_52),
+	ARM64_HAFDBS(ARM64_IPS_52),
 	ARM64_COMMON(0),
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, LEAF_OR_TABLE, NO_BLOCK},
 	.pfn_mask = OA_16K_52,
@@ -484,7 +489,7 @@ const struct arch_desc arch_arm64_64k_52 = {
 	.va_mask = VA_MASK(52),
 	.va_half = {0, VA_MASK(52)},
 	.phys_bits = 52,
-	.default_control = ARM64_CONTROL(ARM64_IPS_52),
+	ARM64_HAFDBS(ARM64_IPS_52),
 	ARM64_COMMON(ARM64_SH_INNER),
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, LEAF_OR_TABLE},
 	.pfn_mask = OA_64K,

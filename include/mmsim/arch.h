@@ -243,6 +243,7 @@ struct arch_ops {
 extern const struct arch_desc arch_x86_64, arch_x86_64_la57;
 extern const struct arch_desc arch_arm64_4k, arch_arm64_16k, arch_arm64_64k;
 extern const struct arch_desc arch_arm64_4k_52, arch_arm64_16k_52, arch_arm64_64k_52;
+extern const struct arch_desc arch_arm64_4k_v80;
 /* All architectures of this build, NULL-terminated. */
 extern const struct arch_desc *const arch_all[];
 const struct arch_desc *arch_find(const char *name); /* NULL: unknown */

@@ -123,6 +123,12 @@ static inline u64 *page_content(const struct memory *mem, u64 pfn)
 	return &mem->content[pfn * mem->content_words];
 }
 
+/* A machine's cost of zeroing and of copying a page is that of 4 KiB: so many of these is a page here. */
+static inline u32 page_cost_units(const struct memory *mem)
+{
+	return 1u << (mem->page_shift - 12);
+}
+
 /* Contents word by word with READ_ONCE/WRITE_ONCE, so that a torn or racing copy shows. */
 void page_clear_content(const struct memory *mem, struct page *page);
 void page_copy_content(const struct memory *mem, struct page *to, struct page *from);

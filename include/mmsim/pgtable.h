@@ -52,8 +52,26 @@ static inline pte_t pte_get(const pte_t *pte)
 	return READ_ONCE(*pte);
 }
 
+/* Debug builds: where a live entry leads changes only by way of an empty or hidden one and a flush
+ * (Arm ARM D8.16, break-before-make). Held to on every architecture. */
+static inline void pte_check_break_before_make(const struct arch_desc *a, const pte_t *pte, pte_t e)
+{
+#if defined(MMSIM_DEBUG_LOCKS) || defined(MMSIM_SANITIZED)
+	pte_t old = READ_UNPRICED(*pte);
+
+	if (!pte_present(a, old) || pte_hidden(a, old) || !pte_present(a, e))
+		return;
+	if (pte_pfn(a, old) != pte_pfn(a, e))
+		MMSIM_BUG("live entry %#llx replaced by %#llx without a break",
+			  (unsigned long long)old, (unsigned long long)e);
+#else
+	(void)a, (void)pte, (void)e;
+#endif
+}
+
 static inline void pte_set(struct mm *mm, pte_t *pte, u64 va, pte_t e)
 {
+	pte_check_break_before_make(mm->arch, pte, e);
 	(void)mm, (void)va;
 	/* Pairs with the acquire in the walker: whoever translates by this entry also sees the
 	 * contents that the page was given before it was mapped. */

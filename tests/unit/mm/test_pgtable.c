@@ -246,7 +246,7 @@ static void attributes_of_vmas(void **state)
 		{0, NULL, base | PTE_HIDDEN},
 		{VM_READ, NULL, base | r},
 		{VM_WRITE, NULL, base | r},
-		{VM_EXEC, NULL, base | PTE_USER | PTE_EXEC},
+		{VM_EXEC, NULL, base | r | PTE_EXEC},
 		{VM_READ | VM_WRITE | VM_EXEC, NULL, base | r | PTE_EXEC},
 		{VM_READ | VM_WRITE, &f_regular, base | r},
 		{VM_READ | VM_WRITE | VM_SHARED, &f_regular, base | r},

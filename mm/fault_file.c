@@ -22,9 +22,11 @@ static enum fault_step file_page(struct fault *f, struct page **page)
 {
 	const struct memory *mem = f->mm->memory;
 	struct file *file = f->vma->file;
-	struct mapping *mapping = &file->inode->mapping;
+	struct mapping *mapping;
 	u64 index = fault_pgoff(f);
 
+	line_read(file, inode);
+	mapping = &file->inode->mapping;
 	if (unlikely(filemap_beyond_end(mem, file->inode, index)))
 		return STEP_SIGBUS;
 	if (file->inode->read_latency_ns && !f->must_not_drop && !f->tries) {
@@ -76,7 +78,7 @@ static enum fault_step fault_around(struct fault *f)
 	struct mm *mm = f->mm;
 	struct vma *vma = f->vma;
 	u8 shift = mm->arch->page_shift;
-	struct filemap_cursor cursor = {.mem = mm->memory, .mapping = &vma->file->inode->mapping};
+	struct filemap_cursor cursor = {.mem = mm->memory};
 	u32 attrs = vma_pte_attrs(vma), mapped = 0;
 	u64 wanted = f->va >> shift, first, end;
 	enum rss_kind kind = RSS_FILE;
@@ -85,6 +87,8 @@ static enum fault_step fault_around(struct fault *f)
 
 	if (step != STEP_CONTINUE)
 		return step;
+	line_read(vma->file, inode);
+	cursor.mapping = &vma->file->inode->mapping;
 	around_window(f, &first, &end);
 	rcu_read_lock();
 	for (u64 n = first; n < end; n++) {

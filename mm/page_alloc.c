@@ -73,6 +73,7 @@ void page_copy_content(const struct memory *mem, struct page *to, struct page *f
 static void buddy_insert(struct zone *zone, struct page *page, u32 order)
 {
 	line_write(page, order);
+	line_write(zone, free[order]);
 	line_write_ptr(zone->free[order].next);
 	page->order = (u8)order;
 	WRITE_ONCE(page->flags, (u32)PAGE_BUDDY);
@@ -82,10 +83,11 @@ static void buddy_insert(struct zone *zone, struct page *page, u32 order)
 
 static void buddy_remove(struct zone *zone, struct page *page, u32 order)
 {
-	line_write_ptr(page->lru.prev);
-	line_write_ptr(page->lru.next);
+	line_write(page, lru);
+	line_write_neighbours(&page->lru);
 	list_del_init(&page->lru);
-	WRITE_ONCE(page->flags, 0u);
+	WRITE_UNPRICED(page->flags, 0u);
+	line_write(zone, free[order]);
 	if (list_empty(&zone->free[order]))
 		zone->nonempty &= ~(1u << order);
 }
@@ -118,6 +120,7 @@ static struct page *buddy_take(const struct memory *mem, u32 max_order, u32 *ord
 	if (!zone->nonempty && !zone_grow(mem))
 		return NULL;
 	order = (u32)__builtin_ctz(zone->nonempty);
+	line_write(zone, free[order]);
 	page = list_first_entry(&zone->free[order], struct page, lru);
 	buddy_remove(zone, page, order);
 	while (order > max_order) {
@@ -159,9 +162,13 @@ static inline struct page **pcp_slot(struct per_cpu_pages *pcp, u32 n)
 	return &pcp->ring[(pcp->coldest + n) % PCP_RING];
 }
 
-static inline void pcp_push(struct per_cpu_pages *pcp, struct page *page)
+/* first: of several. */
+static inline void pcp_push(struct per_cpu_pages *pcp, struct page *page, bool first)
 {
-	*pcp_slot(pcp, pcp->count++) = page;
+	struct page **slot = pcp_slot(pcp, pcp->count++);
+
+	line_write_next(slot, first || slot == pcp->ring);
+	*slot = page;
 }
 
 static NOINLINE void pcp_refill(const struct memory *mem, struct per_cpu_pages *pcp)
@@ -178,7 +185,7 @@ static NOINLINE void pcp_refill(const struct memory *mem, struct per_cpu_pages *
 		want -= 1u << order;
 		/* Backwards, so that they are handed out in address order. */
 		for (u32 i = 1u << order; i-- > 0;)
-			pcp_push(pcp, block + i);
+			pcp_push(pcp, block + i, !pcp->count);
 	}
 	spin_unlock(&mem->zone->lock);
 	count_event(COUNTER_PGALLOC_PCP_REFILL);
@@ -187,8 +194,10 @@ static NOINLINE void pcp_refill(const struct memory *mem, struct per_cpu_pages *
 static void pcp_drain(const struct memory *mem, struct per_cpu_pages *pcp, u32 n)
 {
 	spin_lock(&mem->zone->lock);
-	for (u32 i = 0; i < n; i++)
+	for (u32 i = 0; i < n; i++) {
+		line_read_next(pcp_slot(pcp, i), !i || pcp_slot(pcp, i) == pcp->ring);
 		buddy_give(mem, *pcp_slot(pcp, i));
+	}
 	spin_unlock(&mem->zone->lock);
 	pcp->coldest += n;
 	pcp->count -= n;
@@ -202,9 +211,8 @@ static void pcp_free(const struct memory *mem, struct page **pages, u32 n)
 	preempt_disable();
 	pcp = this_cpu_ptr(mem->pcp, struct per_cpu_pages);
 	spin_lock(&pcp->lock);
-	line_write_ptr(pcp_slot(pcp, pcp->count));
 	for (u32 i = 0; i < n; i++)
-		pcp_push(pcp, pages[i]);
+		pcp_push(pcp, pages[i], !i);
 	if (unlikely(pcp->count >= PCP_HIGH))
 		pcp_drain(mem, pcp, PCP_BATCH);
 	spin_unlock(&pcp->lock);
@@ -226,7 +234,7 @@ static inline struct page *pcp_take(const struct memory *mem)
 	line_read_ptr(pcp_slot(pcp, pcp->count - 1));
 	if (likely(pcp->count)) {
 		page = *pcp_slot(pcp, --pcp->count);
-		prefetch_write(*pcp_slot(pcp, pcp->count - 1)); /* the next fault's */
+		prefetch_write(READ_UNPRICED(*pcp_slot(pcp, pcp->count - 1))); /* the next fault's */
 	}
 	spin_unlock(&pcp->lock);
 	preempt_enable();

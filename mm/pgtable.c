@@ -171,8 +171,11 @@ bool vma_wants_writenotify(const struct vma *vma)
 {
 	if ((vma->flags & (VM_SHARED | VM_WRITE)) != (VM_SHARED | VM_WRITE))
 		return false;
+	line_read(vma, file);
 	if (vma->flags & (VM_PFNMAP | VM_IO) || !vma->file)
 		return false;
+	line_read(vma->file, inode);
+	line_read(vma->file->inode, kind);
 	/* A file system must know of the first write since the last write-back. Memory files
 	 * have no write-back: their first touch may map them writable at once. */
 	return vma->file->inode->kind == INODE_REGULAR || vma->file->inode->kind == INODE_NO_HUGE;

@@ -149,7 +149,6 @@ struct vcpu {
 	u64 ops, transfers;
 
 	/* scheduling */
-	u32 heap_pos; /* plus one; 0: not in the heap */
 	bool busy;    /* has a task */
 	u8 pend;      /* enum access_op that waits for its turn to be reserved */
 	bool relaxing;	  /* in cpu_relax(), or in a long piece of local work: may be poked */
@@ -216,9 +215,9 @@ struct machine {
 	u32 cores, cores_busy;
 
 	/* sched.c */
-	struct heap_node *heap;
+	struct heap_node *heap, *heap_memory;
 	u32 heap_count;
-	u32 timer_pos; /* the machine's own entry (RCU): as vcpu.heap_pos */
+	u32 *heap_pos; /* by id: plus one; 0: not in the heap. Not in vcpu: a sift touches many */
 	u64 sequence;
 	u64 event_ps;  /* of the machine's own event that is being handled */
 	u64 now_ps;    /* where the next run starts */

@@ -78,10 +78,13 @@ static int alloc_arrays(struct machine *m)
 	m->vcpus = aligned_alloc(MMSIM_CACHE_LINE_BYTES,
 				 ALIGN_UP(m->cpu_count * sizeof(m->vcpus[0]), (size_t)64));
 	m->vtasks = calloc(tasks, sizeof(m->vtasks[0]));
-	m->heap = calloc(m->cpu_count + 1, sizeof(m->heap[0]));
+	/* The four children of a node, 1 to 4 of the root, share a host line. */
+	m->heap_memory = aligned_alloc(64, ALIGN_UP((m->cpu_count + 1 + 3) * sizeof(m->heap[0]), (size_t)64));
+	m->heap = m->heap_memory ? m->heap_memory + 3 : NULL;
+	m->heap_pos = calloc(m->cpu_count + 1, sizeof(m->heap_pos[0]));
 	m->core_busy = calloc(m->cores + 1, sizeof(m->core_busy[0]));
 	m->relax_nodes = calloc(m->cpu_count * SEEN_LINES, sizeof(m->relax_nodes[0]));
-	if (!m->vcpus || !m->vtasks || !m->heap || !m->core_busy || !m->relax_nodes)
+	if (!m->vcpus || !m->vtasks || !m->heap || !m->heap_pos || !m->core_busy || !m->relax_nodes)
 		return -ENOMEM;
 	memset(m->vcpus, 0, m->cpu_count * sizeof(m->vcpus[0]));
 	return region_create(m);
@@ -181,7 +184,8 @@ static void release(struct machine *m)
 	free(m->hot);
 	free(m->relax_nodes);
 	free(m->core_busy);
-	free(m->heap);
+	free(m->heap_pos);
+	free(m->heap_memory);
 	free(m->vtasks);
 	free(m->vcpus);
 	free(m);

@@ -103,7 +103,7 @@ void vt_rcu_reader_left(void)
 	struct machine *m = c->m;
 
 	c->e.rcu_awaited = 0;
-	if (--m->gp_readers == 0 && !m->timer_pos)
+	if (--m->gp_readers == 0 && !m->heap_pos[TIMER_ID(m)])
 		heap_set(m, TIMER_ID(m), max(c->e.clock_ps, m->gp_end_ps));
 }
 

@@ -23,7 +23,8 @@
 
 static inline bool before(const struct heap_node *a, const struct heap_node *b)
 {
-	return a->key < b->key || (a->key == b->key && a->tie < b->tie);
+	/* One comparison without a branch: which way it goes cannot be foretold. */
+	return ((unsigned __int128)a->key << 64 | a->tie) < ((unsigned __int128)b->key << 64 | b->tie);
 }
 
 static inline u32 node_id(const struct heap_node *n)
@@ -33,7 +34,7 @@ static inline u32 node_id(const struct heap_node *n)
 
 static inline u32 *pos_of(struct machine *m, u32 id)
 {
-	return id == TIMER_ID(m) ? &m->timer_pos : &m->vcpus[id].heap_pos;
+	return &m->heap_pos[id];
 }
 
 static inline void place(struct machine *m, u32 at, struct heap_node n)
@@ -64,8 +65,7 @@ static void sift_down(struct machine *m, u32 at, struct heap_node n)
 		if (child >= m->heap_count)
 			break;
 		for (u32 i = child + 1; i < end; i++)
-			if (before(&m->heap[i], &m->heap[best]))
-				best = i;
+			best = before(&m->heap[i], &m->heap[best]) ? i : best;
 		if (!before(&m->heap[best], &n))
 			break;
 		place(m, at, m->heap[best]);
@@ -264,13 +264,14 @@ void sched_pause(struct vcpu *c)
 void sched_poke(struct vcpu *c, u64 key)
 {
 	struct machine *m = c->m;
+	u32 pos = m->heap_pos[c->id];
 
 	key = max(key, c->e.clock_ps);
-	if (!c->heap_pos) {
+	if (!pos) {
 		if (c != m->on_host)
 			heap_set(m, c->id, key);
 	} else if (c->relaxing || !c->curr) {
-		if (key < m->heap[c->heap_pos - 1].key)
+		if (key < m->heap[pos - 1].key)
 			heap_set(m, c->id, key);
 	}
 }

@@ -413,6 +413,6 @@ void task_make_ready(struct vtask *t)
 	ready_push_tail(c, t);
 	set_busy(c, true);
 	c->ready_ps = c->e.clock_ps;
-	if (!c->heap_pos)
+	if (!c->m->heap_pos[c->id])
 		heap_set(c->m, c->id, c->e.clock_ps);
 }

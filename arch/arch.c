@@ -20,6 +20,8 @@ const struct arch_desc *const arch_all[] = {
 	&arch_arm64_16k_52,
 	&arch_arm64_64k_52,
 	&arch_arm64_4k_v80,
+	&arch_ppc64_radix,
+	&arch_ppc64_hash,
 	NULL,
 };
 

@@ -34,7 +34,7 @@ mmsim_virtual_layer(mmsim_virtual_sim DIRS sim sim/virtual sim/locks
   FILES ${CMAKE_SOURCE_DIR}/sim/native/pmu.c
   LINK PkgConfig::INIH ${PFM_LIBRARY} Threads::Threads ${CMAKE_DL_LIBS} m)
 target_sources(mmsim_virtual_sim PRIVATE ${CMAKE_BINARY_DIR}/generated/machine_presets.c)
-mmsim_virtual_layer(mmsim_virtual_arch DIRS arch arch/x86_64 arch/arm64 LINK mmsim_virtual_sim)
+mmsim_virtual_layer(mmsim_virtual_arch DIRS arch arch/x86_64 arch/arm64 arch/ppc64 LINK mmsim_virtual_sim)
 mmsim_virtual_layer(mmsim_virtual_mm DIRS mm mm/locking mm/vma LINK mmsim_virtual_arch mmsim_virtual_sim)
 target_link_libraries(mmsim_virtual_arch PUBLIC mmsim_virtual_mm)
 mmsim_virtual_layer(mmsim_virtual_trace DIRS sim/trace LINK PkgConfig::ARCHIVE)

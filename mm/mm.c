@@ -117,11 +117,16 @@ out:
 void mm_machine_destroy(struct machine *m)
 {
 	struct mm_machine *mmm = mm_machine(m);
+	bool outside = !this_cpu(); /* as in mm_machine_init() */
 
 	/* First: it waits for the RCU call-backs, so VMAs, tree nodes and tables are all back. */
 	tlb_machine_destroy(m);
 	memory_destroy(m);
+	if (outside)
+		machine_enter(m);
 	destroy_caches(mmm);
+	if (outside)
+		machine_leave();
 	machine_set_private(m, NULL);
 	free(mmm);
 }

@@ -191,7 +191,8 @@ u64 pgtable_move(struct vma *old_vma, u64 old, struct vma *new_vma, u64 new, u64
 			done += n;
 			continue;
 		}
-		if (n == table_bytes && !(target & (table_bytes - 1)) &&
+		/* A hash table has the entries under the names of their old addresses. */
+		if (n == table_bytes && !(target & (table_bytes - 1)) && !mm->arch->hashed &&
 		    move_table(mm, va, target)) {
 			done += n;
 			continue;

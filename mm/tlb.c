@@ -227,6 +227,8 @@ int tlb_machine_init(struct machine *m, const struct arch_desc *arch)
 					    MMSIM_CACHE_LINE_BYTES, 0, NULL);
 	if (mmu->tlb_cache && mmu->gather_cache)
 		err = tlbs_create(mmu, m);
+	if (!err && arch->ops->machine_init)
+		err = arch->ops->machine_init(arch, m, &mmm->memory);
 	machine_set_task_switch(m, task_switch);
 	if (outside)
 		machine_leave();
@@ -246,6 +248,8 @@ void tlb_machine_destroy(struct machine *m)
 		machine_enter(m);
 	machine_set_task_switch(m, NULL);
 	pgtable_drain_freed(m);
+	if (mmu->arch->ops->machine_destroy)
+		mmu->arch->ops->machine_destroy(m, &mm_machine(m)->memory);
 	tlbs_destroy(mmu, m);
 	if (mmu->tlb_cache)
 		objcache_destroy(mmu->tlb_cache);
@@ -347,6 +351,9 @@ static NOINLINE enum fault_result access_slow(struct cpu *cpu, u64 va, enum acce
 			return result;
 		cpu = this_cpu();
 		cpu_insn_begin(cpu);
+		if (unlikely(mm->arch->hashed))
+			mm->arch->ops->preload(mm->arch, mm->memory,
+					       &((struct tlb *)cpu->tlb)->regs, va, kind, true);
 	}
 	MMSIM_BUG("fault at %#llx (access %d) is said to be resolved and comes back for ever",
 		  (unsigned long long)va, (int)kind);

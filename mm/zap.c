@@ -60,7 +60,7 @@ static u64 zap_entries(struct mmu_gather *tlb, pte_t *pte, u64 va, u64 end, s64 
 
 		if (!e)
 			continue;
-		if (unlikely(tlb->whole_mm))
+		if (unlikely(tlb->whole_mm && !a->hashed))
 			WRITE_ONCE(*pte, 0); /* no MMU uses it: nothing can change meanwhile */
 		else
 			e = pte_get_and_clear(mm, pte, va);

@@ -100,6 +100,7 @@ static int explain(struct machine_model_error *error, const char *where, const s
 static void set_defaults(struct machine_model *model)
 {
 	memset(model, 0, sizeof(*model));
+	snprintf(model->arch, sizeof(model->arch), "x86_64");
 	model->kind = MACHINE_ESTIMATED;
 	for (u32 i = 0; i < ARRAY_SIZE(fields); i++)
 		if (field_set(model, &fields[i], fields[i].def))
@@ -139,13 +140,17 @@ static int read_identity(struct reading *r, const char *key, const char *value)
 		snprintf(model->summary, sizeof(model->summary), "%s", value);
 		return 1;
 	}
+	if (!strcmp(key, "arch")) {
+		snprintf(model->arch, sizeof(model->arch), "%s", value);
+		return 1;
+	}
 	for (u32 i = 0; !strcmp(key, "kind") && i < ARRAY_SIZE(kinds); i++)
 		if (!strcmp(value, kinds[i])) {
 			model->kind = (enum machine_kind)i;
 			return 1;
 		}
 	return refuse(r, "machine", key, value,
-		      "allowed: name, summary, kind (calibrated, published, estimated)");
+		      "allowed: name, summary, arch, kind (calibrated, published, estimated)");
 }
 
 static int read_fitted(struct reading *r, const char *key, const char *value)

@@ -36,6 +36,7 @@
 #define ARCH_LEVELS_MAX 5
 
 struct memory;
+struct machine;
 
 typedef u64 pte_t; /* one entry of any level, in the arch's format */
 
@@ -88,6 +89,7 @@ struct mmu_walk {
 	u32 attrs;	      /* enum pte_attr, all levels taken together */
 	u8 level;	      /* where the walk ended */
 	enum mmu_cause cause; /* only when the walk failed */
+	u32 detail;	      /* likewise: what more raise() has to know, in the arch's own terms */
 };
 
 /* The same as software learns it from the syndrome. */
@@ -170,6 +172,8 @@ struct arch_desc {
 	u64 default_control;		/* mmu_regs.control while a user program runs */
 	bool accessed_before_rights;	/* not Accessed is reported before a forbidden access */
 	bool big_endian;		/* entries are byte-swapped, as are the constants below */
+	bool hashed;			/* the MMU reads a table of its own that caches the tree's
+					 * entries: they are changed by ops->pte_* only */
 	bool entry_prefetches_lock;	/* the OS's fault entry asks early for mmap_lock's line */
 	enum tlb_invalidation tlb_invalidation;
 	u32 tlb_full_flush_pages;	/* more pages than this are one full flush */
@@ -238,12 +242,33 @@ struct arch_ops {
 	/* The arch's fault entry: the syndrome and nothing else becomes what happened.
 	 * MMU_BAD_ADDRESS: there is no address in it, and nothing to resolve. */
 	void (*decode)(const struct arch_desc *a, struct syndrome s, struct mmu_fault *f);
+
+	/*
+	 * `hashed` only, else NULL. Replace whatever is in *pte, level 0's entry of va in the tree
+	 * at root_pfn, by e; returns what it was. And: replace *old by e unless *pte is another by
+	 * now: false, and *old is what is there. When they return (true) the MMU's own table has
+	 * nothing of the old entry; TLBs may. Bits of old values and of e that say where the MMU's
+	 * table has an entry are ignored: an entry's copy is an entry's copy of the tree only.
+	 */
+	pte_t (*pte_exchange)(const struct arch_desc *a, const struct memory *mem, u64 root_pfn,
+			      u64 va, pte_t *pte, pte_t e);
+	bool (*pte_try_change)(const struct arch_desc *a, const struct memory *mem, u64 root_pfn,
+			       u64 va, pte_t *pte, pte_t *old, pte_t e);
+	/* A fault on va has been resolved and the instruction is about to be tried again: tell the
+	 * MMU's table of the entry at once (Linux: update_mmu_cache()). In the instruction window. */
+	void (*preload)(const struct arch_desc *a, const struct memory *mem,
+			const struct mmu_regs *regs, u64 va, enum access_kind kind, bool user);
+	/* What the MMU needs beside tables and registers: mem->mmu_state. NULL: nothing. Once per
+	 * machine, before the first mm and after the last. init: 0 or -ENOMEM. */
+	int (*machine_init)(const struct arch_desc *a, struct machine *m, struct memory *mem);
+	void (*machine_destroy)(struct machine *m, struct memory *mem);
 };
 
 extern const struct arch_desc arch_x86_64, arch_x86_64_la57;
 extern const struct arch_desc arch_arm64_4k, arch_arm64_16k, arch_arm64_64k;
 extern const struct arch_desc arch_arm64_4k_52, arch_arm64_16k_52, arch_arm64_64k_52;
 extern const struct arch_desc arch_arm64_4k_v80;
+extern const struct arch_desc arch_ppc64_radix, arch_ppc64_radix_4k, arch_ppc64_hash;
 /* All architectures of this build, NULL-terminated. */
 extern const struct arch_desc *const arch_all[];
 const struct arch_desc *arch_find(const char *name); /* NULL: unknown */

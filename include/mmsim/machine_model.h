@@ -61,6 +61,8 @@ enum machine_kind { MACHINE_CALIBRATED, MACHINE_PUBLISHED, MACHINE_ESTIMATED };
 	X(cost, tlb_flush_all, NS, 150.0, 0, 100000, "local invalidation of everything")           \
 	X(cost, tlbi_broadcast, NS, 200.0, 0, 100000, "one broadcast TLBI or tlbie, until all have done it") \
 	X(tlb, invalidate, COUNT, 0, 0, 2, "how others' TLBs are reached, if the architecture has no say: 0 by IPI, 1 broadcast, 2 broadcast, one at a time") \
+	X(cost, slb_miss, NS, 60.0, 0, 100000, "segment interrupt and SLB fill (ppc64-hash)")      \
+	X(cost, hash_work, NS, 100.0, 0, 100000, "local instructions of a hash fault, beyond the exception (ppc64-hash)") \
 	X(sched, slice, NS, 3000000.0, 1000, 1000000000, "time slice")                             \
 	X(sched, relax_max, NS, 2000.0, 1, 10000000, "longest sleep of a spin-wait on unwritten lines") \
 	X(rcu, gp_min, NS, 100000.0, 0, 1000000000, "shortest grace period")                       \
@@ -76,6 +78,7 @@ enum machine_kind { MACHINE_CALIBRATED, MACHINE_PUBLISHED, MACHINE_ESTIMATED };
 struct machine_model {
 	char name[64];
 	char summary[160];
+	char arch[32]; /* what its CPUs are, by the name in arch_all[]: "x86_64" if the file is silent */
 	enum machine_kind kind;
 	MACHINE_MODEL_FIELDS(MACHINE_MODEL_MEMBER)
 	u32 fitted_count;

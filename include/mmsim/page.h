@@ -85,6 +85,7 @@ struct wait_queue;
 struct memory {
 	struct page *pages;	/* [pfn] */
 	u64 *content;		/* [pfn * content_words] */
+	void *mmu_state;	/* what the arch's MMU has in memory besides tables (arch_ops.machine_init) */
 	char *direct_map;	/* [pfn << page_shift], tables only */
 	u64 frames;
 	u32 content_words;

@@ -13,6 +13,7 @@
 
 #include <mmsim/arch.h>
 #include <mmsim/atomic.h>
+#include <mmsim/mm.h>
 #include <mmsim/page.h>
 #include <mmsim/spinlock.h>
 
@@ -72,7 +73,10 @@ static inline void pte_check_break_before_make(const struct arch_desc *a, const 
 static inline void pte_set(struct mm *mm, pte_t *pte, u64 va, pte_t e)
 {
 	pte_check_break_before_make(mm->arch, pte, e);
-	(void)mm, (void)va;
+	if (unlikely(mm->arch->hashed)) {
+		(void)mm->arch->ops->pte_exchange(mm->arch, mm->memory, mm->pgd_pfn, va, pte, e);
+		return;
+	}
 	/* Pairs with the acquire in the walker: whoever translates by this entry also sees the
 	 * contents that the page was given before it was mapped. */
 	smp_store_release(pte, e);
@@ -81,14 +85,17 @@ static inline void pte_set(struct mm *mm, pte_t *pte, u64 va, pte_t e)
 /* Replace *old by e unless the MMU changed it meanwhile: then false, and *old is what is there. */
 static inline bool pte_try_change(struct mm *mm, pte_t *pte, u64 va, pte_t *old, pte_t e)
 {
-	(void)mm, (void)va;
+	if (unlikely(mm->arch->hashed))
+		return mm->arch->ops->pte_try_change(mm->arch, mm->memory, mm->pgd_pfn, va, pte,
+						     old, e);
 	return try_cmpxchg(pte, old, e);
 }
 
 /* Atomically clear; returns what it was, with the MMU's last Accessed and Dirty. */
 static inline pte_t pte_get_and_clear(struct mm *mm, pte_t *pte, u64 va)
 {
-	(void)mm, (void)va;
+	if (unlikely(mm->arch->hashed))
+		return mm->arch->ops->pte_exchange(mm->arch, mm->memory, mm->pgd_pfn, va, pte, 0);
 	return xchg(pte, (pte_t)0);
 }
 

@@ -22,6 +22,7 @@ struct run_options {
 	const struct workload **workloads; /* NULL-terminated; NULL: not given */
 	const struct mm_locking **schemes; /* NULL-terminated */
 	const struct arch_desc *arch;
+	bool arch_given; /* by --arch, not by the machine */
 	const struct vma_tree_type *tree; /* NULL: each scheme's own */
 	const char *engine;
 	u32 *cpus, cpu_count; /* not given: run_check() sets them */

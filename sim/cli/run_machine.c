@@ -56,6 +56,20 @@ static void name_machine(struct machine_model *model, const char *path)
 		 base);
 }
 
+/* The machine says what its CPUs are, unless --arch does, before or after. */
+static bool take_arch(struct run_options *ro, const struct cli_option *o, const char *value,
+		      struct cli_error *err)
+{
+	const struct arch_desc *arch = arch_find(ro->machine_file.arch);
+
+	if (!arch)
+		return cli_fail(err, "--%s=%s: [machine] arch=%s: unknown (mmsim list archs)", o->name,
+				value, ro->machine_file.arch);
+	if (!ro->arch_given)
+		ro->arch = arch;
+	return true;
+}
+
 static bool set_machine(void *target, const struct cli_option *o, const char *value,
 			struct cli_error *err)
 {
@@ -70,7 +84,7 @@ static bool set_machine(void *target, const struct cli_option *o, const char *va
 	if (machine_model_load(&ro->machine_file, value, &merr) != 0)
 		return cli_fail(err, "--%s=%s", o->name, merr.text);
 	name_machine(&ro->machine_file, value);
-	return true;
+	return take_arch(ro, o, value, err);
 }
 
 static bool set_schedule(void *target, const struct cli_option *o, const char *value,

@@ -139,6 +139,7 @@ static bool set_arch(void *target, const struct cli_option *o, const char *value
 	if (!cli_name(o, value, "architecture", names, n, &index, err))
 		return false;
 	ro->arch = arch_all[index];
+	ro->arch_given = true;
 	return true;
 }
 
@@ -329,7 +330,7 @@ const struct cli_option run_option_table[] = {
 	{"kernel", 0, "VERSION", "era of the modelled kernel: 6.18", set_kernel, false},
 	{"engine", 'e', "ENGINE", "native: this host; virtual: simulated time (native)", set_engine,
 	 true},
-	{"arch", 'a', "ARCH", "architecture (x86_64; mmsim list archs)", set_arch, false},
+	{"arch", 'a', "ARCH", "architecture (default: the machine's, natively x86_64; mmsim list archs)", set_arch, false},
 	{"cpus", 'c', "LIST",
 	 "as in 1,2,4-8,16,64:1024*2 (all of this host; virtual: 1, 2, 4 .. all)", set_cpus, false},
 	{"threads", 't', "N|Nx", "tasks, or tasks per CPU (1x; ebizzy 2x)", set_threads, false},

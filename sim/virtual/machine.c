@@ -59,6 +59,8 @@ static void set_prices(struct machine *m)
 	m->cost_ps[COST_TLB_FLUSH_ALL] = model->cost_tlb_flush_all;
 	m->cost_ps[COST_TLBI_BROADCAST] = model->cost_tlbi_broadcast;
 	m->cost_ps[COST_RCU_CALLBACK] = model->rcu_callback;
+	m->cost_ps[COST_SLB_MISS] = model->cost_slb_miss;
+	m->cost_ps[COST_HASH_WORK] = model->cost_hash_work;
 	m->transfer_ps[DIST_SELF] = model->latency_l1;
 	m->transfer_ps[DIST_SMT] = model->latency_smt_sibling;
 	m->transfer_ps[DIST_CLUSTER] = model->latency_cluster;

@@ -16,7 +16,7 @@
 #include <mmsim/page.h>
 
 #include "arch/x86_64/x86_64.h"
-#include "tests/unit/arch/paper_archs.h"
+#include "tests/unit/arch/every_arch.h"
 #include "tests/unit/test_seed.h"
 
 #define FRAMES 8u
@@ -298,7 +298,7 @@ static void traced(void **state)
 /* Where software keeps Accessed and Dirty the walker only asks for them. */
 static void software_accessed_and_dirty(void **state)
 {
-	const struct arch_desc *a = &paper_ppc64_radix;
+	const struct arch_desc *a = &arch_ppc64_radix;
 	const struct memory mem = {
 		.direct_map = (char *)frames, .frames = FRAMES, .page_shift = 16};
 	const u64 va = 0x123456789abcull;

@@ -15,7 +15,7 @@
 
 #include <mmsim/mmsim.h>
 
-#include "tests/unit/arch/paper_archs.h"
+#include "tests/unit/arch/every_arch.h"
 #include "tests/unit/test_seed.h"
 
 struct world {

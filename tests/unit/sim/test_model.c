@@ -49,6 +49,11 @@ static void presets_load_and_are_complete(void **state)
 	assert_int_equal(machine_model_cpus(&model), 40);
 	assert_int_equal(model.fitted_count, 2);
 	assert_int_equal(model.latency_smt_sibling, 8900); /* ps */
+	assert_string_equal(model.arch, "x86_64");
+	assert_int_equal(machine_model_load(&model, "graviton4", &error), 0);
+	assert_string_equal(model.arch, "arm64-4k");
+	assert_int_equal(machine_model_load(&model, "power8-80", &error), 0);
+	assert_string_equal(model.arch, "ppc64-hash");
 }
 
 /* "each saying for every number whether it is published, measured, or estimated" */

@@ -243,6 +243,55 @@ static ALWAYS_INLINE bool walk_tree(const struct walk_query *q, walk_permits_fn 
 	return walk_tree_by(q, walk_leaf, permits, w);
 }
 
+/*
+ * The walk that nearly every walk is, for a user access under registers that add nothing to what the
+ * entries say: plain tables down to a leaf of level 0 that allows the access and has nothing to be
+ * set, or down to an absent entry. Anything else is WALK_UNDECIDED: nothing was changed, and
+ * walk_tree() finds out. It calls nothing, so that a query lives in registers.
+ */
+enum walk_verdict { WALK_OK, WALK_REFUSED, WALK_UNDECIDED };
+
+static ALWAYS_INLINE enum walk_verdict walk_plain(const struct walk_query *q, struct mmu_walk *w)
+{
+	static const u8 needs[ACCESS_KINDS] = {
+		[ACCESS_READ] = PTE_USER | PTE_ACCESSED | PTE_READ,
+		[ACCESS_WRITE] = PTE_USER | PTE_ACCESSED | PTE_WRITE | PTE_DIRTY,
+		[ACCESS_EXEC] = PTE_USER | PTE_ACCESSED | PTE_EXEC,
+	};
+	const struct arch_desc *a = q->a;
+	u32 level = a->levels - 1u, root, attrs, need = needs[q->kind];
+	char *table;
+	pte_t e;
+
+	if (unlikely(!va_root(a, q->va, &root)))
+		return WALK_UNDECIDED;
+	table = q->mem->direct_map + q->regs->root[root];
+#pragma GCC unroll 5 /* ARCH_LEVELS_MAX */
+	for (; level > 0; level--) {
+		/* Pairs as in walk_tree(). */
+		e = smp_load_acquire((pte_t *)table + level_index(a, q->va, level));
+		if (unlikely(!walk_plain_table(q, e, level)))
+			goto not_plain;
+		table = q->mem->direct_map + table_pa(a, e);
+	}
+	e = smp_load_acquire((pte_t *)table + level_index(a, q->va, 0));
+	if (unlikely(!walk_present(a, e, 0)))
+		goto not_plain;
+	attrs = pte_shown_attrs(a, e);
+	if (unlikely((e & a->reserved_leaf[0]) || (attrs & need) != need))
+		return WALK_UNDECIDED;
+	w->level = 0;
+	w->attrs = attrs;
+	w->pfn = pte_pfn(a, e);
+	w->entry = e;
+	return WALK_OK;
+not_plain:
+	if (walk_present(a, e, level))
+		return WALK_UNDECIDED;
+	(void)walk_fails(w, level, MMU_ABSENT);
+	return WALK_REFUSED;
+}
+
 /* arch_ops.descend */
 static ALWAYS_INLINE bool descend_tree(const struct arch_desc *a, const struct memory *mem,
 				       u64 root_pfn, u64 va, u32 lowest, struct pt_place *at)

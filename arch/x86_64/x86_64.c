@@ -126,8 +126,8 @@ static bool x86_walk(const struct arch_desc *a, const struct memory *mem,
 	return x86_walk_traced(a, mem, regs, va, kind, user, NULL, w);
 }
 
-/* A user program's access under the registers that the kernel runs it with: nothing but the rights
- * in the entries matters, and everything else is known at compile time. */
+/* A user program's access under the registers that the kernel runs it with, and no surprise on the
+ * way: nothing but the entries matters, and everything else is known at compile time. */
 static ALWAYS_INLINE bool x86_walk_user(const struct arch_desc *a, const struct memory *mem,
 					const struct mmu_regs *regs, u64 va,
 					enum access_kind kind, bool user, struct mmu_walk *w)
@@ -142,9 +142,13 @@ static ALWAYS_INLINE bool x86_walk_user(const struct arch_desc *a, const struct 
 		.user = true,
 	};
 
-	if (unlikely(!user || regs->control != X86_CTL_DEFAULT))
-		return x86_walk_traced(a, mem, regs, va, kind, user, NULL, w);
-	return walk_tree(&q, walk_permits, w);
+	if (likely(user && regs->control == X86_CTL_DEFAULT)) {
+		enum walk_verdict verdict = walk_plain(&q, w);
+
+		if (likely(verdict != WALK_UNDECIDED))
+			return verdict == WALK_OK;
+	}
+	return x86_walk_traced(a, mem, regs, va, kind, user, NULL, w);
 }
 
 #define X86_INSTANCES(name, desc)                                                                  \

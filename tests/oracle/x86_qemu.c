@@ -74,8 +74,6 @@ struct test {
 	u64 rng, seed;
 	char *ram;
 	int ram_fd;
-	char ram_name[64];
-	struct memory build; /* over ram */
 	struct memory model; /* the model's copy of the tables */
 	char *pristine;	     /* the tables before the first probe */
 	u64 next_table;
@@ -500,8 +498,10 @@ static int exec_qemu(const struct test *t)
 {
 	char backend[160], *cpu = t->kvm ? "host,host-phys-bits=on,arch-capabilities=off" : "max";
 
-	snprintf(backend, sizeof(backend), "memory-backend-file,id=ram,size=3072M,mem-path=%s,share=on",
-		 t->ram_name);
+	/* By the descriptor, which it inherits: the file has no name any more. */
+	snprintf(backend, sizeof(backend),
+		 "memory-backend-file,id=ram,size=3072M,mem-path=/proc/self/fd/%d,share=on",
+		 t->ram_fd);
 	execlp("qemu-system-x86_64", "qemu-system-x86_64", "-machine", "pc,memory-backend=ram",
 	       "-accel", t->kvm ? "kvm" : "tcg", "-cpu", cpu, "-m", "3072M", "-object", backend,
 	       "-bios", X86_STUB_PATH, "-nodefaults", "-display", "none", "-no-reboot", "-device",
@@ -657,14 +657,15 @@ static bool broad_enough(const struct test *t)
 
 static void create_ram(struct test *t)
 {
-	/* Memory if possible: a file system on a disk takes its time over sparse files. */
-	snprintf(t->ram_name, sizeof(t->ram_name), "%s/mmsim-x86-XXXXXX",
+	char name[64];
+
+	/* In memory if possible: a file system on a disk takes its time over sparse files. */
+	snprintf(name, sizeof(name), "%s/mmsim-x86-XXXXXX",
 		 access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
-	t->ram_fd = mkstemp(t->ram_name);
-	if (t->ram_fd < 0 || ftruncate(t->ram_fd, (off_t)RAM_BYTES))
-		die(t->ram_name);
+	t->ram_fd = mkstemp(name);
+	if (t->ram_fd < 0 || unlink(name) || ftruncate(t->ram_fd, (off_t)RAM_BYTES))
+		die(name);
 	t->ram = map_or_die(RAM_BYTES, t->ram_fd);
-	t->build = (struct memory){.direct_map = t->ram, .page_shift = 12};
 	t->model = (struct memory){.direct_map = map_or_die(TABLES_END, -1), .page_shift = 12};
 	t->pristine = map_or_die(TABLES_END, -1);
 	t->next_table = TABLES_PA;
@@ -704,7 +705,6 @@ static void learn_processor(struct test *t, const struct arch_desc *base)
 	};
 	if (base->levels == 5 && !(ecx >> 16 & 1)) {
 		printf("this processor has no 5-level tables\n");
-		unlink(t->ram_name);
 		exit(SKIP);
 	}
 	t->features = X86_CTL_WP | X86_CTL_NXE | (ebx >> 7 & 1 ? X86_CTL_SMEP : 0) |
@@ -781,6 +781,9 @@ int main(int argc, char **argv)
 	create_ram(&t);
 	learn_processor(&t, base);
 	ok = run(&t, mappings);
-	unlink(t.ram_name);
+	free(t.entries);
+	free(t.mappings);
+	free(t.stored_at);
+	free(t.accessed);
 	return ok ? 0 : 1;
 }

@@ -93,7 +93,9 @@ static struct verdict slow_walk(u64 va, bool write, bool fetch, bool user)
 static bool compare(u64 va, enum access_kind kind, bool user)
 {
 	const struct arch_desc *a = &arch_x86_64;
-	const struct mmu_regs regs = {.control = X86_CTL_WP | X86_CTL_NXE};
+	/* For users, SMEP and SMAP change nothing but the way: see walk_plain(). */
+	const struct mmu_regs regs = {.control = user ? X86_CTL_DEFAULT
+						      : X86_CTL_WP | X86_CTL_NXE};
 	struct verdict want = slow_walk(va, kind == ACCESS_WRITE, kind == ACCESS_EXEC, user);
 	u64 path[4] = {0};
 	u64 *entry[4] = {NULL};

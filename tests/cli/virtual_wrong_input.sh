@@ -31,6 +31,7 @@ v() {
 
 printf '[machine]\nname = odd\n[latency]\nl1 = soon\n' >"$tmp/soon.ini"
 printf '[latency]\nl9 = 4\n' >"$tmp/l9.ini"
+printf '[machine]\narch = vax\n' >"$tmp/vax.ini"
 printf '[topology]\ncores = 1000\nsockets = 60\n' >"$tmp/huge.ini"
 printf '[global]\nengine = virtual\nmachine = phone8\n[a]\nworkload = mmap1\ncpus = 9\n' >"$tmp/nine.ini"
 printf '[a]\nworkload = mmap1\nengine = virtual\n' >"$tmp/late.ini"
@@ -38,6 +39,7 @@ printf '[a]\nworkload = mmap1\nengine = virtual\n' >"$tmp/late.ini"
 v '--machine=laptop9: unknown machine (nearest: laptop8)' -m laptop9
 v '--machine=: a machine' -m ''
 v 'No such file or directory' -m ./none.ini
+v 'arch=vax: unknown (mmsim list archs)' -m "$tmp/vax.ini"
 v "soon.ini: latency.l1=soon: must be ns" -m "$tmp/soon.ini"
 v 'l9.ini: [latency] l9=4: unknown' -m "$tmp/l9.ini"
 v 'at most 1024' -m "$tmp/huge.ini"

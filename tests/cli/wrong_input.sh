@@ -45,7 +45,7 @@ wrong 'empty name' mmsim run -w mmap1,,pft
 wrong 'named twice' mmsim run -w mmap1,mmap1
 wrong '--scheme=vma_refcn: unknown scheme; did you mean vma_refcnt?' mmsim run -w mmap1 -s vma_refcn
 wrong '--engine=virtul: unknown engine; did you mean virtual? (allowed: native' mmsim run -w mmap1 -e virtul
-wrong '--arch=arm64-4k: unknown architecture' mmsim run -w mmap1 -a arm64-4k
+wrong '--arch=vax: unknown architecture' mmsim run -w mmap1 -a vax
 wrong '--tree=rbb: unknown tree; did you mean rb?' mmsim run -w mmap1 --tree rbb
 wrong '--kernel=4.12: unknown kernel era (allowed: 6.18)' mmsim run -w mmap1 --kernel 4.12
 wrong '--machine=laptop8: only in virtual time (--engine=virtual)' mmsim run -w mmap1 --machine laptop8

@@ -57,6 +57,7 @@ static inline void fault_init(struct fault *f, struct mm *mm, u64 va, enum acces
 	f->speculative = false;
 	f->must_not_drop = false;
 	f->needs_neighbours = false;
+	f->refusal = REFUSED_NOT_SAID;
 	f->tries = 0;
 	f->vma = NULL;
 	f->hold = hold;
@@ -202,10 +203,11 @@ static enum fault_step fault_check_access(const struct fault *f)
 
 /* ---- which kind of fault is it? -------------------------------------------------------------- */
 
-/* Where the tables are pinned all along, a walk needs nothing of its own. */
+/* Where the tables are pinned all along, a walk needs nothing of its own. The address-space lock does
+ * that: who frees tables has none of its VMAs left over them. */
 static inline bool tables_pinned(const struct fault *f)
 {
-	return (f->mm->locking->caps & LK_CAP_TABLES_PINNED) != 0;
+	return !f->speculative || (f->mm->locking->caps & LK_CAP_TABLES_PINNED);
 }
 
 static inline void walk_begin(struct fault *f)
@@ -234,6 +236,8 @@ static enum fault_step fault_missing(struct fault *f)
 	const struct vma *vma = f->vma;
 	bool write = f->access == ACCESS_WRITE;
 
+	if (unlikely(!f->pte && fault_unpinned(f)))
+		return fault_refuse(f, REFUSED_NO_TABLE);
 	line_read(vma, file);
 	if (likely(vma_is_anonymous(vma)))
 		return write ? fault_anon_write(f) : fault_anon_read(f);
@@ -277,21 +281,31 @@ static enum fault_step fault_by_kind(struct fault *f)
 
 /* ---- the page-table lock --------------------------------------------------------------------- */
 
+/* *f->pte and f->ptl for pte_lock. CONTINUE, OOM, RETRY. */
+static inline enum fault_step fault_find_pte(struct fault *f)
+{
+	/* What the peek found is a table still only if the tables are pinned. */
+	if (likely(f->pte && tables_pinned(f)))
+		return STEP_CONTINUE;
+	if (fault_unpinned(f)) {
+		f->pte = pgtable_lookup(f->mm, f->va, &f->ptl);
+		return f->pte ? STEP_CONTINUE : fault_refuse(f, REFUSED_NO_TABLE);
+	}
+	f->pte = pgtable_alloc(f->mm, f->va, &f->ptl);
+	return f->pte ? STEP_CONTINUE : STEP_OOM;
+}
+
 enum fault_step fault_pte_lock(struct fault *f)
 {
+	enum fault_step step;
+
 	walk_begin(f);
-	/* What the peek found is a table still only if the tables are pinned. */
-	if (!f->pte || !tables_pinned(f)) {
-		f->pte = pgtable_alloc(f->mm, f->va, &f->ptl);
-		if (unlikely(!f->pte)) {
-			walk_end(f);
-			return STEP_OOM;
-		}
-	}
-	if (unlikely(!f->mm->locking->pte_lock(f, f->ptl))) {
-		walk_end(f);
-		return STEP_RETRY;
-	}
+	step = fault_find_pte(f);
+	if (likely(step == STEP_CONTINUE) && unlikely(!f->mm->locking->pte_lock(f, f->ptl)))
+		step = STEP_RETRY;
+	walk_end(f);
+	if (unlikely(step != STEP_CONTINUE))
+		return step;
 	if (likely(pte_get(f->pte) == f->orig))
 		return STEP_CONTINUE;
 	fault_pte_unlock(f);
@@ -302,7 +316,6 @@ enum fault_step fault_pte_lock(struct fault *f)
 void fault_pte_unlock(struct fault *f)
 {
 	spin_unlock(f->ptl);
-	walk_end(f);
 }
 
 void fault_map_page(struct fault *f, struct page *page, u32 attrs)

@@ -22,6 +22,8 @@ static NOINLINE enum fault_step anon_prepare_slow(struct fault *f)
 	u64 start = vma->start - min(vma->start, page_bytes), end = vma->end + page_bytes;
 	int err;
 
+	if (fault_unpinned(f))
+		return fault_refuse(f, REFUSED_NO_ANON_VMA);
 	if (f->speculative) {
 		if (!mmap_read_trylock(f->mm, f->hold, start, end))
 			return STEP_RETRY;

@@ -139,7 +139,7 @@ enum fault_step fault_wp_shared(struct fault *f)
 	enum fault_step step;
 
 	if (special && f->speculative)
-		return STEP_RETRY;
+		return fault_refuse(f, REFUSED_KIND);
 	step = fault_pte_lock(f);
 	if (step != STEP_CONTINUE)
 		return step;

@@ -225,7 +225,7 @@ enum fault_step fault_special(struct fault *f)
 	enum fault_step step;
 
 	if (f->speculative)
-		return STEP_RETRY; /* no map_pages: not under a VMA lock */
+		return fault_refuse(f, REFUSED_KIND); /* no map_pages: not under a VMA lock */
 	if (f->access == ACCESS_WRITE && !(vma->flags & VM_SHARED))
 		return special_cow(f);
 	step = fault_pte_lock(f);

@@ -22,10 +22,23 @@ static inline u64 fault_pgoff(const struct fault *f)
 	return vma->pgoff + ((f->va - vma->start) >> f->mm->arch->page_shift);
 }
 
+/* f->vma is a copy that nothing keeps true until fault_pte_lock() has confirmed it. */
+static inline bool fault_unpinned(const struct fault *f)
+{
+	return f->speculative && (f->mm->locking->caps & LK_CAP_TRY_UNPINNED);
+}
+/* This mode will not do. */
+static inline enum fault_step fault_refuse(struct fault *f, enum fault_refusal why)
+{
+	f->refusal = why;
+	return STEP_RETRY;
+}
+
 /* ---- fault.c: what the handlers are made of -------------------------------------------------- */
 
 /*
- * Lock the page table for the entry of f->va, making missing tables. CONTINUE: f->ptl is held and
+ * Lock the page table for the entry of f->va, making missing tables if that is allowed. CONTINUE: f->ptl
+ * is held and
  * *f->pte is still f->orig. DONE (it is not, so somebody else was here), RETRY (the scheme says
  * that the VMA changed), OOM: it is not held.
  */

@@ -58,6 +58,7 @@ struct gap_reservation {
 /* The per-task part of mm/, laid over task->scratch. */
 struct mm_task {
 	struct mm_hold holds[HOLD_COUNT];
+	struct vma fault_vma; /* LK_CAP_TRY_UNPINNED: the copy that the fault works with */
 	struct gap_reservation gap;
 };
 _Static_assert(sizeof(struct mm_task) <= TASK_SCRATCH_BYTES, "task scratch too small");

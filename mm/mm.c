@@ -119,6 +119,11 @@ void mm_machine_destroy(struct machine *m)
 	struct mm_machine *mmm = mm_machine(m);
 	bool outside = !this_cpu(); /* as in mm_machine_init() */
 
+	if (outside)
+		machine_enter(m);
+	srcu_barrier(mmm->vma_srcu);
+	if (outside)
+		machine_leave();
 	/* First: it waits for the RCU call-backs, so VMAs, tree nodes and tables are all back. */
 	tlb_machine_destroy(m);
 	memory_destroy(m);

@@ -32,6 +32,18 @@
 	X(VMA_LOCK_ABORT, "faults", "VMA lock not taken: fell back to mmap_lock")                  \
 	X(VMA_LOCK_RETRY, "faults", "VMA lock dropped by the handler: redone under mmap_lock")     \
 	X(VMA_LOCK_MISS, "lookups", "VMA recycled under the reader: walked again")                 \
+	X(SPF_SUCCESS, "faults", "handled speculatively")                                          \
+	X(SPF_ABORT_UNMAPPED, "faults", "speculation: no VMA at the address")                      \
+	X(SPF_ABORT_ODD, "faults", "speculation: a writer was inside, or the VMA was dead")        \
+	X(SPF_ABORT_COPY, "faults", "speculation: a writer came while the VMA was read")           \
+	X(SPF_ABORT_NOTSUP, "faults", "speculation: a kind of mapping that it does not cover")     \
+	X(SPF_ABORT_NOANON, "faults", "speculation: the VMA has no anon_vma")                      \
+	X(SPF_ABORT_ACCESS, "faults", "speculation: the VMA forbids the access")                   \
+	X(SPF_ABORT_PMD, "faults", "speculation: a page table is missing, or a huge entry is there") \
+	X(SPF_ABORT_SEQ1, "faults", "speculation: the VMA had changed before the page-table lock") \
+	X(SPF_ABORT_PTE_LOCK, "faults", "speculation: the page-table lock was taken")              \
+	X(SPF_ABORT_SEQ2, "faults", "speculation: the VMA had changed under the page-table lock")  \
+	X(SPF_RETRY, "faults", "speculation: given up by the handler for another reason")          \
 	X(MMAP_LOCK_READ, "acquisitions", "address-space lock taken for read")                     \
 	X(MMAP_LOCK_READ_CONTENDED, "acquisitions", "of these, had to wait")                       \
 	X(MMAP_LOCK_WRITE, "acquisitions", "address-space lock taken for write")                   \

@@ -35,6 +35,18 @@ enum fault_step {
 	STEP_KILLED,
 };
 
+/* Why an attempt that had to do without waiting gave up: for the scheme, which counts it. */
+enum fault_refusal {
+	REFUSED_NOT_SAID,
+	REFUSED_KIND,		/* not in this mode: special mappings */
+	REFUSED_NO_ANON_VMA,	/* the VMA would have to be given one */
+	REFUSED_NO_TABLE,	/* a table would have to be made, or there is a huge entry */
+	REFUSED_VMA_CHANGED,	/* pte_lock: before it tried the lock */
+	REFUSED_PTL_BUSY,	/* pte_lock: somebody holds the lock */
+	REFUSED_VMA_CHANGED_PTL, /* pte_lock: under the lock */
+	REFUSAL_COUNT,
+};
+
 /* One fault. On the handler's stack: no other task looks at it (f->hold lives in the task). */
 struct fault {
 	/* what happened */
@@ -44,9 +56,11 @@ struct fault {
 	bool user;
 
 	/* state of the current attempt */
-	bool speculative;	/* LK_TRY: f->vma is held by the scheme's own means, not f->hold */
+	bool speculative;	/* LK_TRY: f->vma is held by the scheme's own means, not f->hold; or is a
+				 * copy (LK_CAP_TRY_UNPINNED) */
 	bool must_not_drop;	/* the caller holds the lock: no STEP_IO */
 	bool needs_neighbours;	/* LK_WAIT: hold the VMA and a page on either side */
+	u8 refusal;		/* enum fault_refusal, where a handler or pte_lock says STEP_RETRY */
 	u32 tries;
 	struct vma *vma;	/* stable between fault_begin and fault_end */
 	struct mm_hold *hold;	/* the task's HOLD_FAULT */

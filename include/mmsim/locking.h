@@ -57,9 +57,12 @@ enum mm_locking_caps {
 	LK_CAP_ONE_CPU = 1 << 1,   /* refuses more than one task (lock_null) */
 	LK_CAP_TRY = 1 << 2,	   /* LK_TRY can succeed: worth calling */
 	LK_CAP_RCU_WALK = 1 << 3,  /* VMAs and tree nodes are read under RCU */
-	LK_CAP_TABLES_PINNED = 1 << 4, /* no table page under f->vma goes away before fault_end():
-					* walk_begin and walk_end are not called */
+	LK_CAP_TABLES_PINNED = 1 << 4, /* LK_TRY: no table page under f->vma goes away before fault_end(),
+					* as none does in LK_WAIT: walk_begin and walk_end are not called */
 	LK_CAP_RANGES = 1 << 5,	   /* writers of disjoint ranges run at once: mm->tree_lock */
+	LK_CAP_TRY_UNPINNED = 1 << 7, /* LK_TRY holds nothing: f->vma is a copy, which pte_lock confirms. No
+				       * VMA is written, no table made */
+	LK_CAP_VM_SEQUENCE = 1 << 8, /* vm_write_begin/end are what faults notice: see copy_all(), fork.c */
 };
 
 struct mm_locking {
@@ -117,18 +120,21 @@ struct mm_locking {
 	 * f->vma contains f->va. LK_OK in LK_WAIT: f->vma is what find_vma() says (contains f->va,
 	 * or lies above it, or NULL) and f->hold is held for read, so that the stack can be grown. */
 	enum lk_status (*fault_begin)(struct fault *f, enum lk_mode mode);
-	/* Around the descent of the page table: keeps table pages from being freed underfoot. */
+	/* LK_TRY, around a descent of the page table and pte_lock: keeps table pages from being freed
+	 * underfoot. */
 	void (*walk_begin)(struct fault *f);
 	void (*walk_end)(struct fault *f);
-	/* Take the page-table lock and say whether f->vma is still as it was at fault_begin. false:
-	 * ptl is not held, nothing that was read may be used: FAULT_RETRY. */
+	/* Take the page-table lock and say whether f->vma is still as it was at fault_begin; if so, the
+	 * table stays while the lock is held. false: ptl is not held, nothing that was read may be used:
+	 * STEP_RETRY, with f->refusal. */
 	bool (*pte_lock)(struct fault *f, spinlock_t *ptl);
 	/* Release what fault_begin took. retry: the handler gave up and the fault will run again. */
 	void (*fault_end)(struct fault *f, bool retry);
 };
 
 extern const struct mm_locking mm_locking_mmap_lock, mm_locking_mmap_lock_bravo,
-	mm_locking_range_full, mm_locking_range, mm_locking_range_list, mm_locking_vma_refcnt,
+	mm_locking_range_full, mm_locking_range, mm_locking_range_list, mm_locking_spf,
+	mm_locking_spf_seqcount, mm_locking_vma_refcnt,
 	mm_locking_lock_null, mm_locking_lock_broken;
 extern const struct mm_locking *const mm_locking_all[]; /* NULL-terminated */
 const struct mm_locking *mm_locking_find(const char *name);

@@ -61,6 +61,7 @@ struct mm {
 	struct wait_queue vma_writer_wait; /* a VMA writer waits for readers */
 	/* Every fault under a VMA lock reads it: as in Linux not on the line of mmap_lock.count. */
 	u32 mm_lock_seq;		/* (a) bumped when the write lock is dropped */
+	u64 mmap_seq;			/* (a) spf_seqcount: odd while mmap_lock is held for write */
 
 	spinlock_t page_table_lock;
 	atomic_t mm_users;		/* tasks and pins; the last mm_put() tears it down */

@@ -44,5 +44,10 @@ void srcu_domain_destroy(struct srcu_domain *d);
 int MUST_CHECK srcu_read_lock(struct srcu_domain *d);
 void srcu_read_unlock(struct srcu_domain *d, int idx);
 void synchronize_srcu(struct srcu_domain *d);
+/* Run func(head) after every reader of the domain that is now inside has left; func as for
+ * sim_call_rcu(). May sleep (throttled, for a bounded time per call). */
+void call_srcu(struct srcu_domain *d, struct rcu_head *head, void (*func)(struct rcu_head *head));
+/* Wait for all call-backs of the domain queued so far. May sleep; not inside a reader. */
+void srcu_barrier(struct srcu_domain *d);
 
 #endif

@@ -90,6 +90,7 @@ struct vma {
 
 	/* A line of its own, as in Linux: readers write it, and must not disturb the fields above. */
 	atomic_t vm_refcnt __cacheline_aligned; /* (a) */
+	u64 vm_sequence;		/* (a) spf: writers inside, and how many have been: mm/locking/spf.c */
 	struct rcu_head rcu;
 
 	struct vma_rb rb __cacheline_aligned;

@@ -14,6 +14,8 @@ const struct mm_locking *const mm_locking_all[] = {
 	&mm_locking_range_full,
 	&mm_locking_range,
 	&mm_locking_range_list,
+	&mm_locking_spf,
+	&mm_locking_spf_seqcount,
 	&mm_locking_vma_refcnt,
 	&mm_locking_lock_null,
 	&mm_locking_lock_broken,

@@ -4,11 +4,16 @@
  * Models       Linux's SRCU in its classic form: two pairs of per-CPU counters (entries and exits),
  *              readers use the pair that `idx` names, a grace period waits for the other one, flips
  *              idx, and waits again.
- * Leaves out   call_srcu (nothing here needs it), expediting.
- * Guarantee    synchronize_srcu() returns after every reader that was inside has left; what they
- * did is visible to the caller. Context      readers: any task. synchronize_srcu(), destroy: may
- * sleep, not inside a reader of the same domain. Progress     a grace period waits for as long as
- * the slowest reader; readers never wait.
+ *              call_srcu()'s grace periods are driven from RCU call-backs, one step each: while
+ *              readers are inside, the step is queued again, so that Linux's delayed work is an RCU
+ *              grace period here.
+ * Leaves out   expediting.
+ * Guarantee    synchronize_srcu() returns, and a call-back runs, after every reader that was inside
+ *              has left; what they did is visible to it.
+ * Context      readers: any task. synchronize_srcu(), srcu_barrier(), destroy: may sleep, not inside
+ *              a reader of the same domain. Call-backs: as sim_call_rcu()'s.
+ * Progress     a grace period waits for as long as the slowest reader; readers never wait.
+ * Throttle     past CALLBACKS_MAX outstanding call-backs call_srcu() waits, for a bounded time.
  *
  * Why two rounds: a reader may have read idx long ago and count itself in only now. One flip would
  * wait for the pair that this late-comer is about to join *after* the sum was taken, which is
@@ -19,6 +24,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+#define CALLBACKS_MAX 16384
+#define THROTTLE_STEPS_MAX 4
 
 struct srcu_slot {
 	u64 enter[2]; /* (atomic) */
@@ -32,6 +40,14 @@ struct srcu_domain {
 	struct wait_queue gp_wq;
 	u32 gp_busy; /* (atomic) one grace period at a time */
 	struct wait_queue gp_turn_wq;
+	/* call_srcu() */
+	struct rcu_head *queued; /* (atomic) call-backs that no grace period works for yet */
+	u64 queued_count, ran_count; /* (atomic) */
+	u32 driven;		 /* (atomic) a step is queued, or runs */
+	struct rcu_head step;
+	/* what the driver alone knows */
+	struct rcu_head *waiting; /* the call-backs of the grace period that runs */
+	enum { SRCU_IDLE, SRCU_BEFORE_FLIP, SRCU_AFTER_FLIP } stage;
 	struct srcu_slot slots[MMSIM_CPU_IDS_MAX]; /* by CPU; host memory is used as touched */
 };
 
@@ -109,9 +125,124 @@ void synchronize_srcu(struct srcu_domain *d)
 	wake_up_one(&d->gp_turn_wq);
 }
 
+/* ---- call-backs ---------------------------------------------------------------------------- */
+
+/* Oldest first: they were pushed in front of each other. */
+static struct rcu_head *reversed(struct rcu_head *head)
+{
+	struct rcu_head *result = NULL;
+
+	while (head) {
+		struct rcu_head *next = head->next;
+
+		head->next = result;
+		result = head;
+		head = next;
+	}
+	return result;
+}
+
+static void run_waiting(struct srcu_domain *d)
+{
+	struct rcu_head *head = reversed(d->waiting);
+	u64 n = 0;
+
+	d->waiting = NULL;
+	for (struct rcu_head *next; head; head = next, n++) {
+		next = head->next; /* func may free it */
+		head->func(head);
+	}
+	(void)fetch_add(&d->ran_count, n);
+}
+
+/* As far as it goes without waiting. False: readers, or somebody else's grace period, are in the way. */
+static bool gp_advance(struct srcu_domain *d)
+{
+	u32 idx;
+
+	if (d->stage == SRCU_IDLE) {
+		if (xchg_acquire(&d->gp_busy, 1u))
+			return false;
+		/* Fully ordered: what was unpublished before call_srcu() is, before a counter is read. */
+		d->waiting = xchg(&d->queued, NULL);
+		d->stage = SRCU_BEFORE_FLIP;
+	}
+	idx = READ_ONCE(d->idx) & 1;
+	if (d->stage == SRCU_BEFORE_FLIP) {
+		if (readers_active(d, idx ^ 1))
+			return false;
+		idx ^= 1;
+		WRITE_ONCE(d->idx, idx);
+		smp_mb(); /* as in synchronize_srcu() */
+		d->stage = SRCU_AFTER_FLIP;
+	}
+	if (readers_active(d, idx ^ 1))
+		return false;
+	d->stage = SRCU_IDLE;
+	smp_store_release(&d->gp_busy, 0u);
+	wake_up_one(&d->gp_turn_wq);
+	return true;
+}
+
+static void gp_step(struct rcu_head *head)
+{
+	struct srcu_domain *d = container_of(head, struct srcu_domain, step);
+
+	if (gp_advance(d))
+		run_waiting(d);
+	if (d->stage == SRCU_IDLE && !READ_ONCE(d->queued)) {
+		/* Fully ordered: then the look at the queue. Pairs with call_srcu(). */
+		(void)xchg(&d->driven, 0u);
+		if (!READ_ONCE(d->queued) || xchg(&d->driven, 1u))
+			return;
+	}
+	sim_call_rcu(&d->step, gp_step);
+}
+
+static u64 outstanding(const struct srcu_domain *d)
+{
+	u64 ran = READ_ONCE(d->ran_count);
+
+	return READ_ONCE(d->queued_count) - ran;
+}
+
+void call_srcu(struct srcu_domain *d, struct rcu_head *head, void (*func)(struct rcu_head *head))
+{
+	struct rcu_head *old = READ_ONCE(d->queued);
+
+	head->func = func;
+	(void)fetch_add(&d->queued_count, 1ull);
+	/* Fully ordered: queued before the look at driven. Pairs with gp_step(). */
+	do {
+		head->next = old;
+	} while (!try_cmpxchg(&d->queued, &old, head));
+	if (!READ_ONCE(d->driven) && !xchg(&d->driven, 1u))
+		sim_call_rcu(&d->step, gp_step);
+	if (likely(outstanding(d) <= CALLBACKS_MAX))
+		return;
+	count_event(COUNTER_RCU_THROTTLE);
+	for (u32 i = 0; i < THROTTLE_STEPS_MAX && outstanding(d) > CALLBACKS_MAX / 2; i++)
+		sim_rcu_barrier(); /* a step at the least */
+}
+
+void srcu_barrier(struct srcu_domain *d)
+{
+	u64 all = READ_ONCE(d->queued_count);
+
+	if (!all)
+		return;
+	/* Each turn lets one step run, or more. */
+	while ((s64)(READ_ONCE(d->ran_count) - all) < 0)
+		sim_rcu_barrier();
+	sim_rcu_barrier(); /* the last step has returned, too */
+}
+
 void srcu_domain_destroy(struct srcu_domain *d)
 {
 	void *mem;
+
+	if (READ_ONCE(d->driven) || outstanding(d))
+		MMSIM_BUG("srcu domain %s destroyed with call-backs outstanding", d->name);
 
 	for (u32 idx = 0; idx < 2; idx++) {
 		u64 inside = 0;

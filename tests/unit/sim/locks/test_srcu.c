@@ -105,6 +105,86 @@ static void test_domains_are_apart(void **state)
 	sim_test_run(machine, 2, two_domains);
 }
 
+/* Objects go by call-back, under readers that sleep; the barrier sees all of them gone. */
+struct late {
+	struct rcu_head rcu;
+	u64 value;
+};
+static struct late *late_published;
+static u64 freed;
+
+static void free_late(struct rcu_head *head)
+{
+	struct late *l = container_of(head, struct late, rcu);
+
+	l->value = POISON;
+	free(l);
+	(void)fetch_add(&freed, 1ull);
+}
+
+static struct late *new_late(u64 value)
+{
+	struct late *l = malloc(sizeof(*l));
+
+	assert_non_null(l);
+	l->value = value;
+	return l;
+}
+
+static void call_back_task(void *arg, u32 index)
+{
+	if (index < 2) {
+		for (u64 i = 0; i < ROUNDS; i++) {
+			struct late *old = xchg(&late_published, new_late(i));
+
+			call_srcu(domain, &old->rcu, free_late);
+			if (i % 64 == 0)
+				engine_delay_ns(50000);
+			if (index == 1 && i % 100 == 0)
+				synchronize_srcu(domain); /* both kinds of grace period in turn */
+		}
+		srcu_barrier(domain);
+		if (fetch_add(&stop, 1u) == 1)
+			assert_int_equal(READ_ONCE(freed), 2 * ROUNDS);
+		return;
+	}
+	while (READ_ONCE(stop) < 2) {
+		int idx = srcu_read_lock(domain);
+		struct late *l = rcu_dereference(late_published);
+
+		assert_true(l->value <= ROUNDS);
+		engine_delay_ns(index * 30000ull);
+		assert_true(l->value <= ROUNDS);
+		srcu_read_unlock(domain, idx);
+	}
+}
+
+static void test_call_backs_wait_for_readers(void **state)
+{
+	WRITE_ONCE(stop, 0u);
+	late_published = new_late(0);
+	sim_test_run(machine, READERS + 1, call_back_task);
+	assert_int_equal(freed, 2 * ROUNDS);
+	free(late_published);
+}
+
+/* No reader inside: one barrier is enough, whatever is queued; nothing queued: nothing to wait for. */
+static void test_barrier_without_readers(void **state)
+{
+	u64 before = freed;
+
+	machine_enter(machine);
+	srcu_barrier(other);
+	for (u32 i = 0; i < 40000; i++) { /* beyond the throttle */
+		struct late *l = new_late(i);
+
+		call_srcu(other, &l->rcu, free_late);
+	}
+	srcu_barrier(other);
+	assert_int_equal(freed - before, 40000);
+	machine_leave();
+}
+
 static void destroy_inside(void)
 {
 	struct srcu_domain *d = srcu_domain_create("busy");
@@ -143,6 +223,8 @@ int main(void)
 		cmocka_unit_test(test_reader_never_sees_freed),
 		cmocka_unit_test(test_grace_periods_queue),
 		cmocka_unit_test(test_domains_are_apart),
+		cmocka_unit_test(test_call_backs_wait_for_readers),
+		cmocka_unit_test(test_barrier_without_readers),
 		cmocka_unit_test(test_destroy_with_reader_stops),
 	};
 

@@ -1,7 +1,7 @@
 /*
  * mmsim/locking.h - the seam behind which every way of locking an address space lives
  *
- * A scheme is one `const struct mm_locking` in one file of mm/locking/, listed in mm/locking/all.c.
+ * A scheme is one `const struct mm_locking` in one file of mm/locking/, listed in schemes.h.
  * No hook is NULL. The rest of mm/ takes address-space locks through mmap_lock.h (which calls the
  * hooks), and VMA locks through vma_start_write() there; the fault path calls the fault hooks.
  */
@@ -10,6 +10,7 @@
 
 #include <mmsim/fault.h>
 #include <mmsim/mm.h>
+#include <mmsim/schemes.h>
 
 enum mmap_lock_mode { MMAP_UNLOCKED, MMAP_READ, MMAP_WRITE };
 enum mmap_lock_how {
@@ -132,10 +133,8 @@ struct mm_locking {
 	void (*fault_end)(struct fault *f, bool retry);
 };
 
-extern const struct mm_locking mm_locking_mmap_lock, mm_locking_mmap_lock_bravo,
-	mm_locking_range_full, mm_locking_range, mm_locking_range_list, mm_locking_spf,
-	mm_locking_spf_seqcount, mm_locking_vma_refcnt,
-	mm_locking_lock_null, mm_locking_lock_broken;
+#define MM_LOCKING_DECLARE(scheme) extern const struct mm_locking mm_locking_##scheme;
+MM_LOCKING_SCHEMES(MM_LOCKING_DECLARE)
 extern const struct mm_locking *const mm_locking_all[]; /* NULL-terminated */
 const struct mm_locking *mm_locking_find(const char *name);
 const struct vma_tree_type *mm_locking_tree(const struct mm_locking *locking);

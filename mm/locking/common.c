@@ -4,7 +4,17 @@
  * The hooks on mm->mmap_lock (the rwsem), the waiting side of a fault under it, and hooks that have
  * nothing to do. A scheme names what it uses in its own table; nothing here knows any scheme.
  */
+#include <string.h>
+
 #include "mm/internal.h"
+
+const struct mm_locking *mm_locking_find(const char *name)
+{
+	for (u32 i = 0; mm_locking_all[i]; i++)
+		if (!strcmp(mm_locking_all[i]->name, name))
+			return mm_locking_all[i];
+	return NULL;
+}
 
 struct mm_hold *mm_hold(enum mm_hold_slot slot)
 {

@@ -672,7 +672,7 @@ int main(int argc, char **argv)
 
 	scheme = argc == 2 ? mm_locking_find(argv[1]) : NULL;
 	if (!scheme) {
-		fprintf(stderr, "usage: conformance SCHEME (see mm/locking/all.c)\n");
+		fprintf(stderr, "usage: conformance SCHEME (see include/mmsim/schemes.h)\n");
 		return 2;
 	}
 	for (u32 i = 0; i < ARRAY_SIZE(parts); i++)

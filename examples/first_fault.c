@@ -17,7 +17,7 @@ int main(void)
 	int64_t va;
 	int error;
 
-	if (!machine || mm_machine_init(machine, &arch_x86_64))
+	if (!machine || mm_machine_init(machine, &arch_x86_64, NULL))
 		return 1;
 	machine_enter(machine);
 	parent = mm_create(machine, &arch_x86_64, &mm_locking_vma_refcnt);

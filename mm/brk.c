@@ -105,7 +105,7 @@ u64 mm_brk(struct mm *mm, u64 brk)
 		populate = ok && (mm->def_flags & VM_LOCKED);
 	}
 	if (ok)
-		mm->brk = brk;
+		WRITE_ONCE(mm->brk, brk);
 	result = mm->brk;
 	mmap_write_unlock(hold);
 	if (populate)
@@ -120,8 +120,8 @@ void mm_set_brk(struct mm *mm, u64 addr)
 	line_read(mm, locking);
 	mmap_write_lock(mm, hold, MM_RANGE_ALL);
 	line_write(mm, start_brk);
-	mm->start_brk = addr;
-	mm->brk = addr;
+	WRITE_ONCE(mm->start_brk, addr);
+	WRITE_ONCE(mm->brk, addr);
 	mmap_write_unlock(hold);
 }
 

@@ -25,7 +25,8 @@ static NOINLINE enum fault_step anon_prepare_slow(struct fault *f)
 	if (fault_unpinned(f))
 		return fault_refuse(f, REFUSED_NO_ANON_VMA);
 	if (f->speculative) {
-		if (!mmap_read_trylock(f->mm, f->hold, start, end))
+		if (!(f->mm->mmm->vma_coverage & COVER_FIRST_ANON) ||
+		    !mmap_read_trylock(f->mm, f->hold, start, end))
 			return STEP_RETRY;
 	} else if (unlikely(!hold_covers(f->hold, start, end))) {
 		f->needs_neighbours = true;

@@ -23,7 +23,10 @@ struct mm_machine {
 	struct memory memory;
 	struct objcache *mm_cache, *vma_cache /* type-stable */, *anon_vma_cache, *avc_cache;
 	struct objcache *node_cache[VMA_TREES_MAX]; /* by the type's place in vma_tree_all */
-	const struct vma_tree_type *tree; /* of all mms created from here on; NULL: the scheme's own */
+	struct objcache *vma_lock_cache; /* of vma_lock_placement=separate */
+	struct mm_config config;	/* era is never NULL */
+	u32 vma_coverage;		/* enum vma_coverage */
+	bool vma_lock_embedded;
 	u64 next_context_id;	/* (atomic) */
 	u64 next_shmem_ino;	/* (atomic) of shared anonymous memory */
 	void *tlbs;		/* arch: array of struct tlb, one per CPU */
@@ -37,6 +40,11 @@ struct mm_machine {
 static inline struct mm_machine *mm_machine(const struct machine *m)
 {
 	return machine_private(m);
+}
+/* The kernel version that is modelled. */
+static inline const struct kernel_era *mm_era(const struct mm *mm)
+{
+	return mm->mmm->config.era;
 }
 
 /* pte_make() for the machine's architecture, with the bits of the attributes looked up as in Linux's

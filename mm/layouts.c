@@ -26,6 +26,7 @@ static const struct obj_field mm_fields[] = {
 	OBJ_FIELD(struct mm, mmap_lock.wait_list, "mm->mmap_lock.wait_list"),
 	OBJ_FIELD(struct mm, vma_writer_wait, "mm->vma_writer_wait"),
 	OBJ_FIELD(struct mm, mm_lock_seq, "mm->mm_lock_seq"),
+	OBJ_FIELD(struct mm, vma_writer_lock, "mm->vma_writer_wait.lock"),
 	OBJ_FIELD(struct mm, page_table_lock, "mm->page_table_lock"),
 	OBJ_FIELD(struct mm, mm_users, "mm->mm_users"),
 	OBJ_FIELD(struct mm, table_pages, "mm->pgtables_bytes"),
@@ -54,13 +55,27 @@ static const struct obj_field vma_fields[] = {
 	OBJ_FIELD(struct vma, mm, "vma->vm_mm"),
 	OBJ_FIELD(struct vma, flags, "vma->vm_flags"),
 	OBJ_FIELD(struct vma, vm_lock_seq, "vma->vm_lock_seq"),
+	OBJ_FIELD(struct vma, attached, "vma->detached"),
 	OBJ_FIELD(struct vma, pgoff, "vma->vm_pgoff"),
-	OBJ_FIELD(struct vma, anon_vma_chain, "vma->anon_vma_chain"),
 	OBJ_FIELD(struct vma, anon_vma, "vma->anon_vma"),
+	OBJ_FIELD(struct vma, lock.rwsem.count, "vma->vm_lock.count"),
+	OBJ_FIELD(struct vma, lock.rwsem.owner, "vma->vm_lock.owner"),
+	OBJ_FIELD(struct vma, lock.rwsem.osq_tail, "vma->vm_lock.osq"),
+	OBJ_FIELD(struct vma, lock.rwsem.wait_lock, "vma->vm_lock.wait_lock"),
 	OBJ_FIELD(struct vma, file, "vma->vm_file"),
-	OBJ_FIELD(struct vma, i_mmap_node, "vma->shared"),
 	OBJ_FIELD(struct vma, vm_refcnt, "vma->vm_refcnt"),
+	OBJ_FIELD(struct vma, anon_vma_chain, "vma->anon_vma_chain"),
+	OBJ_FIELD(struct vma, i_mmap_node, "vma->shared"),
+	OBJ_FIELD(struct vma, rcu, "vma->vm_rcu"),
 	OBJ_FIELD(struct vma, rb, "vma->vm_rb"),
+};
+
+/* vma_lock_placement=separate */
+static const struct obj_field vma_lock_fields[] = {
+	OBJ_FIELD(struct vma_lock, rwsem.count, "vm_lock->count"),
+	OBJ_FIELD(struct vma_lock, rwsem.owner, "vm_lock->owner"),
+	OBJ_FIELD(struct vma_lock, rwsem.osq_tail, "vm_lock->osq"),
+	OBJ_FIELD(struct vma_lock, rwsem.wait_lock, "vm_lock->wait_lock"),
 };
 
 static const struct obj_field anon_vma_fields[] = {
@@ -84,6 +99,9 @@ static const struct obj_field wait_fields[] = { { 0, "page wait queue" } };
 #define LAYOUT(type, fields) { sizeof(type), ARRAY_SIZE(fields), (fields) }
 static const struct obj_layout mm_layout = LAYOUT(struct mm, mm_fields);
 static const struct obj_layout vma_layout = LAYOUT(struct vma, vma_fields);
+static const struct obj_layout vma_lock_layout = {
+	ALIGN_UP(sizeof(struct vma_lock), MMSIM_CACHE_LINE_BYTES), ARRAY_SIZE(vma_lock_fields), vma_lock_fields
+};
 static const struct obj_layout anon_vma_layout = LAYOUT(struct anon_vma, anon_vma_fields);
 static const struct obj_layout page_layout = LAYOUT(struct page, page_fields);
 static const struct obj_layout table_layout = { 4096, ARRAY_SIZE(table_fields), table_fields };
@@ -96,6 +114,7 @@ void mm_name_layouts(struct mm_machine *mmm)
 
 	objcache_set_layout(mmm->mm_cache, &mm_layout);
 	objcache_set_layout(mmm->vma_cache, &vma_layout);
+	objcache_set_layout(mmm->vma_lock_cache, &vma_lock_layout);
 	objcache_set_layout(mmm->anon_vma_cache, &anon_vma_layout);
 	region_set_layout(m, mem->pages, mem->frames * sizeof(struct page), &page_layout);
 	region_set_layout(m, mem->direct_map, mem->frames << mem->page_shift, &table_layout);

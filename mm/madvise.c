@@ -5,8 +5,10 @@
  * Leaves out   MADV_COLLAPSE, guard regions, hardware poison: -EINVAL, as a kernel without them.
  *              WILLNEED, COLD and PAGEOUT check what Linux checks and change nothing that can be
  *              seen (there is no swap).
- * Locks        flags: mmap_lock W over the range. DONTNEED, FREE, REMOVE: mmap_lock R; another fault
- *              in the VMA may run meanwhile, the page-table lock orders the two.
+ * Locks        flags: mmap_lock W over the range. The others: mmap_lock R; another fault in the VMA may
+ *              run meanwhile, the page-table lock orders the two. DONTNEED, DONTNEED_LOCKED and FREE
+ *              inside one VMA: its own lock for read where the scheme has one (since 6.17), if that
+ *              needs no waiting.
  * Tests        tests/unit/mm/test_syscalls.c, test_vma_cases.c, tests/oracle
  */
 #include "mm/filemap_internal.h"
@@ -234,6 +236,30 @@ static int walk_vmas(struct mm *mm, u64 start, u64 end, int behavior)
 	return hole;
 }
 
+/* Under one VMA's lock, mmap_lock not held. False: not possible, nothing was done. */
+static bool advise_one_vma(struct mm *mm, u64 start, u64 end, int behavior, int *err)
+{
+	const struct vma_read_lock *vma_read = mm->locking->vma_read;
+	struct vma *vma;
+	bool inside;
+
+	if (behavior != MADV_DONTNEED && behavior != MADV_DONTNEED_LOCKED && behavior != MADV_FREE)
+		return false;
+	if (!vma_read || !mm_era(mm)->vma_lock_calls)
+		return false;
+	vma = vma_read->lock(mm, start);
+	inside = vma && end <= vma->end;
+	if (inside) {
+		count_event(COUNTER_VMA_READ_LOCK);
+		*err = advise_pages(vma, start, end, behavior);
+	} else {
+		count_event(COUNTER_VMA_READ_LOCK_ABORT);
+	}
+	if (vma)
+		vma_read->unlock(mm, vma);
+	return inside;
+}
+
 int mm_madvise(struct mm *mm, u64 start, u64 len, int behavior)
 {
 	u64 page_bytes = page_bytes_of(mm), len_aligned = ALIGN_UP(len, page_bytes);
@@ -257,7 +283,7 @@ int mm_madvise(struct mm *mm, u64 start, u64 len, int behavior)
 			return -EINTR;
 		err = walk_vmas(mm, start, end, behavior);
 		mmap_write_unlock(hold);
-	} else {
+	} else if (!advise_one_vma(mm, start, end, behavior, &err)) {
 		mmap_read_lock(mm, hold, start, end);
 		err = walk_vmas(mm, start, end, behavior);
 		mmap_read_unlock(hold);

@@ -37,6 +37,8 @@ static int create_caches(struct mm_machine *mmm, struct machine *m)
 	mmm->mm_cache = objcache_create(m, "mm", sizeof(struct mm), MMSIM_CACHE_LINE_BYTES, 0, NULL);
 	mmm->vma_cache = objcache_create(m, "vma", sizeof(struct vma), MMSIM_CACHE_LINE_BYTES,
 					 OBJCACHE_TYPESAFE, vma_ctor);
+	mmm->vma_lock_cache = objcache_create(m, "vma_lock", sizeof(struct vma_lock),
+					      MMSIM_CACHE_LINE_BYTES, 0, NULL);
 	mmm->anon_vma_cache = objcache_create(m, "anon_vma", sizeof(struct anon_vma),
 					      MMSIM_CACHE_LINE_BYTES, 0, NULL);
 	mmm->avc_cache = objcache_create(m, "anon_vma_chain", sizeof(struct anon_vma_chain),
@@ -50,7 +52,8 @@ static int create_caches(struct mm_machine *mmm, struct machine *m)
 	mmm->bravo_table = bravo_table_create(m);
 	mmm->range_list_pool = range_list_pool_create(m);
 	mmm->vma_srcu = srcu_domain_create("vma_srcu");
-	if (!mmm->mm_cache || !mmm->vma_cache || !mmm->anon_vma_cache || !mmm->avc_cache ||
+	if (!mmm->mm_cache || !mmm->vma_cache || !mmm->vma_lock_cache || !mmm->anon_vma_cache ||
+	    !mmm->avc_cache ||
 	    !mmm->bravo_table || !mmm->range_list_pool || !mmm->vma_srcu)
 		return -ENOMEM;
 	return 0;
@@ -58,8 +61,8 @@ static int create_caches(struct mm_machine *mmm, struct machine *m)
 
 static void destroy_caches(struct mm_machine *mmm)
 {
-	struct objcache *all[] = { mmm->mm_cache, mmm->vma_cache, mmm->anon_vma_cache,
-				   mmm->avc_cache };
+	struct objcache *all[] = { mmm->mm_cache, mmm->vma_cache, mmm->vma_lock_cache,
+				   mmm->anon_vma_cache, mmm->avc_cache };
 
 	if (mmm->vma_srcu)
 		srcu_domain_destroy(mmm->vma_srcu);
@@ -75,7 +78,18 @@ static void destroy_caches(struct mm_machine *mmm)
 			objcache_destroy(mmm->node_cache[i]);
 }
 
-int mm_machine_init(struct machine *m, const struct arch_desc *arch)
+static void apply_config(struct mm_machine *mmm, const struct mm_config *cfg)
+{
+	if (cfg)
+		mmm->config = *cfg;
+	if (!mmm->config.era)
+		mmm->config.era = kernel_era_newest();
+	mmm->vma_coverage = mm_config_coverage(&mmm->config);
+	mmm->vma_lock_embedded = mmm->config.params[MM_PARAM_VMA_LOCK_PLACEMENT] == VMA_LOCK_EMBEDDED;
+	machine_set_classic_rwsem(mmm->machine, !mmm->config.era->rwsem_handoff);
+}
+
+int mm_machine_init(struct machine *m, const struct arch_desc *arch, const struct mm_config *cfg)
 {
 	struct mm_machine *mmm = calloc(1, sizeof(*mmm));
 	bool outside = !this_cpu(); /* caches and memory need a CPU to be set up on */
@@ -87,6 +101,7 @@ int mm_machine_init(struct machine *m, const struct arch_desc *arch)
 		machine_enter(m);
 	mmm->machine = m;
 	mmm->arch = arch;
+	apply_config(mmm, cfg);
 	for (u32 attrs = 0; attrs <= PTE_ATTR_MASK; attrs++)
 		mmm->leaf_bits[attrs] = pte_make(arch, 0, attrs);
 	mmm->next_context_id = 1;
@@ -136,11 +151,6 @@ void mm_machine_destroy(struct machine *m)
 	free(mmm);
 }
 
-void mm_machine_set_tree(struct machine *m, const struct vma_tree_type *type)
-{
-	mm_machine(m)->tree = type;
-}
-
 const struct vma_tree_type *mm_locking_tree(const struct mm_locking *locking)
 {
 	return locking->tree ? locking->tree : vma_tree_all[0];
@@ -154,7 +164,7 @@ bool mm_locking_takes_tree(const struct mm_locking *locking, const struct vma_tr
 static void tree_init(struct mm *mm)
 {
 	struct mm_machine *mmm = mm->mmm;
-	const struct vma_tree_type *type = mmm->tree ? mmm->tree : mm_locking_tree(mm->locking);
+	const struct vma_tree_type *type = mm_config_tree(&mmm->config, mm->locking);
 	u32 i = 0;
 
 	MMSIM_BUG_ON(!mm_locking_takes_tree(mm->locking, type));
@@ -189,6 +199,7 @@ struct mm *mm_create(struct machine *m, const struct arch_desc *arch,
 				   arch_page_bytes(arch));
 	tree_init(mm);
 	wait_queue_init(&mm->vma_writer_wait);
+	spin_lock_init(&mm->vma_writer_lock, LOCK_RANK_WAIT);
 	spin_lock_init(&mm->tree_lock, LOCK_RANK_VMA_TREE);
 	list_init(&mm->reserved);
 	spin_lock_init(&mm->page_table_lock, LOCK_RANK_PAGE_TABLE);

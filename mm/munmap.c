@@ -2,7 +2,7 @@
  * mm/munmap.c - taking VMAs out of an address space: munmap, and what MAP_FIXED replaces
  *
  * Models       Linux 6.18 mm/vma.c: gather (split at the borders, detach), clear from the tree,
- *              downgrade to a read lock, zap, free page tables, free VMAs. Downgrade since 4.20.
+ *              downgrade to a read lock (since 4.20), zap, free page tables, free VMAs.
  * Guarantee    Once unmap_gather() returned, no fault can find the range; once unmap_finish()
  *              returned, no TLB translates it and its frames are free.
  * Locks        write lock over the range and its neighbours for gather; finish may run under read.
@@ -69,6 +69,7 @@ int unmap_gather(const struct mm_hold *h, u64 start, u64 end, struct unmap_list 
 	for (vma = list->first; vma; vma = vma->unmap_next) {
 		s64 npages = (s64)vma_pages(vma, mm->arch->page_shift);
 
+		line_write(vma, attached);
 		vma->attached = false;
 		mm->locking->vma_detached(vma);
 		line_read(vma, flags);
@@ -146,6 +147,11 @@ int mm_munmap(struct mm *mm, u64 addr, u64 len)
 	if (err || !list.first) {
 		mmap_write_unlock(hold);
 		return err;
+	}
+	if (!mm_era(mm)->munmap_downgrade) {
+		unmap_finish(mm, &list);
+		mmap_write_unlock(hold);
+		return 0;
 	}
 	/* The range is empty for everybody: zapping needs only that nobody maps it anew meanwhile. */
 	mmap_write_downgrade(hold);

@@ -10,8 +10,20 @@
  */
 #include "mm/internal.h"
 
+/* Its lock, if that is an object of its own. */
+static bool vma_lock_alloc(struct vma *vma)
+{
+	struct mm *mm = vma->mm;
+
+	if (!(mm->locking->caps & LK_CAP_VMA_LOCK) || mm->mmm->vma_lock_embedded)
+		return true;
+	WRITE_ONCE(vma->vm_lock, objcache_alloc(mm->mmm->vma_lock_cache));
+	return vma->vm_lock != NULL;
+}
+
 static void vma_reset_links(struct vma *vma)
 {
+	line_write(vma, i_mmap_node);
 	list_init(&vma->anon_vma_chain);
 	list_init(&vma->i_mmap_node);
 	vma->unmap_next = NULL;
@@ -25,7 +37,7 @@ struct vma *vma_alloc(struct mm *mm)
 	if (!vma)
 		return NULL;
 	line_write(vma, start);
-	line_write(vma, anon_vma);
+	line_write(vma, file);
 	/* The memory may have been a VMA a moment ago: an RCU reader that still looks at it must see
 	 * either owner, never half a pointer. */
 	WRITE_ONCE(vma->mm, mm);
@@ -36,6 +48,10 @@ struct vma *vma_alloc(struct mm *mm)
 	WRITE_ONCE(vma->anon_vma, NULL);
 	WRITE_ONCE(vma->file, NULL);
 	vma->name = NULL;
+	if (!vma_lock_alloc(vma)) {
+		objcache_free(mm->mmm->vma_cache, vma);
+		return NULL;
+	}
 	vma_reset_links(vma);
 	mm->locking->vma_init(vma);
 	return vma;
@@ -48,7 +64,7 @@ struct vma *vma_dup(struct vma *src)
 	if (!vma)
 		return NULL;
 	line_read(src, start);
-	line_read(src, anon_vma);
+	line_read(src, file);
 	vma->start = src->start;
 	vma->end = src->end;
 	vma->flags = src->flags;

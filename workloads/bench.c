@@ -203,13 +203,12 @@ static int machine_init(struct bench *b)
 	b->machine = machine_create(&mc);
 	if (!b->machine)
 		return describe(b, errno ? -errno : -ENOMEM, "creating the machine");
-	err = mm_machine_init(b->machine, b->cfg.arch);
+	err = mm_machine_init(b->machine, b->cfg.arch, &b->cfg.mm);
 	if (err) {
 		machine_destroy(b->machine);
 		b->machine = NULL;
 		return describe(b, err, "creating the machine's memory");
 	}
-	mm_machine_set_tree(b->machine, b->cfg.tree);
 	return 0;
 }
 

@@ -104,7 +104,7 @@ struct replay_check_config {
 	const struct plan *plan;
 	const struct arch_desc *arch;
 	const struct mm_locking *locking;
-	const struct vma_tree_type *tree; /* NULL: the scheme's own */
+	struct mm_config mm;
 	u64 seed;
 	u64 stop_ns;  /* ~0: to the end */
 	s32 maps_pid; /* 0: none */

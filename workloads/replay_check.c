@@ -572,7 +572,6 @@ static int run_check(struct check *c)
 	struct mm *mm;
 	int err;
 
-	mm_machine_set_tree(c->world.machine, c->cfg->tree);
 	err = replay_world_init(&c->world, c->p, c->world.machine, c->cfg->arch, c->cfg->locking);
 	if (err)
 		return err;
@@ -627,7 +626,7 @@ int replay_check(const struct replay_check_config *cfg, struct replay_report *re
 	struct machine *m = machine_create(&mc);
 	int err = -ENOMEM;
 
-	if (m && alloc_check(&c, report) && !mm_machine_init(m, cfg->arch)) {
+	if (m && alloc_check(&c, report) && !mm_machine_init(m, cfg->arch, &cfg->mm)) {
 		c.world.machine = m;
 		machine_enter(m);
 		err = run_check(&c);

@@ -51,6 +51,8 @@
 	X(MMAP_LOCK_WAIT_NS, "ns", "time spent waiting for the address-space lock")                \
 	X(VMA_WRITE_LOCK, "acquisitions", "VMA write-locked")                                      \
 	X(VMA_WRITE_LOCK_WAIT, "acquisitions", "of these, had to wait for readers")                \
+	X(VMA_READ_LOCK, "acquisitions", "VMA read-locked by madvise or to read maps, not by a fault") \
+	X(VMA_READ_LOCK_ABORT, "lookups", "the same, but mmap_lock had to be taken instead")       \
 	X(VMA_SPLIT, "VMAs", "VMAs split in two")                                                  \
 	X(VMA_MERGE, "VMAs", "VMAs merged or extended instead of created")                         \
 	X(RANGE_REWIDENED, "locks", "range locks dropped and taken anew: VMAs had changed meanwhile") \

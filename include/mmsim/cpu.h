@@ -142,6 +142,10 @@ const struct machine_config *machine_config(const struct machine *m);
 void *machine_private(const struct machine *m);
 void machine_set_private(struct machine *m, void *p);
 
+/* The rwsems of the machine behave as Linux's did before 5.3 (rwsem.h). Set before any task runs. */
+void machine_set_classic_rwsem(struct machine *m, bool classic);
+bool machine_classic_rwsem(const struct machine *m);
+
 /*
  * Memory in which simulated CPUs meet: what several of them write must come from here (or from an
  * objcache or percpu_alloc()), because in virtual time only this memory has cache lines. Zeroed,

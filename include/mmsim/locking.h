@@ -61,9 +61,20 @@ enum mm_locking_caps {
 	LK_CAP_TABLES_PINNED = 1 << 4, /* LK_TRY: no table page under f->vma goes away before fault_end(),
 					* as none does in LK_WAIT: walk_begin and walk_end are not called */
 	LK_CAP_RANGES = 1 << 5,	   /* writers of disjoint ranges run at once: mm->tree_lock */
+	LK_CAP_VMA_LOCK = 1 << 6,  /* a VMA has a struct vma_lock */
 	LK_CAP_TRY_UNPINNED = 1 << 7, /* LK_TRY holds nothing: f->vma is a copy, which pte_lock confirms. No
 				       * VMA is written, no table made */
 	LK_CAP_VM_SEQUENCE = 1 << 8, /* vm_write_begin/end are what faults notice: see copy_all(), fork.c */
+};
+
+/*
+ * VMA locks for others than faults (madvise, reading maps). A locked VMA is as stable as a fault's,
+ * and is nobody's but this caller's to unlock. Neither waits.
+ */
+struct vma_read_lock {
+	/* The VMA that contains va, locked; NULL: there is none, or it cannot be had. */
+	struct vma *(*lock)(struct mm *mm, u64 va);
+	void (*unlock)(struct mm *mm, struct vma *vma);
 };
 
 struct mm_locking {
@@ -72,6 +83,8 @@ struct mm_locking {
 	u32 caps;
 	const struct vma_tree_type *tree; /* its own VMA tree; NULL: the first of vma_tree_all */
 	u32 tree_needs;	/* VMA_TREE_CAP_* without which it does not take another one */
+	u32 params;	/* MM_PARAM_BIT()s of the parameters that it heeds */
+	const struct vma_read_lock *vma_read; /* NULL: only mmap_lock keeps a VMA as it is */
 
 	/* ---- an address space's life ------------------------------------------------------- */
 

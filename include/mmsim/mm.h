@@ -13,6 +13,7 @@
 #include <mmsim/arch.h>
 #include <mmsim/bravo.h>
 #include <mmsim/cpu.h>
+#include <mmsim/era.h>
 #include <mmsim/page.h>
 #include <mmsim/percpu.h>
 #include <mmsim/range_list.h>
@@ -60,8 +61,9 @@ struct mm {
 	struct rwsem mmap_lock __cacheline_aligned; /* see locking.h: only schemes touch it */
 	struct wait_queue vma_writer_wait; /* a VMA writer waits for readers */
 	/* Every fault under a VMA lock reads it: as in Linux not on the line of mmap_lock.count. */
-	u32 mm_lock_seq;		/* (a) bumped when the write lock is dropped */
+	u32 mm_lock_seq;		/* (a) see vma_end_write_all() in mm/locking/vma_common.c */
 	u64 mmap_seq;			/* (a) spf_seqcount: odd while mmap_lock is held for write */
+	spinlock_t vma_writer_lock;	/* vma_atomic: of vma_writer_wait, as in Linux's wait queues */
 
 	spinlock_t page_table_lock;
 	atomic_t mm_users;		/* tasks and pins; the last mm_put() tears it down */
@@ -93,10 +95,10 @@ struct mm {
 
 /* ---- the machine's mm subsystem --------------------------------------------------------- */
 
-/* Once per machine, before the first mm: memory, caches. 0 or -ENOMEM. Caller entered or not. */
-int MUST_CHECK mm_machine_init(struct machine *m, const struct arch_desc *arch);
-/* The VMA tree of the mms that are created from here on (--tree). NULL: their scheme's own. */
-void mm_machine_set_tree(struct machine *m, const struct vma_tree_type *type);
+/* Once per machine, before the first mm: memory, caches. cfg NULL: every default. 0 or -ENOMEM. Caller
+ * entered or not. */
+int MUST_CHECK mm_machine_init(struct machine *m, const struct arch_desc *arch,
+			       const struct mm_config *cfg);
 /* Everything must be gone: leaked frames, VMAs, anon_vmas stop the program (MMSIM_BUG). */
 void mm_machine_destroy(struct machine *m);
 

@@ -5,10 +5,13 @@
  *              one atomic add, FIFO waiters, hand-off after RWSEM_HANDOFF_NS or so of waiting,
  *              optimistic spinning of writers on a running owner (queued), a wake-up of a reader
  *              wakes all readers up to RWSEM_WAKE_READERS_MAX queued behind it, downgrade.
+ * Classic      machine_set_classic_rwsem(), Linux before 5.3: no hand-off, so that newcomers may overtake
+ *              a waiter without end; a wake-up of a reader takes along only the readers next to it in
+ *              the queue; a reader never overtakes a queue; writers do not spin while readers hold it.
  * Leaves out   PREEMPT_RT, lock stealing by real-time tasks.
  * Guarantee    mutual exclusion of writers against all; acquire / release as usual.
  * Context      may sleep, except the trylocks.
- * Progress     FIFO with bounded stealing: a waiter that got the hand-off is next.
+ * Progress     FIFO with bounded stealing: a waiter that got the hand-off is next. Classic: none.
  */
 #ifndef MMSIM_RWSEM_H
 #define MMSIM_RWSEM_H

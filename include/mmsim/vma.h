@@ -7,6 +7,7 @@
 #include <mmsim/cpu.h>
 #include <mmsim/list.h>
 #include <mmsim/rbtree.h>
+#include <mmsim/rwsem.h>
 #include <mmsim/seqlock.h>
 
 struct mm;
@@ -66,10 +67,24 @@ struct vma_rb {
 };
 
 /*
+ * The lock of one VMA, for schemes with LK_CAP_VMA_LOCK. Where it lies is vma_lock_placement's business
+ * (era.h): in the VMA, so that its hot word ends the VMA's first line, or in an object of its own.
+ */
+struct vma_lock {
+	union {
+		struct rwsem rwsem; /* vma_rwsem */
+		atomic_t count;	    /* vma_atomic: readers, or -1: a writer */
+	};
+};
+
+/*
  * Key: (t) the tree: one writer, and mmap_lock or the tree's sequence to read
  * (m) mmap_lock: W to write, R or W to read   (v) the VMA's own lock: R to read, W (with
  * mmap_lock W) to write   (f) i_mmap_rwsem   (n) anon_vma root's rwsem   (a) atomic.
- * "(m,v)": either to read, both to write. First line as Linux 6.18's: what a fault reads.
+ * "(m,v)": either to read, both to write.
+ *
+ * The first two lines are what a fault reads. A lock that is embedded begins with its hot word at the
+ * end of the first, as in the per-VMA-lock series of 2023, and fills the second up to file.
  */
 struct vma {
 	u64 start;			/* (m,v) first byte, page aligned */
@@ -77,24 +92,32 @@ struct vma {
 	struct mm *mm;			/* (a) constant while attached; changes on recycling */
 	u64 flags;			/* (m,v) enum vm_flag */
 	u32 vm_lock_seq;		/* (a) == mm->mm_lock_seq: write-locked */
-	u32 unused;
+	bool attached;			/* (m,v) is in the tree */
 	u64 pgoff;			/* (m,v) offset in pages: of the file, or of the address at creation */
-	struct list_head anon_vma_chain; /* (m W or page_table_lock) struct anon_vma_chain by same_vma */
-
 	struct anon_vma *anon_vma;	/* (m,v; set once under page_table_lock) NULL before the first write fault */
+	union {
+		struct vma_lock lock;	/* (a) embedded */
+		struct vma_lock *vm_lock; /* (c) separate */
+		u64 vm_sequence;	/* (a) spf: writers inside, and how many have been: mm/locking/spf.c */
+	};
 	struct file *file;		/* (m,v) NULL: anonymous */
 	const char *name;		/* (m) special mapping's: "[vdso]"; else NULL */
-	struct list_head i_mmap_node;	/* (f) */
-	struct vma *unmap_next;		/* (m W) list of VMAs on their way out (munmap.c) */
-	bool attached;			/* (m,v) is in the tree; for assertions */
 
-	/* A line of its own, as in Linux: readers write it, and must not disturb the fields above. */
+	/* A line of its own: vma_refcnt's readers write it, and must not disturb the fields above. As in
+	 * Linux, what only writers use of the VMA fills the line. */
 	atomic_t vm_refcnt __cacheline_aligned; /* (a) */
-	u64 vm_sequence;		/* (a) spf: writers inside, and how many have been: mm/locking/spf.c */
+	struct list_head anon_vma_chain; /* (m W or page_table_lock) struct anon_vma_chain by same_vma */
+	struct list_head i_mmap_node;	/* (f) */
+	union {
+		struct vma *unmap_next;	/* (m W) list of VMAs on their way out (munmap.c) */
+		struct mm_machine *freed_to; /* (c) from vma_free() on: whose caches it goes back to */
+	};
 	struct rcu_head rcu;
 
 	struct vma_rb rb __cacheline_aligned;
 };
+_Static_assert(offsetof(struct vma, lock) == 56, "the lock's first word ends the first line");
+_Static_assert(offsetof(struct vma, name) == 120, "a fault reads two lines");
 
 static inline u64 vma_pages(const struct vma *vma, u8 page_shift)
 {

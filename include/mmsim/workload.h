@@ -38,29 +38,14 @@
 #include <mmsim/cpu.h>
 #include <mmsim/hist.h>
 #include <mmsim/mm.h>
+#include <mmsim/param.h>
 #include <mmsim/tlb.h>
 
 struct bench;
 struct bench_task;
 struct workload;
 
-/* ---- parameters (-p key=value) ------------------------------------------------------------- */
-
-enum param_type {
-	PARAM_UINT,   /* decimal or 0x..; K, M, G as powers of 1024 allowed */
-	PARAM_BYTES,  /* as PARAM_UINT; printed with a suffix */
-	PARAM_BOOL,   /* 0|1, off|on, no|yes, false|true */
-	PARAM_CHOICE, /* one of choices[]; the value is its index */
-};
-
-struct param {
-	const char *key;
-	enum param_type type;
-	const char *def;            /* default, as a user would type it */
-	u64 min, max;               /* PARAM_UINT, PARAM_BYTES */
-	const char *const *choices; /* PARAM_CHOICE: NULL-terminated */
-	const char *meaning;
-};
+/* ---- parameters (-p key=value): param.h ---------------------------------------------------- */
 
 #define BENCH_PARAMS_MAX 24
 
@@ -118,7 +103,7 @@ const struct workload *workload_find(const char *name);
 struct bench_config {
 	const struct workload *workload;
 	const struct mm_locking *locking;
-	const struct vma_tree_type *tree; /* NULL: the scheme's own */
+	struct mm_config mm; /* era, tree, parameters of schemes */
 	const struct arch_desc *arch;
 	u32 cpus;
 	u32 tasks;

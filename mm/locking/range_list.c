@@ -24,7 +24,7 @@ static inline struct range_hold *list_hold(struct mm_hold *h)
 static int mm_init(struct mm *mm)
 {
 	range_list_init(&mm->mmap_range_list, mm->mmm->range_list_pool, LOCK_RANK_MMAP, SPIN_NS,
-			RANGE_LIST_PATIENT);
+			(u32)mm->mmm->config.params[MM_PARAM_RANGE_LIST_PATIENCE]);
 	return 0;
 }
 
@@ -98,6 +98,7 @@ const struct mm_locking mm_locking_range_list = {
 	.name = "range_list",
 	.summary = "list-based range lock without a lock of its own, over what is used (EuroSys'20)",
 	.caps = LK_CAP_CORRECT | LK_CAP_TABLES_PINNED | LK_CAP_RCU_WALK | LK_CAP_RANGES,
+	.params = MM_PARAM_BIT(RANGE_LIST_PATIENCE),
 
 	.mm_init = mm_init,
 	.mm_destroy = mm_destroy,

@@ -9,8 +9,9 @@
  *                                  no new reader gets in
  * A VMA is     write-locked iff vma->vm_lock_seq == mm->mm_lock_seq. Dropping or downgrading
  *              mmap_lock bumps mm_lock_seq, which unlocks all VMAs of the mm at once.
+ *              What is not about the count: mm/locking/vma_common.h.
  *
- * Reader       (fault_begin, LK_TRY; never waits, holds nothing on entry)
+ * Reader       (vma_common.h, LK_TRY; never waits, holds nothing on entry)
  *              1. RCU: walk the tree. No VMA there: ABORT.
  *              2. vm_lock_seq == mm_lock_seq: write-locked, ABORT. Only a hint: saves the atomic.
  *              3. Count up unless 0 or a writer's bit is set. 0: the VMA left the tree after the
@@ -19,7 +20,7 @@
  *                 freed and have become another mm's VMA. Then put it back, ABORT.
  *              5. Sequences again, now for good (acquire): equal means that a writer marked it
  *                 before step 3. Put it back, ABORT.
- *              6. Does it contain the address? It may have shrunk. Else put it back, ABORT.
+ *              6. Does it contain the address, and is it covered (vma_common.h)? Else put it back, ABORT.
  *              Put: count down; if only a waiting writer is left, wake it.
  * Writer       (vma_start_write; mmap_lock is held for write, so there is one)
  *              1. Already marked with the current sequence: done.
@@ -30,27 +31,11 @@
  *
  * Guarantee    Between fault_begin() and fault_end() the VMA does not change and is not freed,
  *              nor are page tables under it.
- * Falls back   to mmap_lock for read: stack growth (no VMA there yet), kernel-mode faults, special
- *              mappings, a first write fault when mmap_lock cannot be tried for read.
- * Lock order   MMAP before VMA for writers. A reader holds VMA and may only *try* MMAP.
- * Counters     VMA_LOCK_SUCCESS + _ABORT + _RETRY = user-mode faults; VMA_LOCK_MISS,
- *              VMA_WRITE_LOCK, VMA_WRITE_LOCK_WAIT.
  * Tests        tests/scheme/conformance.c, tests/unit/mm/locking/test_vma_refcnt.c
  */
-#include "mm/internal.h"
-
-#include <mmsim/lock_stat.h>
-
-/* A VMA is attached right after its store into the tree: a reader in between sees a miss. It is not
- * worth waiting for a writer that lost its CPU there. */
-#define MISSES_MAX 64
-
-/* What a VMA that was never marked has in vm_lock_seq; mm_lock_seq never takes this value. */
-#define SEQ_NEVER (~0u)
+#include "mm/locking/vma_common.h"
 
 /* ---- the reader ------------------------------------------------------------------------------ */
-
-enum start_read { READ_LOCKED, READ_REFUSED, READ_MISSED };
 
 /*
  * mm is vma->mm, read while the count was held. Once the count is down nothing keeps a *foreign* mm
@@ -68,14 +53,19 @@ static void vma_put_read(struct mm *mm, struct vma *vma)
 		wake_up_all(&mm->vma_writer_wait);
 }
 
-/* Steps 2 to 5. RCU. */
-static enum start_read vma_start_read(struct mm *mm, struct vma *vma)
+static ALWAYS_INLINE void end_read(struct mm *mm, struct vma *vma)
 {
-	u32 marked = READ_ONCE(vma->vm_lock_seq), current = READ_ONCE(mm->mm_lock_seq);
+	vma_read_released(vma);
+	vma_put_read(mm, vma);
+}
+
+/* Steps 2 to 5. RCU. */
+static ALWAYS_INLINE enum start_read start_read(struct mm *mm, struct vma *vma)
+{
 	struct mm *owner;
 	s32 count;
 
-	if (unlikely(marked == current))
+	if (unlikely(vma_is_write_locked(mm, vma)))
 		return READ_REFUSED;
 
 	count = atomic_read(&vma->vm_refcnt);
@@ -93,75 +83,35 @@ static enum start_read vma_start_read(struct mm *mm, struct vma *vma)
 		vma_put_read(owner, vma);
 		return READ_REFUSED;
 	}
-	/* Acquire on the mm's sequence: unequal because it moved on means that its writer has let
-	 * go, and then its changes are visible. Pairs with vma_end_write_all(). */
-	current = smp_load_acquire(&mm->mm_lock_seq);
-	marked = READ_ONCE(vma->vm_lock_seq);
-	if (unlikely(marked == current)) {
+	if (unlikely(vma_is_write_locked_acquire(mm, vma))) {
 		vma_put_read(mm, vma);
 		return READ_REFUSED;
 	}
+	vma_read_acquired(vma);
 	return READ_LOCKED;
-}
-
-/* Step 1, and 3's way back to it. NULL: give up. */
-static struct vma *vma_lock_under_rcu(struct mm *mm, u64 va)
-{
-	for (u32 misses = 0; misses < MISSES_MAX; misses++) {
-		struct vma *vma = vma_tree_load_rcu(&mm->vmas, va);
-
-		if (!vma)
-			return NULL;
-		switch (vma_start_read(mm, vma)) {
-		case READ_LOCKED:
-			return vma;
-		case READ_REFUSED:
-			return NULL;
-		case READ_MISSED:
-			count_event(COUNTER_VMA_LOCK_MISS);
-			cpu_relax();
-		}
-	}
-	return NULL;
-}
-
-static enum lk_status fault_begin_try(struct fault *f)
-{
-	struct mm *mm = f->mm;
-	struct vma *vma;
-
-	rcu_read_lock();
-	vma = vma_lock_under_rcu(mm, f->va);
-	rcu_read_unlock();
-	if (likely(vma)) {
-		if (likely(f->va >= vma->start && f->va < vma->end)) {
-			lock_rank_acquire(&vma->vm_refcnt, LOCK_RANK_VMA, false, true);
-			lock_acquired(vma, LOCK_CLASS_VMA, false);
-			f->vma = vma;
-			return LK_OK;
-		}
-		vma_put_read(mm, vma);
-	}
-	count_event(COUNTER_VMA_LOCK_ABORT);
-	return LK_CONTENDED;
 }
 
 static enum lk_status fault_begin(struct fault *f, enum lk_mode mode)
 {
-	return mode == LK_TRY ? fault_begin_try(f) : mmap_lock_fault_wait(f);
+	return vma_fault_begin(f, mode, start_read, end_read);
 }
 
 static void fault_end(struct fault *f, bool retry)
 {
-	if (unlikely(!f->speculative)) {
-		mmap_lock_fault_end(f, retry);
-		return;
-	}
-	lock_rank_release(&f->vma->vm_refcnt, LOCK_RANK_VMA);
-	lock_released(f->vma);
-	vma_put_read(f->mm, f->vma);
-	count_event(retry ? COUNTER_VMA_LOCK_RETRY : COUNTER_VMA_LOCK_SUCCESS);
+	vma_fault_end(f, retry, end_read);
 }
+
+static struct vma *read_lock(struct mm *mm, u64 va)
+{
+	return lock_vma_under_rcu(mm, va, start_read, end_read);
+}
+
+static void read_unlock(struct mm *mm, struct vma *vma)
+{
+	end_read(mm, vma);
+}
+
+static const struct vma_read_lock vma_read = { .lock = read_lock, .unlock = read_unlock };
 
 /* ---- the writer: mmap_lock is held for write ------------------------------------------------- */
 
@@ -216,7 +166,7 @@ static void vma_start_write_(struct vma *vma)
 
 static void vma_init_(struct vma *vma)
 {
-	WRITE_ONCE(vma->vm_lock_seq, SEQ_NEVER);
+	WRITE_ONCE(vma->vm_lock_seq, VMA_SEQ_NEVER);
 	/* It is 0 already unless the memory is new. No reader can raise a 0. */
 	atomic_set(&vma->vm_refcnt, 0);
 }
@@ -244,33 +194,12 @@ static void vma_detached_(struct vma *vma)
 	MMSIM_BUG_ON(left);
 }
 
-/* All write-locked VMAs become readable. Release: after the writer's changes; see step 5. */
-static void vma_end_write_all(struct mm *mm)
-{
-	u32 next = READ_ONCE(mm->mm_lock_seq) + 1;
-
-	smp_store_release(&mm->mm_lock_seq, next == SEQ_NEVER ? 0 : next);
-}
-
-/* ---- the address space ----------------------------------------------------------------------- */
-
-static void unlock(struct mm_hold *h)
-{
-	if (h->mode == MMAP_WRITE)
-		vma_end_write_all(h->mm);
-	mmap_rwsem_unlock(h);
-}
-
-static void downgrade(struct mm_hold *h)
-{
-	vma_end_write_all(h->mm);
-	mmap_rwsem_downgrade(h);
-}
-
 const struct mm_locking mm_locking_vma_refcnt = {
 	.name = "vma_refcnt",
 	.summary = "per-VMA read lock in a reference count, writers behind mmap_lock (Linux 6.15+)",
 	.caps = LK_CAP_CORRECT | LK_CAP_TRY | LK_CAP_RCU_WALK | LK_CAP_TABLES_PINNED,
+	.params = MM_PARAM_BIT(COVERAGE),
+	.vma_read = &vma_read,
 
 	.mm_init = mm_init_rwsem,
 	.mm_destroy = mm_hook_nop,
@@ -283,10 +212,10 @@ const struct mm_locking mm_locking_vma_refcnt = {
 	.vm_write_begin = vma_hook_nop, /* no sequence: readers hold the VMA's lock */
 	.vm_write_end = vma_hook_nop,
 
-	.lock = mmap_rwsem_lock,
-	.unlock = unlock,
-	.downgrade = downgrade,
-	.upgrade_try = mmap_rwsem_upgrade_try,
+	.lock = vma_mmap_lock,
+	.unlock = vma_mmap_unlock,
+	.downgrade = vma_mmap_downgrade,
+	.upgrade_try = vma_mmap_upgrade_try,
 	.is_contended = mmap_rwsem_is_contended,
 
 	.fault_begin = fault_begin,

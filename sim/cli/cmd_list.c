@@ -27,13 +27,16 @@ static void each_workload(emit_fn emit, void *arg)
 static void each_scheme(emit_fn emit, void *arg)
 {
 	for (u32 i = 0; mm_locking_all[i]; i++) {
-		u32 caps = mm_locking_all[i]->caps;
+		const struct mm_locking *l = mm_locking_all[i];
+		char detail[96];
 
-		emit(arg, mm_locking_all[i]->name,
-		     caps & LK_CAP_CORRECT   ? ""
-		     : caps & LK_CAP_ONE_CPU ? "1 task"
-					     : "wrong",
-		     mm_locking_all[i]->summary);
+		snprintf(detail, sizeof(detail), "%s", l->caps & LK_CAP_CORRECT ? ""
+						       : l->caps & LK_CAP_ONE_CPU ? "1 task" : "wrong");
+		for (u32 p = 0, n = 0; p < MM_PARAM_COUNT; p++)
+			if (l->params & (1u << p))
+				snprintf(detail + strlen(detail), sizeof(detail) - strlen(detail), "%s%s",
+					 n++ ? ", " : "-p ", mm_params[p].key);
+		emit(arg, l->name, detail, l->summary);
 	}
 }
 
@@ -89,6 +92,10 @@ static void each_param(emit_fn emit, void *arg)
 			emit_param(emit, arg, workload_all[i]->name, p);
 	for (const struct param *p = bench_common_params; p->key; p++)
 		emit_param(emit, arg, "(all)", p);
+	for (u32 i = 0; mm_locking_all[i]; i++)
+		for (u32 p = 0; p < MM_PARAM_COUNT; p++)
+			if (mm_locking_all[i]->params & (1u << p))
+				emit_param(emit, arg, mm_locking_all[i]->name, &mm_params[p]);
 }
 
 static const char *const machine_kinds[] = { "calibrated", "published", "estimated" };
@@ -268,6 +275,16 @@ static json_t *topic_json(const struct topic *t)
 					     "operation", w->op, "meaning", w->summary,
 					     "threads_per_cpu", (int)w->threads_per_cpu, "sample",
 					     (int)w->sample, "params", params_array(w->params)));
+		}
+	} else if (t->each == each_scheme) {
+		each_scheme(add_object, a);
+		for (u32 i = 0; mm_locking_all[i]; i++) {
+			json_t *params = json_array();
+
+			for (u32 p = 0; p < MM_PARAM_COUNT; p++)
+				if (mm_locking_all[i]->params & (1u << p))
+					json_array_append_new(params, param_object(&mm_params[p]));
+			json_object_set_new(json_array_get(a, i), "params", params);
 		}
 	} else if (t->each == each_param) {
 		json_decref(a);

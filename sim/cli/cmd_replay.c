@@ -200,7 +200,7 @@ static int check_one(const struct replay_options *r, const struct run_options *o
 	struct replay_check_config cfg = {.plan = p,
 					  .arch = o->arch,
 					  .locking = scheme,
-					  .tree = o->tree,
+					  .mm = run_mm_config(o),
 					  .seed = o->seed,
 					  .stop_ns = r->maps ? r->maps_ns : ~0ull,
 					  .maps_pid = r->maps ? r->pid : 0,

@@ -23,7 +23,8 @@ struct run_options {
 	const struct mm_locking **schemes; /* NULL-terminated */
 	const struct arch_desc *arch;
 	bool arch_given; /* by --arch, not by the machine */
-	const struct vma_tree_type *tree; /* NULL: each scheme's own */
+	const struct vma_tree_type *tree; /* NULL: each scheme's own, or else the era's */
+	const struct kernel_era *era;
 	const char *engine;
 	u32 *cpus, cpu_count; /* not given: run_check() sets them */
 	u32 threads;          /* 0: as the workload says */
@@ -84,6 +85,9 @@ bool run_jobs_load(struct run_jobs *rj, const char *path, struct cli_error *err,
 		   bool (*command_line)(struct run_options *o, void *arg, struct cli_error *err),
 		   void *arg);
 void run_jobs_free(struct run_jobs *rj);
+
+/* The mm subsystem as the options want it, but for the parameters of schemes. */
+struct mm_config run_mm_config(const struct run_options *o);
 
 /* Set one workload that is not chosen by name (replay's, or a workload program's). */
 bool run_set_workload(struct run_options *o, const struct workload *w, struct cli_error *err);

@@ -71,11 +71,32 @@ static bool add_text(char *text, size_t bytes, const char *key, const char *valu
 	return true;
 }
 
-/* Is there a workload here that has the key? Else an error that names the nearest. */
+/* Does the scheme heed the key? *which: enum mm_param. */
+static bool scheme_has(const struct mm_locking *scheme, const char *key, u32 *which)
+{
+	for (*which = 0; *which < MM_PARAM_COUNT; (*which)++)
+		if ((scheme->params & (1u << *which)) && strcmp(mm_params[*which].key, key) == 0)
+			return true;
+	return false;
+}
+
+/* Is there a workload or a scheme here that has the key? Else an error that names the nearest. */
 static bool check_key(const struct run_options *o, const char *key, struct cli_error *err)
 {
 	const char *names[KEYS_MAX], *nearest;
 	u32 n = 0, slot;
+
+	for (u32 i = 0; o->schemes[i]; i++) {
+		if (scheme_has(o->schemes[i], key, &slot))
+			return true;
+		for (slot = 0; slot < MM_PARAM_COUNT; slot++)
+			if ((o->schemes[i]->params & (1u << slot)) && n < KEYS_MAX)
+				names[n++] = mm_params[slot].key;
+	}
+	for (slot = 0; slot < MM_PARAM_COUNT; slot++)
+		if (strcmp(mm_params[slot].key, key) == 0)
+			return cli_fail(err, "--param=%s: a parameter of other schemes than %s%s (mmsim list params)",
+					key, o->schemes[0]->name, o->schemes[1] ? " and the others" : "");
 
 	for (u32 i = 0; o->workloads[i]; i++) {
 		const struct param *p;
@@ -104,12 +125,35 @@ static bool set_value(const struct param *p, const char *key_value, const char *
 	return cli_fail(err, "--param=%s: allowed: %s", key_value, allowed);
 }
 
-bool run_params(const struct run_options *o, const struct workload *w, u64 *values, char *text,
-		size_t text_bytes, struct cli_error *err)
+struct mm_config run_mm_config(const struct run_options *o)
+{
+	return (struct mm_config){ .era = o->era, .tree = o->tree };
+}
+
+/* The workload's or the scheme's parameter of that name, and where its value goes; NULL: neither's. */
+static const struct param *find_param(const struct workload *w, const struct mm_locking *scheme,
+				      const char *key, u64 *values, struct mm_config *mm, u64 **value)
 {
 	const struct param *p;
 	u32 slot;
 
+	if (scheme_has(scheme, key, &slot)) {
+		*value = &mm->params[slot];
+		return &mm_params[slot];
+	}
+	p = bench_param_find(w, key, &slot);
+	*value = &values[slot];
+	return p;
+}
+
+bool run_params(const struct run_options *o, const struct workload *w, const struct mm_locking *scheme,
+		u64 *values, struct mm_config *mm, char *text, size_t text_bytes, struct cli_error *err)
+{
+	const struct param *p;
+	u64 *to;
+	u32 slot;
+
+	*mm = run_mm_config(o);
 	snprintf(text, text_bytes, "%s", o->extra_params ? o->extra_params : "");
 	if (o->schedule == SCHEDULE_RANDOM &&
 	    !add_text(text, text_bytes, "schedule", "random", err))
@@ -129,12 +173,12 @@ bool run_params(const struct run_options *o, const struct workload *w, u64 *valu
 		}
 		if (!check_key(o, key, err))
 			return false;
-		p = bench_param_find(w, key, &slot);
+		p = find_param(w, scheme, key, values, mm, &to);
 		if (!p)
-			continue; /* another workload's */
-		if (!set_value(p, o->params[i], eq + 1, &values[slot], err))
+			continue; /* another workload's or scheme's */
+		if (!set_value(p, o->params[i], eq + 1, to, err))
 			return false;
-		format_value(value, sizeof(value), p, values[slot]);
+		format_value(value, sizeof(value), p, *to);
 		if (!add_text(text, text_bytes, key, value, err))
 			return false;
 	}
@@ -222,6 +266,7 @@ static bool check_job(struct run_options *o, struct cli_error *err)
 {
 	u64 values[BENCH_PARAMS_MAX] = {0};
 	char text[RESULT_TEXT_BYTES];
+	struct mm_config mm;
 
 	if (!o->workloads)
 		return cli_fail(err, "--workload: is needed (mmsim list workloads shows them)");
@@ -233,8 +278,9 @@ static bool check_job(struct run_options *o, struct cli_error *err)
 	for (u32 i = 0; o->workloads[i]; i++) {
 		const struct workload *w = o->workloads[i];
 
-		if (!run_params(o, w, values, text, sizeof(text), err))
-			return false;
+		for (u32 s = 0; o->schemes[s]; s++)
+			if (!run_params(o, w, o->schemes[s], values, &mm, text, sizeof(text), err))
+				return false;
 		for (u32 c = 0; c < o->cpu_count; c++)
 			if (!check_workload(o, w, o->cpus[c], values, err))
 				return false;

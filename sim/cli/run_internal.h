@@ -11,10 +11,10 @@ struct combination;
 
 /* ---- run_check.c --------------------------------------------------------------------------- */
 
-/* --param values for one workload: values[] by slot, and in text those that were given ("size=1M
- * machine.cost.syscall=90"), after whatever else the row does not say. */
-bool run_params(const struct run_options *o, const struct workload *w, u64 *values, char *text,
-		size_t text_bytes, struct cli_error *err);
+/* --param values for one workload under one scheme: values[] by slot, the scheme's in mm, and in text
+ * those that were given ("size=1M machine.cost.syscall=90"), after whatever else the row does not say. */
+bool run_params(const struct run_options *o, const struct workload *w, const struct mm_locking *scheme,
+		u64 *values, struct mm_config *mm, char *text, size_t text_bytes, struct cli_error *err);
 /* How many tasks `cpus` CPUs run. */
 u32 run_tasks(const struct run_options *o, const struct workload *w, u32 cpus);
 
@@ -44,6 +44,7 @@ struct combination {
 	u64 seed;
 	u32 index; /* in the sweep, from 0 */
 	u64 params[BENCH_PARAMS_MAX];
+	struct mm_config mm;
 	char params_text[RESULT_TEXT_BYTES];
 };
 

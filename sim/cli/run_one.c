@@ -93,11 +93,11 @@ static void fill_row(struct result *r, const struct combination *c, const struct
 	r->workload = c->w->name;
 	r->op = c->w->op;
 	r->scheme = c->scheme->name;
-	r->tree = (c->o->tree ? c->o->tree : mm_locking_tree(c->scheme))->name;
+	r->tree = mm_config_tree(&c->mm, c->scheme)->name;
 	r->arch = c->o->arch->name;
 	r->engine = cli_engine.name;
 	r->machine = cli_engine.simulated ? c->o->machine.name : "host";
-	r->kernel = "6.18";
+	r->kernel = c->o->era->version;
 	r->machine_kind = cli_engine.simulated ? kinds[c->o->machine.kind] : "";
 	r->cpus = c->cpus;
 	r->threads = b->tasks;
@@ -314,7 +314,7 @@ static int run_passes(struct tally *t)
 	struct bench_config cfg = {
 		.workload = c->w,
 		.locking = c->scheme,
-		.tree = c->o->tree,
+		.mm = c->mm,
 		.arch = c->o->arch,
 		.cpus = c->cpus,
 		.tasks = c->tasks,

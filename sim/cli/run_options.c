@@ -143,14 +143,6 @@ static bool set_arch(void *target, const struct cli_option *o, const char *value
 	return true;
 }
 
-static bool only(const struct cli_option *o, const char *value, const char *kind,
-		 const char *allowed, struct cli_error *err)
-{
-	if (strcmp(value, allowed) == 0)
-		return true;
-	return cli_fail(err, "--%s=%s: unknown %s (allowed: %s)", o->name, value, kind, allowed);
-}
-
 static bool set_tree(void *target, const struct cli_option *o, const char *value,
 		     struct cli_error *err)
 {
@@ -171,7 +163,18 @@ static bool set_tree(void *target, const struct cli_option *o, const char *value
 static bool set_kernel(void *target, const struct cli_option *o, const char *value,
 		       struct cli_error *err)
 {
-	return only(o, value, "kernel era", "6.18", err);
+	struct run_options *ro = target;
+	const char *names[NAMES_MAX];
+	u32 n = 0, index;
+
+	while (kernel_eras[n].version && n < NAMES_MAX) {
+		names[n] = kernel_eras[n].version;
+		n++;
+	}
+	if (!cli_name(o, value, "kernel era", names, n, &index, err))
+		return false;
+	ro->era = &kernel_eras[index];
+	return true;
 }
 
 static bool set_engine(void *target, const struct cli_option *o, const char *value,
@@ -326,8 +329,9 @@ const struct cli_option run_workload_table[] = {
 const struct cli_option run_option_table[] = {
 	{"scheme", 's', "LIST", "names, or all that claim to be correct (mmap_lock,vma_refcnt)",
 	 set_scheme, false},
-	{"tree", 0, "TREE", "VMA tree: maple or rb (default: the scheme's own)", set_tree, false},
-	{"kernel", 0, "VERSION", "era of the modelled kernel: 6.18", set_kernel, false},
+	{"tree", 0, "TREE", "VMA tree: maple or rb (default: the scheme's own, or the era's)", set_tree, false},
+	{"kernel", 0, "VERSION", "era of the modelled kernel: 4.12, 4.15, 6.4 or 6.18 (6.18)", set_kernel,
+	 false},
 	{"engine", 'e', "ENGINE", "native: this host; virtual: simulated time (native)", set_engine,
 	 true},
 	{"arch", 'a', "ARCH", "architecture (default: the machine's, natively x86_64; mmsim list archs)", set_arch, false},
@@ -347,7 +351,7 @@ const struct cli_option run_option_table[] = {
 	{"json", 0, "FILE", "the same with all histograms and the full configuration", set_json,
 	 true},
 	{"param", 'p', "KEY=VALUE",
-	 "a parameter of the workload or machine.SECTION.KEY, repeatable (mmsim list params)",
+	 "of the workload, the scheme, or machine.SECTION.KEY; repeatable (mmsim list params)",
 	 set_param, false},
 	{"lock-stat", 0, NULL,
 	 "who took which lock, and how long it waited and held: a table after the results",
@@ -360,6 +364,7 @@ void run_options_init(struct run_options *o)
 {
 	memset(o, 0, sizeof(*o));
 	o->arch = &arch_x86_64;
+	o->era = kernel_era_newest();
 	o->engine = cli_engine.name;
 	o->duration_ns = cli_engine.duration_ns;
 	o->warmup_ns = cli_engine.warmup_ns;

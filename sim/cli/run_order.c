@@ -46,7 +46,8 @@ static void fill(const struct run_cursor *at, struct combination *c)
 	c->repeat = at->repeat;
 	c->seed = o->seed + at->repeat;
 	c->index = at->index;
-	if (!run_params(o, c->w, c->params, c->params_text, sizeof(c->params_text), &err))
+	if (!run_params(o, c->w, c->scheme, c->params, &c->mm, c->params_text,
+			sizeof(c->params_text), &err))
 		MMSIM_BUG("run_check() should have said: %s", err.text);
 }
 

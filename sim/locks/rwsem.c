@@ -7,7 +7,8 @@
  * Guarantee    One writer or many readers. Acquire on lock, release on unlock.
  * Lock order   sem->wait_lock (rank WAIT) is inside everything; wake-ups are outside of it.
  * Progress     The list is FIFO. The lock may be stolen by newcomers until the first waiter has
- *              waited RWSEM_HANDOFF_NS and sets HANDOFF: from then on it is next.
+ *              waited RWSEM_HANDOFF_NS and sets HANDOFF: from then on it is next. Before Linux 5.3
+ *              (classic(), looked at in slow paths only) there was no such bound.
  *
  * The count word
  *   bit 0   a writer holds it
@@ -71,6 +72,11 @@ void rwsem_init(struct rwsem *sem, enum lock_rank rank)
 	sem->rank = (u16)rank;
 }
 
+static bool classic(void)
+{
+	return machine_classic_rwsem(this_cpu()->machine);
+}
+
 static void set_writer(struct rwsem *sem)
 {
 	WRITE_ONCE(sem->owner, (u64)(uintptr_t)current_task());
@@ -91,17 +97,22 @@ static struct rwsem_waiter *first_waiter(struct rwsem *sem)
 
 /* ---- waking: pick under wait_lock, wake after it ------------------------------------------- */
 
-/* Take up to a batch of readers off the list, wherever they are in it. Returns their number. */
+/* Take up to a batch of readers off the list, wherever they are in it; classic: those at its head.
+ * Returns their number. */
 static s64 collect_readers(struct rwsem *sem, struct rwsem_waiter **chain)
 {
 	struct rwsem_waiter **last = chain;
 	struct rwsem_waiter *w, *tmp;
+	bool head_only = classic();
 	s64 readers = 0;
 
 	list_for_each_entry_safe (w, tmp, &sem->wait_list, link) {
 		line_write_ptr(w->link.next);
-		if (w->wants_write)
+		if (w->wants_write) {
+			if (head_only)
+				break;
 			continue;
+		}
 		line_write_neighbours(&w->link);
 		list_del_init(&w->link);
 		w->wake_next = NULL;
@@ -124,7 +135,7 @@ static bool grab_for_first_reader(struct rwsem *sem, struct rwsem_waiter *first)
 
 	if (!(old & WRITER_LOCKED))
 		return true;
-	if (!(old & FLAG_HANDOFF) && engine_now_ns() >= first->handoff_ns) {
+	if (!(old & FLAG_HANDOFF) && !classic() && engine_now_ns() >= first->handoff_ns) {
 		undo += FLAG_HANDOFF;
 		first->handoff_set = true;
 	}
@@ -280,7 +291,8 @@ static NOINLINE int down_read_slow(struct rwsem *sem, s64 count, bool killable)
 	s64 delta = -READER_BIAS;
 
 	/* Steal from queued waiters, but not while other readers hold it: writers would starve. */
-	if (count / READER_BIAS == 1 && !(count & (WRITER_LOCKED | FLAG_HANDOFF))) {
+	if (count / READER_BIAS == 1 && !(count & (WRITER_LOCKED | FLAG_HANDOFF)) &&
+	    !((count & FLAG_WAITERS) && classic())) {
 		if (count & FLAG_WAITERS)
 			wake_waiters(sem, WAKE_READ_OWNED);
 		return 0;
@@ -316,7 +328,7 @@ static bool try_write_queued(struct rwsem *sem, struct rwsem_waiter *w)
 	do {
 		new = count;
 		if (count & LOCK_MASK) {
-			if ((count & FLAG_HANDOFF) || engine_now_ns() < w->handoff_ns)
+			if ((count & FLAG_HANDOFF) || classic() || engine_now_ns() < w->handoff_ns)
 				return false;
 			new |= FLAG_HANDOFF;
 		} else {
@@ -398,6 +410,8 @@ static bool spin_as_head(struct rwsem *sem)
 		if (now_ns - start_ns > RWSEM_SPIN_NS_MAX)
 			return false;
 		count = READ_ONCE(sem->count);
+		if ((count & READER_MASK) && classic())
+			return false;
 		if (!(count & READER_MASK)) {
 			readers_until_ns = 0;
 		} else if (!readers_until_ns) {

@@ -36,6 +36,7 @@ struct rcu_worker {
 struct machine {
 	struct machine_config cfg;
 	void *private;
+	bool classic_rwsem;
 	u32 cpu_count; /* tasks, then MMSIM_BOOT_CPUS, then the RCU worker's */
 	struct native_cpu *cpus;
 

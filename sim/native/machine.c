@@ -99,6 +99,16 @@ void machine_set_private(struct machine *m, void *p)
 	m->private = p;
 }
 
+void machine_set_classic_rwsem(struct machine *m, bool classic)
+{
+	m->classic_rwsem = classic;
+}
+
+bool machine_classic_rwsem(const struct machine *m)
+{
+	return m->classic_rwsem;
+}
+
 /* ---- threads become tasks ------------------------------------------------------------------ */
 
 void native_task_begin(struct native_cpu *c)

@@ -187,6 +187,7 @@ struct machine {
 	struct machine_config cfg;
 	struct machine_model model;
 	void *private;
+	bool classic_rwsem;
 	u32 cpu_count; /* simulated ones, then the one of machine_enter() */
 	u32 task_count;
 	struct vcpu *vcpus;

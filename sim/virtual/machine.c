@@ -257,6 +257,16 @@ void machine_set_private(struct machine *m, void *p)
 	m->private = p;
 }
 
+void machine_set_classic_rwsem(struct machine *m, bool classic)
+{
+	m->classic_rwsem = classic;
+}
+
+bool machine_classic_rwsem(const struct machine *m)
+{
+	return m->classic_rwsem;
+}
+
 void machine_set_task_switch(struct machine *m, void (*fn)(struct task *next))
 {
 	m->task_switch = fn;

@@ -103,7 +103,7 @@ int main(void)
 	if (!m)
 		return 1;
 	machine_enter(m);
-	if (mm_machine_init(m, &arch_x86_64))
+	if (mm_machine_init(m, &arch_x86_64, NULL))
 		return 1;
 	printf("%-28s %8s %8s  (ns per page)\n", "", "best", "median");
 	for (u32 i = 0; mm_locking_all[i]; i++)

@@ -173,7 +173,7 @@ int main(void)
 	struct machine *m = machine_create(&cfg);
 
 	must(m != NULL, "no machine");
-	must(mm_machine_init(m, &arch_x86_64) == 0, "no memory");
+	must(mm_machine_init(m, &arch_x86_64, NULL) == 0, "no memory");
 	machine_enter(m);
 	bench_scheme(m, &mm_locking_mmap_lock);
 	bench_scheme(m, &mm_locking_vma_refcnt);

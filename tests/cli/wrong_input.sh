@@ -47,7 +47,10 @@ wrong '--scheme=vma_refcn: unknown scheme; did you mean vma_refcnt?' mmsim run -
 wrong '--engine=virtul: unknown engine; did you mean virtual? (allowed: native' mmsim run -w mmap1 -e virtul
 wrong '--arch=vax: unknown architecture' mmsim run -w mmap1 -a vax
 wrong '--tree=rbb: unknown tree; did you mean rb?' mmsim run -w mmap1 --tree rbb
-wrong '--kernel=4.12: unknown kernel era (allowed: 6.18)' mmsim run -w mmap1 --kernel 4.12
+wrong '--kernel=3.10: unknown kernel era; did you mean 4.12? (allowed: 4.12, 4.15, 6.4, 6.18)' mmsim run -w mmap1 --kernel 3.10
+wrong '--param=coverage=7.0: allowed: era, v1, 6.4, 6.7, 6.15' mmsim run -w mmap1 -s vma_rwsem -p coverage=7.0
+wrong '--param=coverge: unknown parameter of mmap1; did you mean coverage?' mmsim run -w mmap1 -s vma_rwsem -p coverge=v1
+wrong '--param=coverage: a parameter of other schemes than mmap_lock' mmsim run -w mmap1 -s mmap_lock -p coverage=v1
 wrong '--machine=laptop8: only in virtual time (--engine=virtual)' mmsim run -w mmap1 --machine laptop8
 wrong '--machine=laptp8: unknown machine (nearest: laptop8)' mmsim run -w mmap1 -m laptp8
 wrong '--jobs=4: only in virtual time' mmsim run -w mmap1 --jobs 4

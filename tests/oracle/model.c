@@ -354,6 +354,7 @@ struct world *model_start(const struct image *image, const struct mm_locking *sc
 				     .memory_bytes = MODEL_MEMORY_BYTES,
 				     .content_words = 1,
 				     .seed = 1};
+	const struct mm_config mm_cfg = {.tree = model_tree ? model_tree : tree_choice()};
 	struct model_world *m = calloc(1, sizeof(*m));
 
 	must(m != NULL, "get memory");
@@ -361,9 +362,8 @@ struct world *model_start(const struct image *image, const struct mm_locking *sc
 	m->machine = machine_create(&cfg);
 	must(m->machine != NULL, "make a machine");
 	machine_enter(m->machine);
-	must(!mm_machine_init(m->machine, &arch_x86_64), "start the mm subsystem");
+	must(!mm_machine_init(m->machine, &arch_x86_64, &mm_cfg), "start the mm subsystem");
 	create_files(m, image);
-	mm_machine_set_tree(m->machine, model_tree ? model_tree : tree_choice());
 	m->mms[0] = mm_create(m->machine, &arch_x86_64, scheme);
 	must(m->mms[0] != NULL, "make an address space");
 	mm_set_mmap_base(m->mms[0], image->mmap_base);

@@ -26,8 +26,8 @@ struct mm_world {
 };
 
 /* The calling thread is a task of the machine, with mm loaded, until mm_world_destroy(). */
-static inline struct mm_world mm_world_create(const struct mm_locking *scheme, u64 memory_bytes,
-					      u32 tasks)
+static inline struct mm_world mm_world_create_with(const struct mm_locking *scheme, u64 memory_bytes,
+						   u32 tasks, const struct mm_config *mm_cfg)
 {
 	const struct machine_config cfg = {
 		.tasks = tasks, .memory_bytes = memory_bytes, .content_words = WORDS, .seed = 1
@@ -36,13 +36,20 @@ static inline struct mm_world mm_world_create(const struct mm_locking *scheme, u
 
 	assert_non_null(w.m);
 	machine_enter(w.m);
-	assert_int_equal(mm_machine_init(w.m, &arch_x86_64), 0);
+	assert_int_equal(mm_machine_init(w.m, &arch_x86_64, mm_cfg), 0);
 	w.mem = memory_of(w.m);
-	mm_machine_set_tree(w.m, tree_choice());
 	w.mm = mm_create(w.m, &arch_x86_64, scheme);
 	assert_non_null(w.mm);
 	mmu_switch(w.mm);
 	return w;
+}
+
+static inline struct mm_world mm_world_create(const struct mm_locking *scheme, u64 memory_bytes,
+					      u32 tasks)
+{
+	const struct mm_config mm_cfg = { .tree = tree_choice() };
+
+	return mm_world_create_with(scheme, memory_bytes, tasks, &mm_cfg);
 }
 
 /* Checks for leaks of frames, VMAs, tree nodes, anon_vmas by the way. */

@@ -40,7 +40,7 @@ static inline struct world world_create(const struct arch_desc *a, u64 frames, u
 	struct world w = {.a = a, .page = arch_page_bytes(a), .m = machine_create(&cfg)};
 
 	assert_non_null(w.m);
-	assert_int_equal(mm_machine_init(w.m, a), 0);
+	assert_int_equal(mm_machine_init(w.m, a, NULL), 0);
 	machine_enter(w.m);
 	w.mem = memory_of(w.m);
 	w.mm = mm_create(w.m, a, &mm_locking_mmap_lock);

@@ -234,7 +234,7 @@ static void impossible_memory(void **state)
 	struct machine *m = machine_create(&cfg);
 
 	machine_enter(m);
-	assert_int_equal(mm_machine_init(m, &arch_x86_64), -EINVAL);
+	assert_int_equal(mm_machine_init(m, &arch_x86_64, NULL), -EINVAL);
 	machine_leave();
 	machine_destroy(m);
 }

@@ -669,7 +669,6 @@ static void make_first_proc(struct world *w)
 	struct proc *p = &w->proc[0];
 	struct mm_limits limits = mm_limits_default;
 
-	mm_machine_set_tree(w->machine, tree_choice());
 	p->mm = mm_create(w->machine, &arch_x86_64, w->locking);
 	assert_non_null(p->mm);
 	w->third = (p->mm->task_size / 3 + REF_PAGE - 1) & ~(REF_PAGE - 1);
@@ -708,13 +707,14 @@ static void make_world(struct world *w, const struct mm_locking *locking, u64 se
 				     .memory_bytes = 512ull << 20,
 				     .content_words = REF_WORDS,
 				     .seed = seed};
+	const struct mm_config mm_cfg = {.tree = tree_choice()};
 
 	memset(w, 0, sizeof(*w));
 	w->locking = locking;
 	w->seed = w->rng = seed;
 	w->machine = machine_create(&cfg);
 	assert_non_null(w->machine);
-	assert_int_equal(mm_machine_init(w->machine, &arch_x86_64), 0);
+	assert_int_equal(mm_machine_init(w->machine, &arch_x86_64, &mm_cfg), 0);
 	machine_enter(w->machine);
 	make_file(w, 0, INODE_REGULAR, 300 * REF_PAGE + 100);
 	make_read_only(w, 1, 0);

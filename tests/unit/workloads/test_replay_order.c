@@ -37,7 +37,7 @@ static int setup(void **state)
 		.tasks = 1, .cpus = 1, .memory_bytes = 64 << 20, .content_words = 1};
 
 	machine = machine_create(&mc);
-	if (!machine || mm_machine_init(machine, &arch_x86_64))
+	if (!machine || mm_machine_init(machine, &arch_x86_64, NULL))
 		return -1;
 	machine_enter(machine);
 	memset(calls, 0, sizeof(calls));

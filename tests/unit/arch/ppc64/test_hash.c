@@ -185,7 +185,7 @@ static struct hash_world world_create(u32 tasks)
 
 	assert_non_null(w.m);
 	machine_enter(w.m);
-	assert_int_equal(mm_machine_init(w.m, &arch_ppc64_hash), 0);
+	assert_int_equal(mm_machine_init(w.m, &arch_ppc64_hash, NULL), 0);
 	w.mem = memory_of(w.m);
 	w.hpt = hash_table_of(w.mem);
 	w.hpt->group_mask = GROUPS - 1;

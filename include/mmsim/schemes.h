@@ -15,6 +15,8 @@
 	X(range_list)                                                                              \
 	X(spf)                                                                                     \
 	X(spf_seqcount)                                                                            \
+	X(vma_rwsem)                                                                               \
+	X(vma_atomic)                                                                              \
 	X(vma_refcnt)                                                                              \
 	X(lock_null)                                                                               \
 	X(lock_broken)

@@ -293,7 +293,8 @@ static const struct control_bit arm64_control_bits[] = {
 	.hidden_set = ARM64_NG, .hidden_clear = ARM64_VALID,                                       \
 	.set = {ARM64_DBM, 0, 0, ARM64_AF, ARM64_DIRTY, ARM64_SPECIAL, ARM64_AP1},                 \
 	.clear = {0, 0, ARM64_UXN, 0, 0, 0, 0}, .clean_ro = ARM64_AP2, .global_mask = ARM64_NG,    \
-	.global_value = 0, .table_or = ARM64_RESTRICTS, .control_bits = arm64_control_bits
+	.global_value = 0, .table_or = ARM64_RESTRICTS, .control_bits = arm64_control_bits, \
+	.syndromes = arm64_syndromes, .level_names = arm64_level_names
 
 #define ARM64_TABLES_3 {0, ARM64_TABLE_ENTRY, ARM64_TABLE_ENTRY}
 #define ARM64_TABLES_4 {0, ARM64_TABLE_ENTRY, ARM64_TABLE_ENTRY, ARM64_TABLE_ENTRY}

@@ -72,4 +72,7 @@ static inline u64 arm64_ips(u64 control)
 #define ARM64_FSC_ADDRESS_SIZE_L_1 0x29u
 #define ARM64_FSC_TRANSLATION_L_1 0x2bu
 
+extern const struct syndrome_kind arm64_syndromes[];
+extern const char *const arm64_level_names[];
+
 #endif

@@ -458,6 +458,14 @@ static const struct pte_field hash_fields[] = {
 	{BE(HPAGE_READ), BE(HPAGE_READ), "r", IN_LEAF, LEVELS_ALL},
 	{BE(HPAGE_WRITE), BE(HPAGE_WRITE), "w", IN_LEAF, LEVELS_ALL},
 	{BE(HPAGE_EXEC), BE(HPAGE_EXEC), "x", IN_LEAF, LEVELS_ALL},
+	{BE(HPTE_R_R), BE(HPTE_R_R), "R", IN_HASH, 1},
+	{BE(HPTE_R_C), BE(HPTE_R_C), "C", IN_HASH, 1},
+	{BE(HPTE_R_W), BE(HPTE_R_W), "W", IN_HASH, 1},
+	{BE(HPTE_R_I), BE(HPTE_R_I), "I", IN_HASH, 1},
+	{BE(HPTE_R_M), BE(HPTE_R_M), "M", IN_HASH, 1},
+	{BE(HPTE_R_G), BE(HPTE_R_G), "G", IN_HASH, 1},
+	{BE(HPTE_R_N), BE(HPTE_R_N), "N", IN_HASH, 1},
+	{BE(HPTE_R_PP), 0, "PP", IN_HASH, 1},
 	{0, 0, NULL, 0, 0},
 };
 
@@ -492,5 +500,7 @@ const struct arch_desc arch_ppc64_hash = {
 	.table_base = {0, HASH_TABLE, HASH_TABLE, HASH_TABLE},
 	.table_pfn_mask = BE(HPAGE_TABLE),
 	.fields = hash_fields,
+	.syndromes = ppc64_syndromes,
+	.level_names = ppc64_hash_level_names,
 	.ops = &hash_ops,
 };

@@ -69,6 +69,9 @@
 #define PPC64_CODE_CAUSES 0xffffffffull
 #define PPC64_CODE_PR (1ull << 32)
 
+extern const struct syndrome_kind ppc64_syndromes[];
+extern const char *const ppc64_level_names[], *const ppc64_hash_level_names[];
+
 /* arch_ops.decode of both MMUs. */
 void ppc64_decode(const struct arch_desc *a, struct syndrome s, struct mmu_fault *f);
 /* Interrupt of an access for which there is no segment, or no such address. */

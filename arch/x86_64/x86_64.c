@@ -232,7 +232,8 @@ static const struct control_bit x86_control_bits[] = {
 	.table_or = X86_NX, .gated_bits = X86_NX, .gate_control = X86_CTL_NXE,                     \
 	.reserved_leaf = {X86_RSVD, X86_RSVD | X86_RSVD_2M, X86_RSVD | X86_RSVD_1G},               \
 	.reserved_table = {0, X86_RSVD, X86_RSVD, X86_RSVD | X86_PS, X86_RSVD | X86_PS},           \
-	.fields = x86_fields, .control_bits = x86_control_bits
+	.fields = x86_fields, .control_bits = x86_control_bits, .syndromes = x86_syndromes,        \
+	.level_names = x86_level_names
 
 const struct arch_desc arch_x86_64 = {
 	.name = "x86_64",

@@ -55,6 +55,9 @@
 #define X86_PF_I (1u << 4)    /* instruction fetch, if NXE or SMEP is on */
 #define X86_PF_PK (1u << 5)   /* protection key */
 
+extern const struct syndrome_kind x86_syndromes[];
+extern const char *const x86_level_names[];
+
 #define X86_VECTOR_GP 13
 #define X86_VECTOR_PF 14
 

@@ -126,7 +126,12 @@ struct walk_trace {
 
 /* A field of an entry by name, for who shows one: it is there if (entry & mask) == value. With
  * value 0 and several mask bits it is a number (a frame, a key) to be shown as such. */
-enum pte_where { IN_LEAF = 1, IN_TABLE = 2, IN_ANY = 3 };
+enum pte_where {
+	IN_LEAF = 1,
+	IN_TABLE = 2,
+	IN_ANY = 3,
+	IN_HASH = 4, /* mmu_walk.entry of a hashed MMU: the entry of its own table */
+};
 struct pte_field {
 	pte_t mask, value; /* in the entry's own byte order, as all of a description's constants */
 	const char *name;
@@ -137,6 +142,19 @@ struct pte_field {
 struct control_bit {
 	u64 bit;
 	const char *name;
+};
+
+/* What a syndrome says, by name, for who shows one: of the bits those with (code & mask) == value. */
+struct syndrome_bit {
+	u64 mask, value;
+	const char *name, *meaning;
+};
+struct syndrome_kind {
+	u32 vector;
+	const char *name;
+	const char *code, *address; /* the registers; NULL: there is none */
+	u64 code_mask;		    /* of syndrome.code: what is in that register */
+	const struct syndrome_bit *bits; /* ends with a NULL name */
 };
 
 /* An entry in its table. */
@@ -213,6 +231,8 @@ struct arch_desc {
 
 	const struct pte_field *fields;	/* for who shows an entry; ends with a NULL name */
 	const struct control_bit *control_bits; /* likewise */
+	const struct syndrome_kind *syndromes; /* likewise */
+	const char *const *level_names;	/* of entries, by level */
 	const struct arch_ops *ops;
 };
 

@@ -9,7 +9,7 @@
 int cli_main(int argc, char **argv, const char *version);
 
 extern const struct cli_command cli_cmd_run, cli_cmd_list, cli_cmd_compare, cli_cmd_plot,
-	cli_cmd_calibrate; /* native only */
+	cli_cmd_calibrate, cli_cmd_walk; /* native only */
 
 /* Print err and give CLI_USAGE. */
 int cli_usage(const struct cli_error *err);

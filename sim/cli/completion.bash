@@ -31,6 +31,7 @@ _mmsim()
 	-e | --engine) words='native virtual' ;;
 	-m | --machine) words=$(mmsim list machines 2>/dev/null | cut -d' ' -f1) ;;
 	--schedule) words='time random' ;;
+	--access) words='read write exec' ;;
 	list) words='workloads params schemes trees archs machines counters' ;;
 	esac
 	if [[ -z $words && $cur == -* ]]; then

@@ -1,0 +1,136 @@
+#!/bin/sh
+# tests/cli/walk.sh BIN_DIR - mmsim walk: what it prints, for every architecture; tables in files; wrong input
+#
+# tests/data/walk/expected.txt has commands and, behind each, all that it prints and its exit status.
+set -u
+bin=$1
+data=$(cd "$(dirname "$0")/../data/walk" && pwd) || exit 1
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+failures=0
+
+fail() {
+	echo "FAILED: $*"
+	failures=$((failures + 1))
+}
+
+# ---- text, case by case ------------------------------------------------------------------------
+sed -n 's/^\$ mmsim //p' "$data/expected.txt" >"$tmp/commands"
+while IFS= read -r args; do
+	echo "\$ mmsim $args"
+	# shellcheck disable=SC2086
+	(cd "$data" && "$bin/mmsim" $args 2>&1)
+	echo "exit $?"
+done <"$tmp/commands" >"$tmp/printed"
+diff "$data/expected.txt" "$tmp/printed" || fail "the output differs from tests/data/walk/expected.txt"
+
+# Every architecture there is has a case, and its default layout can be walked.
+"$bin/mmsim" list archs | cut -d' ' -f1 >"$tmp/archs"
+while read -r arch; do
+	grep -q "^$arch: " "$data/expected.txt" || fail "$arch: no case in expected.txt"
+	"$bin/mmsim" walk -a "$arch" 0x600008 --access write | grep -q '^result      physical' ||
+		fail "$arch: a write to the default data"
+done <"$tmp/archs"
+
+# ---- files ---------------------------------------------------------------------------------------
+while read -r arch; do
+	"$bin/mmsim" walk -a "$arch" --dump "$tmp/dump" --touch 0x600000:write 0x400010 >"$tmp/built" &&
+		"$bin/mmsim" walk --table "$tmp/dump" --touch 0x600000:write 0x400010 >"$tmp/read" &&
+		diff "$tmp/built" "$tmp/read" || fail "$arch: --dump and --table differ"
+	"$bin/mmsim" walk -a "$arch" --dump - | diff - "$tmp/dump" || fail "$arch: --dump -"
+done <"$tmp/archs"
+# An image: PML4 at 0x10000, then 0x11000, 0x12000, 0x13000; page 5 at 0xabc000, writable.
+for entry in '0 \147\020\001' '4096 \147\040\001' '8192 \147\060\001' '12328 \147\300\253'; do
+	# shellcheck disable=SC2059
+	printf "${entry#* }" | dd of="$tmp/image" bs=1 seek="${entry%% *}" conv=notrunc 2>/dev/null
+done
+truncate -s 16384 "$tmp/image"
+"$bin/mmsim" walk --table "$tmp/image" --base 0x10000 --root 0x10000 0x5678 >"$tmp/out"
+grep -q '^result      physical 0xabc678, in a page of 4 KiB; all levels together give users rwx$' "$tmp/out" ||
+	fail "an image"
+"$bin/mmsim" walk --json --touch 0x600000:write 0x800000000000 >"$tmp/json" &&
+	grep -q '"exception": "#GP, vector 13' "$tmp/json" && grep -q '"physical": "0x100004000"' "$tmp/json" ||
+	fail "--json"
+
+# ---- wrong input: one line, lower case, exit 2, nothing on stdout ----------------------------------
+wrong() {
+	pattern=$1
+	shift
+	(cd "$data" && "$bin/mmsim" walk "$@" >"$tmp/out" 2>"$tmp/err" </dev/null)
+	status=$?
+	if [ $status -ne 2 ] || [ "$(wc -l <"$tmp/err")" -ne 1 ] || [ -s "$tmp/out" ] ||
+		! grep -qF -e "$pattern" "$tmp/err"; then
+		fail "mmsim walk $*: status $status, wanted 2 and one line with: $pattern"
+		cat "$tmp/err" "$tmp/out"
+	fi
+}
+wrong '--arch=x86: unknown architecture' -a x86
+wrong 'walk 12x: an address is needed' 12x
+wrong 'walk -1' -- -1
+wrong "walk: unexpected argument '2'" 1 2
+wrong '--access=red: unknown access; did you mean read?' --access red
+wrong '--kernel: instead of --user, not both' --kernel --user
+wrong '--map=0x1000: a length is needed' --map 0x1000
+wrong '--map=x: an address is needed first' --map x
+wrong 'PERMS are needed' --map 0x1000:4K
+wrong 'PERMS are of' --map 0x1000:4K:rz
+wrong 'has protection keys from 0 to 15' --map 0x1000:4K:r/16
+wrong 'arm64-4k has protection keys from 0 to 0' -a arm64-4k --map 0x1000:4K:r/1
+wrong 'has no global pages' -a ppc64-radix --map 0x10000:64K:rg
+wrong 'x86_64 has no pages of 0x10000 bytes' --map 0x10000:64K:r:64K
+wrong 'ppc64-hash has no pages of 0x1000000 bytes' -a ppc64-hash --map 0x1000000:16M:r:16M
+wrong 'multiples of 0x1000' --map 0x1001:4K:r
+wrong 'multiples of 0x1000' --map 0x1000:1:r
+wrong '1 to 1048576 pages are allowed' --map 0x1000:8G:r
+wrong '1 to 1048576 pages are allowed' --map 0x1000:0:r
+wrong '0x1000 is mapped already' --map 0x1000:4K:r --map 0:8K:r
+wrong '0x201000 is mapped already' --map 0x200000:2M:r:2M --map 0x201000:4K:r
+wrong '0x200000 is mapped already' --map 0x201000:4K:r --map 0x200000:2M:r:2M
+wrong 'x86_64 has no address 0x800000000000' --map 0x7ffffffff000:8K:r
+wrong 'physical addresses of x86_64 have 46 bits' --map 0x1000:4K:r@0x400000000000
+wrong 'must be a multiple of the page size' --map 0x200000:2M:r:2M@0x1000
+wrong 'something is left over' --map 0x1000:4K:r:4K@0x1000,
+wrong '--touch=here: an address is needed' --touch here
+wrong '--touch=wrte: unknown access; did you mean write?' --touch 0x400000:wrte
+wrong 'x86_64 has no such register; (allowed: keys, WP, SMEP' --regs smpe=1
+wrong '--regs=SMEP=2: 0 or 1 is allowed' --regs SMEP=2
+wrong '--regs=keys: its value must be a number' --regs keys=x
+wrong 'NAME=VALUE is needed' --regs SMEP
+wrong '--root: goes with --table' --root 0x1000
+wrong '--base: goes with --table' --base 0x1000
+wrong '--map: instead of --table' --table restricted.txt --map 0x1000:4K:r 0
+wrong 'walk: an address is needed' --table restricted.txt
+wrong '--table=/nowhere: cannot be read' --table /nowhere 0
+wrong '--table=: a file name is needed' --table '' 0
+wrong '--root=0x7: outside of the file' --table restricted.txt --root 7 0
+wrong '--root: is needed' --table "$tmp/image" 0
+wrong 'outside of the file' --table "$tmp/image" --root 0x10000 0
+wrong 'leads to a table at 0x7000000000, outside of the file' --table restricted.txt 0x10000000000
+wrong '--dump=/no/such/folder/f: cannot be written' --dump /no/such/folder/f
+: >"$tmp/empty"
+wrong 'the file is empty' --table "$tmp/empty" 0
+printf 'root 0x1000\n0x1000 zz\n' >"$tmp/bad"
+wrong 'line 2: an address and an entry are needed' --table "$tmp/bad" 0
+printf 'arch vax\n' >"$tmp/bad"
+wrong 'line 1: unknown architecture' --table "$tmp/bad" 0
+printf '# c\nroot here\n' >"$tmp/bad"
+wrong 'line 2: root: an address is needed' --table "$tmp/bad" 0
+printf 'root 0x1000\n0x1001 1\n' >"$tmp/bad"
+wrong 'line 2: the address must be a multiple of 8' --table "$tmp/bad" 0
+
+# Tables of noise: never a crash.
+for n in 1 2 3; do
+	head -c 65536 /dev/urandom >"$tmp/noise"
+	while read -r arch; do
+		for kind in read write exec; do
+			"$bin/mmsim" walk -a "$arch" --table "$tmp/noise" --root 0 --access $kind \
+				0x123456789 >"$tmp/out" 2>&1
+			status=$?
+			if [ $status -ne 0 ] && [ $status -ne 2 ]; then
+				cp "$tmp/noise" "/tmp/walk-noise.$$"
+				fail "$arch: status $status from noise, kept as /tmp/walk-noise.$$"
+			fi
+		done
+	done <"$tmp/archs"
+done
+[ $failures -eq 0 ]

@@ -92,7 +92,7 @@ wrong 'must be a multiple of the page size' --map 0x200000:2M:r:2M@0x1000
 wrong 'something is left over' --map 0x1000:4K:r:4K@0x1000,
 wrong '--touch=here: an address is needed' --touch here
 wrong '--touch=wrte: unknown access; did you mean write?' --touch 0x400000:wrte
-wrong 'x86_64 has no such register; (allowed: keys, WP, SMEP' --regs smpe=1
+wrong 'x86_64 has no such register (allowed: keys, WP, SMEP' --regs smpe=1
 wrong '--regs=SMEP=2: 0 or 1 is allowed' --regs SMEP=2
 wrong '--regs=keys: its value must be a number' --regs keys=x
 wrong 'NAME=VALUE is needed' --regs SMEP

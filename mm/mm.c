@@ -194,7 +194,7 @@ struct mm *mm_create(struct machine *m, const struct arch_desc *arch,
 	mm->context_id = fetch_add(&mmm->next_context_id, 1);
 	mm->limits = mm_limits_default;
 	/* Room for the stack below the top, as without randomisation: 128 MiB and the guard gap. */
-	mm->mmap_base = ALIGN_DOWN(mm->task_size - (128ull << 20) -
+	mm->mmap_base = ALIGN_DOWN(arch->default_map_window - (128ull << 20) -
 					   ((u64)STACK_GUARD_GAP_PAGES << arch->page_shift),
 				   arch_page_bytes(arch));
 	tree_init(mm);

@@ -80,6 +80,9 @@ static bool hint_is_free(struct mm *mm, u64 addr, u64 len)
 
 	if (len > mm->task_size || addr > mm->task_size - len)
 		return false;
+	/* Across the end of the default window: the hint would have to be above it. */
+	if (addr <= mm->arch->default_map_window && addr + len > mm->arch->default_map_window)
+		return false;
 	vma = find_vma(mm, addr);
 	return (!vma || addr + len <= vm_start_gap(vma)) &&
 	       !gap_is_reserved(mm, addr, addr + len, &(u64){ 0 }, &(u64){ 0 });
@@ -87,7 +90,7 @@ static bool hint_is_free(struct mm *mm, u64 addr, u64 len)
 
 static s64 search_address(struct mm *mm, u64 addr, u64 len, u32 flags)
 {
-	u64 page_bytes = arch_page_bytes(mm->arch);
+	u64 page_bytes = arch_page_bytes(mm->arch), window = mm->arch->default_map_window, beyond;
 	s64 found;
 
 	if (len > mm->task_size)
@@ -102,10 +105,11 @@ static s64 search_address(struct mm *mm, u64 addr, u64 len, u32 flags)
 	addr = ALIGN_DOWN(addr, page_bytes);
 	if (addr && hint_is_free(mm, addr, len))
 		return (s64)addr;
-	found = unmapped_area(mm, page_bytes, mm->mmap_base, len, true);
-	if (found < 0) /* the top is full: bottom-up from a third of the space, as a last resort */
-		found = unmapped_area(mm, ALIGN_UP(mm->task_size / 3, page_bytes), mm->task_size, len,
-				      false);
+	/* Only who hints above the default window gets anything from there. */
+	beyond = addr > window ? mm->task_size - window : 0;
+	found = unmapped_area(mm, page_bytes, mm->mmap_base + beyond, len, true);
+	if (found < 0) /* the top is full: bottom-up from a third of the window, as a last resort */
+		found = unmapped_area(mm, ALIGN_UP(window / 3, page_bytes), window + beyond, len, false);
 	return found;
 }
 

@@ -368,7 +368,7 @@ static const struct pte_field arm64_64k_52_fields[] = {
 #define ARM64_4K                                                                                   \
 	.page_shift = 12, .levels = 4, .idx_bits = {9, 9, 9, 9},                                   \
 	.shift = {12, 21, 30, 39, 48}, .huge_levels = 1 << 1 | 1 << 2, /* 2 MiB, 1 GiB */          \
-	.task_size = 1ull << 48, .va_mask = VA_MASK(48), .va_half = {0, VA_MASK(48)},              \
+	.task_size = 1ull << 48, .default_map_window = 1ull << 48, .va_mask = VA_MASK(48), .va_half = {0, VA_MASK(48)},              \
 	.phys_bits = 48, ARM64_COMMON(ARM64_SH_INNER),                                             \
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, LEAF_OR_TABLE, NO_BLOCK}, .pfn_mask = OA_4K,       \
 	.table_base = ARM64_TABLES_4, .table_pfn_mask = OA_4K, .fields = arm64_4k_fields
@@ -396,6 +396,7 @@ const struct arch_desc arch_arm64_16k = {
 	.shift = {14, 25, 36, 47, 48},
 	.huge_levels = 1 << 1, /* 32 MiB */
 	.task_size = 1ull << 48,
+	.default_map_window = 1ull << 48,
 	.va_mask = VA_MASK(48),
 	.va_half = {0, VA_MASK(48)},
 	.phys_bits = 48,
@@ -417,6 +418,7 @@ const struct arch_desc arch_arm64_64k = {
 	.shift = {16, 29, 42, 48},
 	.huge_levels = 1 << 1, /* 512 MiB */
 	.task_size = 1ull << 48,
+	.default_map_window = 1ull << 48,
 	.va_mask = VA_MASK(48),
 	.va_half = {0, VA_MASK(48)},
 	.phys_bits = 48,
@@ -439,6 +441,7 @@ const struct arch_desc arch_arm64_4k_52 = {
 	.shift = {12, 21, 30, 39, 48, 52},
 	.huge_levels = 1 << 1 | 1 << 2 | 1 << 3, /* 2 MiB, 1 GiB, 512 GiB */
 	.task_size = 1ull << 52,
+	.default_map_window = 1ull << 48,
 	.va_mask = VA_MASK(52),
 	.va_half = {0, VA_MASK(52)},
 	.phys_bits = 52,
@@ -463,6 +466,7 @@ const struct arch_desc arch_arm64_16k_52 = {
 	.shift = {14, 25, 36, 47, 52},
 	.huge_levels = 1 << 1 | 1 << 2, /* 32 MiB, 64 GiB */
 	.task_size = 1ull << 52,
+	.default_map_window = 1ull << 48,
 	.va_mask = VA_MASK(52),
 	.va_half = {0, VA_MASK(52)},
 	.phys_bits = 52,
@@ -487,6 +491,7 @@ const struct arch_desc arch_arm64_64k_52 = {
 	.shift = {16, 29, 42, 52},
 	.huge_levels = 1 << 1 | 1 << 2, /* 512 MiB, 4 TiB */
 	.task_size = 1ull << 52,
+	.default_map_window = 1ull << 48,
 	.va_mask = VA_MASK(52),
 	.va_half = {0, VA_MASK(52)},
 	.phys_bits = 52,

@@ -478,6 +478,7 @@ const struct arch_desc arch_ppc64_hash = {
 	.idx_bits = {8, 10, 10, 8}, /* Linux's: 2 KiB, 8 KiB, 8 KiB, 2 KiB; here a frame each */
 	.shift = {16, 24, 34, 44, 52},
 	.task_size = 1ull << HASH_EA_BITS,
+	.default_map_window = 1ull << 47,
 	.va_mask = 0xfff0000000000000ull,
 	.va_half = {0, 0xc000000000000000ull},
 	.phys_bits = 57,

@@ -178,6 +178,8 @@ struct arch_desc {
 	u8 shift[ARCH_LEVELS_MAX + 1];	/* see level_shift(): the sums of the above, written out */
 	u8 huge_levels;			/* bit n: level n > 0 may hold a leaf entry */
 	u64 task_size;			/* user addresses are below this */
+	u64 default_map_window;		/* where a mapping goes whose hint is not above it (Linux:
+					 * DEFAULT_MAP_WINDOW): programs may keep data in high bits */
 	/* Addresses that exist: (va & va_mask) is va_half[0], and root[0] translates, or va_half[1],
 	 * and root[upper_root] does. */
 	u64 va_mask, va_half[2];

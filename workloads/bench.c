@@ -286,7 +286,6 @@ static void window_close_at(struct bench_task *t, u64 now_ns)
 	system_ns = system_ns > t->open_system_ns ? system_ns - t->open_system_ns : 0;
 	system_ns = min(system_ns, total_ns);
 	t->w.end_ns = now_ns;
-	t->w.open_ns += now_ns - t->open_at_ns;
 	t->w.user_ns += total_ns - system_ns;
 	t->w.system_ns += system_ns;
 	for (u32 c = 0; c < COUNTER_COUNT; c++)
@@ -337,6 +336,17 @@ static void free_begin(struct bench_task *t)
 		free_finish(t, t->open_at_ns);
 }
 
+/* Of a timed run. A task opens and closes at its first sample points after these. */
+static u64 window_start_ns(const struct bench *b)
+{
+	return b->start_ns + b->cfg.warmup_ns;
+}
+
+static u64 window_end_ns(const struct bench *b)
+{
+	return window_start_ns(b) + b->cfg.duration_ns;
+}
+
 /* At a sample point of a free workload: does the phase change? */
 static void free_step(struct bench_task *t, u64 now_ns)
 {
@@ -344,13 +354,16 @@ static void free_step(struct bench_task *t, u64 now_ns)
 
 	switch (t->phase) {
 	case BENCH_WARMUP:
-		if (now_ns >= b->start_ns + b->cfg.warmup_ns)
-			free_begin(t);
+		if (now_ns < window_start_ns(b))
+			break;
+		free_begin(t);
+		/* An operation that took longer than the whole window: none of the task's lies in it. */
+		if (!b->cfg.ops && t->open_at_ns >= window_end_ns(b))
+			free_finish(t, t->open_at_ns);
 		break;
 	case BENCH_MEASURE:
-		/* From its own beginning: a task that got its CPU late has a whole window, too. */
-		if (b->cfg.ops ? t->w.ops >= t->budget
-			       : now_ns >= t->w.start_ns + b->cfg.duration_ns)
+		/* One window for all: what a task did while others stood still is not their rate. */
+		if (b->cfg.ops ? t->w.ops >= t->budget : now_ns >= window_end_ns(b))
 			free_finish(t, now_ns);
 		break;
 	default:
@@ -528,10 +541,33 @@ int bench_run(struct bench *b)
 	return 0;
 }
 
+/*
+ * A timed run's length is such that operations by it are the sum of the tasks' rates. Each task's own
+ * rate is over the time from the window's start, at which it may have been waiting for a lock, to
+ * its last operation's end, which may lie far behind the window's. No operations: the mean.
+ */
+static u64 timed_elapsed_ns(const struct bench *b, u64 ops)
+{
+	unsigned __int128 rates = 0; /* per 10^18 ns: a task with one operation in an hour still counts */
+	u64 sum_ns = 0;
+
+	for (u32 i = 0; i < b->tasks; i++) {
+		const struct bench_task *t = &b->task[i];
+		u64 ns = t->w.end_ns > window_start_ns(b) ? t->w.end_ns - window_start_ns(b) : 1;
+
+		if (!t->w.start_ns)
+			continue;
+		sum_ns += ns;
+		rates += (unsigned __int128)t->w.ops * 1000000000000000000ull / ns;
+	}
+	return rates ? (u64)((unsigned __int128)ops * 1000000000000000000ull / rates) :
+		       sum_ns / b->tasks;
+}
+
 void bench_totals(const struct bench *b, struct bench_totals *totals)
 {
 	bool timed = b->workload->kind == WORKLOAD_FREE && !b->cfg.ops;
-	u64 first_ns = ~0ull, last_ns = 0, open_ns = 0;
+	u64 first_ns = ~0ull, last_ns = 0;
 
 	memset(totals, 0, sizeof(*totals));
 	totals->latency = hist_create();
@@ -542,7 +578,6 @@ void bench_totals(const struct bench *b, struct bench_totals *totals)
 			continue;
 		first_ns = min(first_ns, t->w.start_ns);
 		last_ns = max(last_ns, t->w.end_ns);
-		open_ns += t->w.open_ns;
 		totals->ops += t->w.ops;
 		totals->user_ns += t->w.user_ns;
 		totals->system_ns += t->w.system_ns;
@@ -554,7 +589,7 @@ void bench_totals(const struct bench *b, struct bench_totals *totals)
 	if (b->workload->sections)
 		totals->elapsed_ns = b->section_ns;
 	else if (timed)
-		totals->elapsed_ns = open_ns / b->tasks;
+		totals->elapsed_ns = timed_elapsed_ns(b, totals->ops);
 	else
 		totals->elapsed_ns = last_ns > first_ns ? last_ns - first_ns : 0;
 }

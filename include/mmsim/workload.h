@@ -12,10 +12,10 @@
  *
  * Windows      What is measured is what happens between a task's window_open and window_close:
  *              operations, counters, CPU time. Three kinds of workload:
- *                free      each task loops on its own: warm-up, window, then it keeps running
- *                          unmeasured until every other task's window has closed too, so that the
- *                          load does not thin out while somebody is still measured.
- *                          elapsed = mean length of the tasks' windows.
+ *                free      each task loops on its own: warm-up, a window that is the same for all,
+ *                          then it keeps running unmeasured until every other task has closed
+ *                          its own too, so that the load does not thin out while somebody is
+ *                          still measured. elapsed: operations by the sum of the tasks' rates.
  *                lockstep  tasks meet in bench_round() and all decide the same; sections that
  *                          count can be marked (bench_section_begin/_end, see pft).
  *                          elapsed = the sections, or else first open to last close.
@@ -124,7 +124,6 @@ struct bench_config {
 /* What one task measured. Its own until bench_run() has returned. */
 struct bench_window {
 	u64 start_ns, end_ns; /* first open, last close; engine's clock */
-	u64 open_ns;          /* sum of what was open */
 	u64 user_ns, system_ns;
 	u64 ops;
 	u64 counters[COUNTER_COUNT];

@@ -11,7 +11,7 @@ fail() {
 	exit 1
 }
 mmsim="timeout 300 $bin/mmsim"
-one='run -q -e virtual -m phone8 -c 4 -d 200us --warmup 30us -o -'
+one='run -q -e virtual -m phone8 -c 4 -d 1ms --warmup 500us -o -'
 
 for w in ebizzy 'page_fault1 -p size=1M' 'mmap1 -p size=1M' 'pft -p size=1M'; do
 	for s in mmap_lock vma_refcnt; do

@@ -305,10 +305,24 @@ void bench_record(struct bench_task *t, u64 ns)
 	hist_record(t->latency, ns);
 }
 
+static bool is_timed(const struct bench *b)
+{
+	return b->workload->kind == WORKLOAD_FREE && !b->cfg.ops;
+}
+
+/*
+ * Tell who watches the measured part (statistics, hardware counters). It begins with the first task that
+ * opens, and ends with the first that finds a timed window over (another may stand in a lock far
+ * beyond it), else with the last one's work.
+ */
 static void measure_hook(struct bench_task *t, bool begin)
 {
-	if (t->index == 0 && t->bench->cfg.on_measure)
-		t->bench->cfg.on_measure(t->bench->cfg.on_measure_arg, begin);
+	struct bench *b = t->bench;
+	u32 before = fetch_add_relaxed(begin ? &b->begun : &b->ended, 1u);
+	u32 which = begin || is_timed(b) ? 0 : b->tasks - 1;
+
+	if (before == which && b->cfg.on_measure)
+		b->cfg.on_measure(b->cfg.on_measure_arg, begin);
 }
 
 /* This task's measurement is over: close, tell the others, go on as unmeasured load (duration) or
@@ -566,7 +580,6 @@ static u64 timed_elapsed_ns(const struct bench *b, u64 ops)
 
 void bench_totals(const struct bench *b, struct bench_totals *totals)
 {
-	bool timed = b->workload->kind == WORKLOAD_FREE && !b->cfg.ops;
 	u64 first_ns = ~0ull, last_ns = 0;
 
 	memset(totals, 0, sizeof(*totals));
@@ -588,7 +601,7 @@ void bench_totals(const struct bench *b, struct bench_totals *totals)
 	}
 	if (b->workload->sections)
 		totals->elapsed_ns = b->section_ns;
-	else if (timed)
+	else if (is_timed(b))
 		totals->elapsed_ns = timed_elapsed_ns(b, totals->ops);
 	else
 		totals->elapsed_ns = last_ns > first_ns ? last_ns - first_ns : 0;

@@ -170,6 +170,7 @@ struct bench {
 
 	struct sim_barrier barrier;       /* all tasks: for lockstep workloads */
 	u32 finished __cacheline_aligned; /* (atomic) tasks whose window has closed */
+	u32 begun, ended;                 /* (atomic) tasks that began, ended their measured part */
 	u32 failed;                       /* (atomic) somebody called bench_fail(): all stop */
 	u64 start_ns;                     /* (written by task 0 before the start barrier) */
 	u32 round_phase;                  /* (written by task 0 between the barriers of a round) */

@@ -72,7 +72,7 @@ add_dependencies(program-mmsim-virtual-checked mmsim_version ${mmsim_checked_bes
 if(NOT BUILD_TESTING)
   return()
 endif()
-add_executable(checked.conformance tests/scheme/conformance.c)
+add_executable(checked.conformance ${conformance_sources})
 target_link_libraries(checked.conformance PRIVATE mmsim_checked ${CMOCKA_LIBRARY})
 foreach(line ${schemes})
   string(REGEX REPLACE ".*X\\(([a-z0-9_]+)\\).*" "\\1" scheme ${line})

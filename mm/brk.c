@@ -39,10 +39,10 @@ int do_brk_flags(struct mm *mm, struct vma *prev, u64 addr, u64 len, u64 flags)
 		vma = vma_alloc(mm);
 		if (!vma)
 			return -ENOMEM;
-		vma->start = addr;
-		vma->end = addr + len;
+		WRITE_UNPRICED(vma->start, addr);
+		WRITE_UNPRICED(vma->end, addr + len);
 		vma->pgoff = addr >> mm->arch->page_shift;
-		vma->flags = flags;
+		WRITE_UNPRICED(vma->flags, flags);
 		vma_link(vma);
 	}
 	vm_stat_account(mm, flags, (s64)npages);
@@ -88,6 +88,7 @@ u64 mm_brk(struct mm *mm, u64 brk)
 	if (mmap_write_lock_killable(mm, hold, MM_RANGE_ALL))
 		return (u64)-EINTR;
 	line_write(mm, brk);
+	line_read(mm, def_flags);
 	line_read(mm, start_data);
 	line_read(mm, limits.data_bytes);
 	new_end = ALIGN_UP(brk, page_bytes);

@@ -19,9 +19,9 @@ static int install(struct mm *mm, u64 start, u64 end, u64 flags, const char *nam
 	vma = vma_alloc(mm);
 	if (!vma)
 		return -ENOMEM;
-	vma->start = start;
-	vma->end = end;
-	vma->flags = flags;
+	WRITE_UNPRICED(vma->start, start);
+	WRITE_UNPRICED(vma->end, end);
+	WRITE_UNPRICED(vma->flags, flags);
 	vma->name = name;
 	vma->pgoff = name ? 0 : start >> mm->arch->page_shift;
 	vma_link(vma);

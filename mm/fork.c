@@ -44,9 +44,9 @@ static struct vma *dup_for_child(struct mm *child, const struct vma *src)
 	if (!vma)
 		return NULL;
 	line_read(src, file);
-	vma->start = src->start;
-	vma->end = src->end;
-	vma->flags = src->flags & ~(u64)VM_LOCKED_MASK;
+	WRITE_UNPRICED(vma->start, src->start);
+	WRITE_UNPRICED(vma->end, src->end);
+	WRITE_UNPRICED(vma->flags, src->flags & ~(u64)VM_LOCKED_MASK);
 	vma->pgoff = src->pgoff;
 	vma->name = src->name;
 	vma->file = src->file;

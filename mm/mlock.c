@@ -84,7 +84,7 @@ static bool within_lock_limit(struct mm *mm, u64 start, u64 end)
 	line_read(mm, limits.can_ipc_lock);
 	line_read(mm, locked_vm_pages);
 	limit_pages = mm->limits.memlock_bytes >> mm->arch->page_shift;
-	pages = ((end - start) >> mm->arch->page_shift) + mm->locked_vm_pages;
+	pages = ((end - start) >> mm->arch->page_shift) + READ_ONCE(mm->locked_vm_pages);
 	if (mm->limits.can_ipc_lock || pages <= limit_pages)
 		return true;
 	return pages - locked_pages_in(mm, start, end) <= limit_pages;

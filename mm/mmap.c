@@ -29,7 +29,10 @@ static bool gap_is_reserved(const struct mm *mm, u64 start, u64 end, u64 *run_st
 	const struct gap_reservation *r;
 	bool found = false;
 
+	if (!mm_has_ranges(mm))
+		return false;
 	list_for_each_entry (r, &mm->reserved, link) { /* downwards */
+		line_read(r, start);
 		if (found && r->end != *run_start)
 			break;
 		if (!found && r->start < end && start < r->end) {
@@ -58,7 +61,7 @@ static s64 unmapped_area(struct mm *mm, u64 low, u64 high, u64 len, bool top_dow
 			if (top_down)
 				high = vm_start_gap(above);
 			else
-				low = above->end;
+				low = READ_UNPRICED(above->end);
 		} else if (gap_is_reserved(mm, addr, addr + len, &reserved_start, &reserved_end)) {
 			if (top_down)
 				high = reserved_start;
@@ -105,6 +108,7 @@ static s64 search_address(struct mm *mm, u64 addr, u64 len, u32 flags)
 	addr = ALIGN_DOWN(addr, page_bytes);
 	if (addr && hint_is_free(mm, addr, len))
 		return (s64)addr;
+	line_read(mm, mmap_base);
 	/* Only who hints above the default window gets anything from there. */
 	beyond = addr > window ? mm->task_size - window : 0;
 	found = unmapped_area(mm, page_bytes, mm->mmap_base + beyond, len, true);
@@ -324,9 +328,9 @@ static struct vma *new_vma(struct mm *mm, const struct mmap_request *r)
 	vma = vma_alloc(mm);
 	if (!vma)
 		return NULL;
-	vma->start = r->addr;
-	vma->end = r->addr + r->len;
-	vma->flags = r->vm_flags;
+	WRITE_UNPRICED(vma->start, r->addr);
+	WRITE_UNPRICED(vma->end, r->addr + r->len);
+	WRITE_UNPRICED(vma->flags, r->vm_flags);
 	vma->pgoff = r->pgoff;
 	if (r->file) {
 		vma->file = r->file;
@@ -421,10 +425,24 @@ static void unreserve_gap(struct mm *mm)
 	mm_tree_unlock(mm);
 }
 
+/* Is it still free, and outside of every stack's guard gap? Stacks grow under a lock over everything,
+ * so what this finds stays, once [start, end) is held. */
+static bool gap_is_left(struct mm *mm, u64 start, u64 end)
+{
+	const struct vma *above;
+	bool left;
+
+	mm_tree_lock(mm);
+	above = find_vma(mm, start);
+	left = !above || end <= vm_start_gap(above);
+	mm_tree_unlock(mm);
+	return left;
+}
+
 /*
  * Take the write lock that the request needs. Range schemes: choose a place and reserve it, so that no
  * other mmap() chooses it too, then lock it with the VMAs that it touches. It may be gone all the
- * same, to a MAP_FIXED. On return the gap may be reserved: unreserve_gap().
+ * same, to a MAP_FIXED or to a stack that grew. On return the gap may be reserved: unreserve_gap().
  */
 static int lock_gap(struct mm *mm, struct mm_hold *hold, struct mmap_request *r)
 {
@@ -449,7 +467,7 @@ static int lock_gap(struct mm *mm, struct mm_hold *hold, struct mmap_request *r)
 			unreserve_gap(mm);
 			return -EINTR;
 		}
-		if (!find_vma_intersection(mm, (u64)found, (u64)found + r->len)) {
+		if (gap_is_left(mm, (u64)found, (u64)found + r->len)) {
 			r->addr = (u64)found;
 			r->placed = true;
 			return 0;

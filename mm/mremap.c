@@ -46,7 +46,7 @@ static int check_arguments(const struct remap *r)
 	/* A move needs up to that many more VMAs for a moment. */
 	line_read(mm, map_count);
 	line_read(mm, limits.max_map_count);
-	if ((u64)mm->map_count + 2 >= (u64)mm->limits.max_map_count - 3)
+	if ((u64)READ_ONCE(mm->map_count) + 2 >= (u64)mm->limits.max_map_count - 3)
 		return -ENOMEM;
 	return 0;
 }
@@ -165,8 +165,8 @@ static struct vma *copy_vma(struct remap *r)
 	new = vma_dup(vma);
 	if (!new)
 		return NULL;
-	new->start = vmg.start;
-	new->end = vmg.end;
+	WRITE_UNPRICED(new->start, vmg.start);
+	WRITE_UNPRICED(new->end, vmg.end);
 	new->pgoff = vmg.pgoff;
 	if (anon_vma_clone(new, vma)) {
 		new->file = NULL;

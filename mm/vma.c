@@ -65,9 +65,10 @@ struct vma *vma_dup(struct vma *src)
 		return NULL;
 	line_read(src, start);
 	line_read(src, file);
-	vma->start = src->start;
-	vma->end = src->end;
-	vma->flags = src->flags;
+	/* Whole words, here and wherever a new VMA is filled: as in vma_alloc(), somebody may look. */
+	WRITE_UNPRICED(vma->start, src->start);
+	WRITE_UNPRICED(vma->end, src->end);
+	WRITE_UNPRICED(vma->flags, src->flags);
 	vma->pgoff = src->pgoff;
 	WRITE_ONCE(vma->anon_vma, src->anon_vma);
 	vma->file = src->file;
@@ -193,11 +194,11 @@ int vma_split(struct vma *vma, u64 addr, bool new_below)
 	vm_write_begin(vma);
 	line_write(new, start); /* a reader that met it as another's may be looking */
 	if (new_below) {
-		new->end = addr;
+		WRITE_UNPRICED(new->end, addr);
 		WRITE_ONCE(vma->start, addr);
 		WRITE_ONCE(vma->pgoff, vma->pgoff + below_pages);
 	} else {
-		new->start = addr;
+		WRITE_UNPRICED(new->start, addr);
 		new->pgoff += below_pages;
 		WRITE_ONCE(vma->end, addr);
 	}

@@ -65,6 +65,7 @@ enum mm_locking_caps {
 	LK_CAP_TRY_UNPINNED = 1 << 7, /* LK_TRY holds nothing: f->vma is a copy, which pte_lock confirms. No
 				       * VMA is written, no table made */
 	LK_CAP_VM_SEQUENCE = 1 << 8, /* vm_write_begin/end are what faults notice: see copy_all(), fork.c */
+	LK_CAP_READERS_ALONE = 1 << 9, /* a mutex: readers do not run beside each other */
 };
 
 /*

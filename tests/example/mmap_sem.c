@@ -39,7 +39,7 @@ static bool upgrade_try(struct mm_hold *h)
 const struct mm_locking mm_locking_mmap_sem = {
 	.name = "mmap_sem",
 	.summary = "one mutex per address space, for faults too (Linux before 2.4.3)",
-	.caps = LK_CAP_CORRECT | LK_CAP_TABLES_PINNED,
+	.caps = LK_CAP_CORRECT | LK_CAP_TABLES_PINNED | LK_CAP_READERS_ALONE,
 
 	.mm_init = mm_init_rwsem,
 	.mm_destroy = mm_hook_nop,

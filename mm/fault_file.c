@@ -3,7 +3,8 @@
  *
  * Models       Linux do_read_fault, do_cow_fault, do_shared_fault, filemap_map_pages,
  *              filemap_fault, and the mappings that the kernel makes itself.
- * Locks        Page lock (FOLIO) before the page-table lock; fault-around only tries page locks,
+ * Locks        Page lock (FOLIO) before the page-table lock, held until the entry is installed, so that
+ *              truncation finds it; fault-around only tries page locks,
  *              under the page-table lock. A page that must be read in slowly is waited for without
  *              any lock (STEP_IO), as FAULT_FLAG_ALLOW_RETRY does.
  * VMA lock     Covers everything here but special mappings, whose drivers have no map_pages: those
@@ -17,8 +18,14 @@
 
 #define FAULT_AROUND_BYTES 65536u /* Linux's fault_around_bytes; one page: no fault-around */
 
+static void file_page_put(const struct fault *f, struct page *page)
+{
+	page_unlock(f->mm->memory, page);
+	page_put(f->mm->memory, page);
+}
+
 /* The page under f->va, up to date, with a reference. CONTINUE, SIGBUS, OOM, IO. */
-static enum fault_step file_page(struct fault *f, struct page **page)
+static enum fault_step file_page_get(struct fault *f, struct page **page)
 {
 	const struct memory *mem = f->mm->memory;
 	struct file *file = f->vma->file;
@@ -42,6 +49,26 @@ static enum fault_step file_page(struct fault *f, struct page **page)
 	}
 	*page = filemap_read(mem, mapping, index);
 	return *page ? STEP_CONTINUE : STEP_OOM;
+}
+
+/* The same, and locked: until it is unlocked again it is the file's, and truncation waits with it. */
+static enum fault_step file_page(struct fault *f, struct page **page)
+{
+	const struct memory *mem = f->mm->memory;
+
+	for (;;) {
+		enum fault_step step = file_page_get(f, page);
+		const struct inode *inode = f->vma->file->inode;
+
+		if (unlikely(step != STEP_CONTINUE))
+			return step;
+		page_lock(mem, *page);
+		line_read(*page, mapping);
+		if (likely((*page)->mapping == &inode->mapping &&
+			   !filemap_beyond_end(mem, inode, fault_pgoff(f))))
+			return STEP_CONTINUE;
+		file_page_put(f, *page);
+	}
 }
 
 /* The window of fault-around, as page numbers of the address space: [*first, *end) is aligned,
@@ -131,11 +158,12 @@ enum fault_step fault_file_read(struct fault *f)
 		return step;
 	step = fault_pte_lock(f);
 	if (step != STEP_CONTINUE) {
-		page_put(f->mm->memory, page);
+		file_page_put(f, page);
 		return step;
 	}
 	fault_map_page(f, page, vma_pte_attrs(f->vma));
 	fault_pte_unlock(f);
+	page_unlock(f->mm->memory, page);
 	count_event(COUNTER_FAULT_FILE_READ);
 	return STEP_DONE;
 }
@@ -151,18 +179,20 @@ enum fault_step fault_file_cow(struct fault *f)
 	if (step != STEP_CONTINUE)
 		return step;
 	copy = fault_anon_page(f, 0);
-	if (copy)
-		page_copy_content(mem, copy, source);
-	page_put(mem, source);
-	if (!copy)
+	if (!copy) {
+		file_page_put(f, source);
 		return STEP_OOM;
+	}
+	page_copy_content(mem, copy, source);
 	step = fault_pte_lock(f);
 	if (step != STEP_CONTINUE) {
+		file_page_put(f, source);
 		page_put(mem, copy);
 		return step;
 	}
 	fault_map_anon(f, copy);
 	fault_pte_unlock(f);
+	file_page_put(f, source);
 	count_event(COUNTER_FAULT_FILE_COW);
 	return STEP_DONE;
 }
@@ -176,11 +206,9 @@ enum fault_step fault_file_shared(struct fault *f)
 	if (step != STEP_CONTINUE)
 		return step;
 	/* The file system hears of the write before it can happen (page_mkwrite). */
-	page_lock(mem, page);
 	step = fault_pte_lock(f);
 	if (step != STEP_CONTINUE) {
-		page_unlock(mem, page);
-		page_put(mem, page);
+		file_page_put(f, page);
 		return step;
 	}
 	fault_map_page(f, page, vma_pte_attrs(f->vma) | PTE_WRITE | PTE_DIRTY);

@@ -26,6 +26,7 @@ struct inode *inode_create(struct machine *m, enum inode_kind kind, const char *
 		.name = strdup(name),
 		.kind = kind,
 		.size_bytes = size_bytes,
+		.data_bytes = size_bytes,
 		.machine = m,
 		.refcount = ATOMIC_INIT(1),
 	};
@@ -36,7 +37,8 @@ struct inode *inode_create(struct machine *m, enum inode_kind kind, const char *
 	inode->mapping.inode = inode;
 	spin_lock_init(&inode->mapping.tree_lock, LOCK_RANK_FILE_TREE);
 	rwsem_init(&inode->mapping.i_mmap_rwsem, LOCK_RANK_I_MMAP);
-	list_init(&inode->mapping.i_mmap);
+	rwsem_init(&inode->i_rwsem, LOCK_RANK_INODE);
+	rb_root_init(&inode->mapping.i_mmap);
 	return inode;
 }
 
@@ -47,7 +49,7 @@ void inode_put(struct inode *inode)
 	MMSIM_BUG_ON(left < 0);
 	if (left)
 		return;
-	MMSIM_BUG_ON(!list_empty(&inode->mapping.i_mmap));
+	MMSIM_BUG_ON(READ_UNPRICED(inode->mapping.i_mmap.node));
 	mapping_free_pages(&inode->mapping);
 	free(inode->name);
 	machine_memory_free(inode->machine, inode, sizeof(*inode));

@@ -4,13 +4,14 @@
  * Models       Linux's i_pages and mm/filemap.c as far as faults need them: look-up without a lock,
  *              insertion under tree_lock, reading in under the page lock, end of file, the cursor
  *              that fault-around walks with.
- * Leaves out   Eviction, write-back, truncation, read-ahead, large folios. A cached page stays
- *              cached until the inode goes, so a tree node is freed only with its inode.
+ * Leaves out   Eviction, write-back, read-ahead, large folios. Tree nodes are freed with their inode.
  * Protocol     1. A new page is locked and not up to date; then it is inserted (release).
  *              2. Its finder takes a reference unless it is free, and looks at the slot again: the
  *                 frame may have been given to somebody else in between (page_try_get, acquire).
  *              3. The inserter fills it, sets UPTODATE, unlocks it and wakes whoever waits.
- * Lock order   FILE_TREE before FOLIO: a new page's lock is taken by making it, before anybody can
+ *              4. A page that leaves (truncation) is locked: slot and page->mapping are cleared. So
+ *                 who has locked a page whose mapping is this one knows that it is still cached.
+ * Lock order   FOLIO before FILE_TREE. A new page's lock is taken by making it, before anybody can
  *              contend for it, and only entered in the books afterwards.
  * Tests        tests/unit/mm/test_filemap.c
  */
@@ -187,8 +188,12 @@ struct page *filemap_next_mappable(struct filemap_cursor *c, u64 index)
 		return NULL;
 	/* Acquire: UPTODATE seen, then the content is. Pairs with filemap_fill(). */
 	if (smp_load_acquire(&page->flags) & PAGE_UPTODATE) {
-		if (page_trylock(page))
-			return page;
+		if (page_trylock(page)) {
+			line_read(page, mapping);
+			if (likely(page->mapping == c->mapping))
+				return page;
+			page_unlock(c->mem, page); /* step 4 was faster */
+		}
 	}
 	page_put(c->mem, page);
 	return NULL;
@@ -219,7 +224,8 @@ u64 file_token(const struct inode *inode, u64 index, u32 word)
 	u64 identity =
 		mix64(inode->ino + ((u64)inode->dev_major << 52) + ((u64)inode->dev_minor << 40));
 
-	if (inode->kind == INODE_SHMEM)
+	if (inode->kind == INODE_SHMEM ||
+	    index >= READ_ONCE(inode->data_bytes) >> memory_of(inode->machine)->page_shift)
 		return 0; /* a hole */
 	return mix64(identity + index * 1024 + word + 1) | 1; /* never 0, which means zeroed */
 }
@@ -315,6 +321,77 @@ int filemap_populate(const struct memory *mem, struct mapping *mapping)
 		page_put(mem, page);
 	}
 	return 0;
+}
+
+/* ---- dropping -------------------------------------------------------------------------------- */
+
+/* The first cached page from `index` on below node, which begins at page `base`: *index becomes its
+ * own. RCU. */
+static bool node_next(struct radix_node *node, u64 base, u64 *index)
+{
+	u64 at = max(base, *index), slot;
+
+	line_read(node, shift);
+	for (slot = (at >> node->shift) & (RADIX_SLOTS - 1); slot < RADIX_SLOTS; slot++) {
+		u64 start = base + (slot << node->shift);
+		void *child = rcu_dereference(node->slots[slot]);
+
+		if (!child)
+			continue;
+		if (!node->shift) {
+			*index = start;
+			return true;
+		}
+		*index = max(*index, start);
+		if (node_next(child, start, index))
+			return true;
+	}
+	return false;
+}
+
+static bool filemap_next_index(struct mapping *mapping, u64 *index)
+{
+	struct radix_node *root;
+	bool found;
+
+	rcu_read_lock();
+	root = rcu_dereference(mapping->tree);
+	if (root)
+		line_read(root, shift);
+	found = root && node_covers(root, *index) && node_next(root, 0, index);
+	rcu_read_unlock();
+	return found;
+}
+
+/* Step 4. The caller has the page locked, and a reference. */
+static void filemap_remove(const struct memory *mem, struct mapping *mapping, struct page *page)
+{
+	line_write(page, mapping);
+	if (page->mapping != mapping)
+		return;
+	page->mapping = NULL;
+	spin_lock(&mapping->tree_lock);
+	rcu_assign_pointer(*node_slot(radix_leaf(mapping, page->index), page->index), NULL);
+	line_write(mapping, cached_pages);
+	mapping->cached_pages--;
+	spin_unlock(&mapping->tree_lock);
+	page_put(mem, page); /* the tree's */
+}
+
+void mapping_drop_pages(struct mapping *mapping, u64 first)
+{
+	const struct memory *mem = memory_of(mapping->inode->machine);
+
+	for (u64 index = first; filemap_next_index(mapping, &index); index++) {
+		struct page *page = filemap_get(mem, mapping, index);
+
+		if (!page)
+			continue;
+		page_lock(mem, page);
+		filemap_remove(mem, mapping, page);
+		page_unlock(mem, page);
+		page_put(mem, page);
+	}
 }
 
 /* ---- set-up ---------------------------------------------------------------------------------- */

@@ -9,6 +9,9 @@
 /* Drop the cache's reference to every page and free the tree. The inode has no user left. */
 void mapping_free_pages(struct mapping *mapping);
 
+/* Drop every page from `first` on: each leaves the cache under its lock. May sleep. */
+void mapping_drop_pages(struct mapping *mapping, u64 first);
+
 /* Does page `index` lie wholly beyond the end of the file? */
 bool filemap_beyond_end(const struct memory *mem, const struct inode *inode, u64 index);
 

@@ -75,10 +75,22 @@ static int copy_one(struct mm *child, struct vma *src, bool *flush)
 	return pgtable_copy(vma, src, flush);
 }
 
+/* Of all VMAs up to `last`. */
+static void end_writes(struct mm *mm, const struct vma *last)
+{
+	struct vma *vma;
+
+	vma_tree_for_each (&mm->vmas, vma) {
+		vm_write_end(vma);
+		if (vma == last)
+			return;
+	}
+}
+
 static int copy_all(struct mm *child, struct mm *mm)
 {
-	bool flush = false;
-	struct vma *vma;
+	bool sequences = mm->locking->caps & LK_CAP_VM_SEQUENCE, flush = false;
+	struct vma *vma, *last = NULL;
 	int err = 0;
 
 	vma_tree_for_each (&mm->vmas, vma) {
@@ -90,13 +102,17 @@ static int copy_all(struct mm *child, struct mm *mm)
 		} else {
 			err = copy_one(child, vma, &flush);
 		}
-		vm_write_end(vma);
+		last = vma;
 		if (err)
 			break;
 	}
 	/* What was writable in the parent is write-protected now: no TLB may say otherwise. */
 	if (flush)
 		tlb_flush_mm(mm);
+	/* Not before: a fault that copied a page for the parent now would miss what another CPU still
+	 * writes to it by its TLB. */
+	if (sequences && last)
+		end_writes(mm, last);
 	return err;
 }
 

@@ -220,12 +220,26 @@ void vma_link(struct vma *vma);
 /* Split vma at addr, inside it: the new VMA is the part below (new_below) or above. vma keeps the
  * other part. Does not look at max_map_count. 0, -ENOMEM, or -EINVAL: special mappings stay whole. */
 int MUST_CHECK vma_split(struct vma *vma, u64 addr, bool new_below);
-/* The file's list of mappings (i_mmap). Takes I_MMAP. */
+/* The file's mappings. Takes I_MMAP. */
 void vma_link_file(struct vma *vma);
 void vma_unlink_file(struct vma *vma);
-/* Lock what guards a VMA's boundaries besides mmap_lock: i_mmap_rwsem and the anon_vma's rwsem. */
+/* Lock what guards a VMA's boundaries besides mmap_lock: i_mmap_rwsem and the anon_vma's rwsem. Inside,
+ * what changes its start, end or pgoff is out of the file's mappings: shelve, change, reshelve. Nothing to
+ * do without a file. */
 void vma_boundary_lock(struct vma *vma);
 void vma_boundary_unlock(struct vma *vma);
+void vma_shelve(struct vma *vma);
+void vma_reshelve(struct vma *vma);
+
+/* ---- i_mmap.c: a file's mappings. i_mmap_rwsem, for write; for read to look. */
+void i_mmap_insert(struct mapping *mapping, struct vma *vma);
+void i_mmap_remove(struct mapping *mapping, struct vma *vma);
+/* The VMAs that map a page of [first, last], by their first page. */
+struct vma *i_mmap_first(const struct mapping *mapping, u64 first, u64 last);
+struct vma *i_mmap_next(struct vma *vma, u64 first, u64 last);
+
+/* truncate.c: zap every mapping of the pages from `first` on. Takes I_MMAP; no mmap_lock. */
+void unmap_mapping_from(struct mapping *mapping, u64 first);
 
 /* [start, end) less the guard gap that a growing stack keeps below it. */
 static inline u64 vm_start_gap(const struct vma *vma)
@@ -249,6 +263,7 @@ struct vma_merge {
 	struct anon_vma *anon_vma;
 	struct vma *copied_from; /* mremap: where the new range's anon_vma comes from */
 	bool just_expand;	/* brk: grow prev, never join next */
+	bool keep_write;	/* the result's vm_write_begin() is left for the caller to end */
 	bool nomem;		/* out: no merge, and for want of host memory */
 };
 /* A new range between prev and next (either may be NULL or not adjacent): the VMA that now

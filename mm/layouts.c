@@ -26,6 +26,7 @@ static const struct obj_field mm_fields[] = {
 	OBJ_FIELD(struct mm, mmap_lock.wait_list, "mm->mmap_lock.wait_list"),
 	OBJ_FIELD(struct mm, vma_writer_wait, "mm->vma_writer_wait"),
 	OBJ_FIELD(struct mm, mm_lock_seq, "mm->mm_lock_seq"),
+	OBJ_FIELD(struct mm, mmap_seq, "mm->mmap_seq"),
 	OBJ_FIELD(struct mm, vma_writer_lock, "mm->vma_writer_wait.lock"),
 	OBJ_FIELD(struct mm, page_table_lock, "mm->page_table_lock"),
 	OBJ_FIELD(struct mm, mm_users, "mm->mm_users"),
@@ -65,8 +66,7 @@ static const struct obj_field vma_fields[] = {
 	OBJ_FIELD(struct vma, file, "vma->vm_file"),
 	OBJ_FIELD(struct vma, vm_refcnt, "vma->vm_refcnt"),
 	OBJ_FIELD(struct vma, anon_vma_chain, "vma->anon_vma_chain"),
-	OBJ_FIELD(struct vma, i_mmap_node, "vma->shared"),
-	OBJ_FIELD(struct vma, rcu, "vma->vm_rcu"),
+	OBJ_FIELD(struct vma, i_mmap_rb, "vma->shared"),
 	OBJ_FIELD(struct vma, rb, "vma->vm_rb"),
 };
 

@@ -190,7 +190,9 @@ static int advise_pages(struct vma *vma, u64 start, u64 end, int behavior)
 	if (behavior == MADV_FREE) {
 		if (!vma_is_anonymous(vma))
 			return -EINVAL;
+		vm_write_begin(vma);
 		pgtable_madvise_free(vma, start, end);
+		vm_write_end(vma);
 		return 0;
 	}
 	lru_drain(vma->mm->memory);

@@ -245,15 +245,18 @@ static void unmap_everything(struct mm *mm)
 		tail = &vma->unmap_next;
 		pgtable_zap(&tlb, vma, vma->start, vma->end);
 	}
+	*tail = NULL;
+	/* Links go before the page tables, as in munmap: truncation comes by the file. */
+	for (vma = first; vma; vma = vma->unmap_next) {
+		unlink_anon_vmas(vma);
+		vma_unlink_file(vma);
+	}
 	pgtable_free_range(&tlb, 0, mm->task_size, 0, 0);
 	tlb_finish_mmu(&tlb);
-	*tail = NULL;
 	vma_tree_destroy(&mm->vmas);
 
 	for (vma = first; vma; vma = next) {
 		next = vma->unmap_next;
-		unlink_anon_vmas(vma);
-		vma_unlink_file(vma);
 		line_write(vma, attached);
 		vma->attached = false;
 		mm->locking->vma_detached(vma);

@@ -125,7 +125,18 @@ static s64 grow_in_place(struct remap *r, u64 growth)
 
 /* ---- moving ------------------------------------------------------------------------------------ */
 
-/* A VMA at the target that describes the same memory: by merging, or a new one. NULL: no memory. */
+/*
+ * A fault without a lock that found the target before the entries have arrived would map a page where one
+ * is going to be put: the target is not usable until they have (vm_write_begin). Files' mappings are not
+ * touched without a lock; and where truncation may look, i_mmap_rwsem has to be taken first.
+ */
+static bool keeps_write(const struct vma *vma)
+{
+	return !vma->file;
+}
+
+/* A VMA at the target that describes the same memory: by merging, or a new one. NULL: no memory. With
+ * vm_write_begin() done if it keeps_write(). */
 static struct vma *copy_vma(struct remap *r)
 {
 	struct mm *mm = r->mm;
@@ -142,6 +153,7 @@ static struct vma *copy_vma(struct remap *r)
 		.file = vma->file,
 		.anon_vma = vma->anon_vma,
 		.copied_from = vma,
+		.keep_write = keeps_write(vma),
 	};
 
 	/* Not faulted yet: nothing ties it to its old place, and it merges better at the new. */
@@ -175,6 +187,8 @@ static struct vma *copy_vma(struct remap *r)
 	}
 	if (new->file)
 		file_get(new->file);
+	if (keeps_write(new))
+		vm_write_begin(new);
 	vma_link(new);
 	return new;
 }
@@ -198,6 +212,47 @@ static void leave_empty(struct remap *r, struct vma *new)
 	vm_write_end(vma);
 }
 
+/* Returns as pgtable_move(); if that is not all, nothing has moved. Both VMAs are left vm_write_begun,
+ * once each if they are two. */
+static u64 move_entries_locked(struct remap *r, struct vma *new)
+{
+	struct rwsem *i_mmap = r->vma->file ? &r->vma->file->inode->mapping.i_mmap_rwsem : NULL;
+	u64 moved;
+
+	/* Truncation finds the pages at one place or the other. */
+	if (i_mmap)
+		down_write(i_mmap);
+	if (!keeps_write(new))
+		vm_write_begin(new);
+	if (r->vma != new)
+		vm_write_begin(r->vma);
+	moved = pgtable_move(r->vma, r->addr, new, r->new_addr, r->old_len);
+	if (moved < r->old_len)
+		pgtable_move(new, r->new_addr, r->vma, r->addr, moved);
+	if (i_mmap)
+		up_write(i_mmap);
+	return moved;
+}
+
+/*
+ * The source is still vm_write_begun, and nobody may map a page there again: a write to it would be lost. What
+ * munmap takes out is this very VMA, split if need be; it is never ended.
+ */
+static void drop_source(struct remap *r, struct vma *new)
+{
+	int err = 0;
+
+	if (r->flags & MREMAP_DONTUNMAP)
+		leave_empty(r, new);
+	else if (r->old_len)
+		err = munmap_locked(mm_hold(HOLD_SYSCALL), r->addr, r->old_len);
+	/* The move is done; what could not be split off stays mapped, empty. */
+	if (err && err != -ENOMEM)
+		MMSIM_BUG("mremap: dropping the source failed: %d", err);
+	if (err || !r->old_len || (r->flags & MREMAP_DONTUNMAP))
+		vm_write_end(r->vma);
+}
+
 static s64 move_vma(struct remap *r)
 {
 	struct mm *mm = r->mm;
@@ -217,36 +272,21 @@ static s64 move_vma(struct remap *r)
 	vma_start_write(new);
 	vma_start_write(r->vma);
 	/* Nested where the source has become part of the target. */
-	vm_write_begin(r->vma);
-	vm_write_begin(new);
-	moved = pgtable_move(r->vma, r->addr, new, r->new_addr, r->old_len);
+	moved = move_entries_locked(r, new);
+	vm_stat_account(mm, flags, (s64)new_pages);
+	if (flags & VM_LOCKED)
+		mm_locked_vm_add(mm, (s64)new_pages);
 	if (moved < r->old_len) {
-		/* No memory for a table: take back what was moved, and drop the target. */
-		pgtable_move(new, r->new_addr, r->vma, r->addr, moved);
-		vm_write_end(new);
-		vm_write_end(r->vma);
-		vm_stat_account(mm, flags, (s64)new_pages);
-		if (flags & VM_LOCKED)
-			mm_locked_vm_add(mm, (s64)new_pages);
+		/* No memory for a table. */
+		if (r->vma != new)
+			vm_write_end(r->vma);
 		if (munmap_locked(mm_hold(HOLD_SYSCALL), r->new_addr, r->new_len))
 			MMSIM_BUG("cannot drop the target of a failed mremap");
 		return -ENOMEM;
 	}
-	vm_write_end(new);
-	vm_write_end(r->vma);
-	vm_stat_account(mm, flags, (s64)new_pages);
-	if (flags & VM_LOCKED)
-		mm_locked_vm_add(mm, (s64)new_pages);
-
-	if (r->flags & MREMAP_DONTUNMAP) {
-		leave_empty(r, new);
-	} else if (r->old_len) {
-		int err = munmap_locked(mm_hold(HOLD_SYSCALL), r->addr, r->old_len);
-
-		/* The move is done; what could not be split off stays mapped, empty. */
-		if (err && err != -ENOMEM)
-			MMSIM_BUG("mremap: dropping the source failed: %d", err);
-	}
+	if (r->vma != new)
+		vm_write_end(new);
+	drop_source(r, new);
 	r->vma = NULL;
 	return (s64)r->new_addr;
 }

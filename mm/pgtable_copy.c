@@ -142,7 +142,18 @@ static bool move_table(struct mm *mm, u64 old, u64 new_va)
 		return false;
 	lock_two(old_lock, new_lock);
 	if (!pte_present(mm->arch, READ_ONCE(*to))) {
-		pte_t e = xchg(from, (pte_t)0);
+		pte_t e;
+
+		/* A fault without any other lock may have found its VMA unchanged under this one a
+		 * moment ago: it finishes first. Who comes later sees that we are inside. */
+		if (mm->locking->caps & LK_CAP_TRY_UNPINNED) {
+			spinlock_t *ptl = &pfn_to_page(mm->memory,
+						       table_pfn(mm->arch, READ_ONCE(*from)))->ptl;
+
+			spin_lock_nested(ptl);
+			spin_unlock(ptl);
+		}
+		e = xchg(from, (pte_t)0);
 
 		/* Before the new place shows: no MMU may use the old one any more. */
 		tlb_flush_range(mm, old, old + len, true);

@@ -23,9 +23,8 @@ static bool vma_lock_alloc(struct vma *vma)
 
 static void vma_reset_links(struct vma *vma)
 {
-	line_write(vma, i_mmap_node);
+	line_write(vma, anon_vma_chain);
 	list_init(&vma->anon_vma_chain);
-	list_init(&vma->i_mmap_node);
 	vma->unmap_next = NULL;
 	vma->attached = false;
 }
@@ -98,12 +97,7 @@ void vma_link_file(struct vma *vma)
 	line_read(vma->file, inode);
 	mapping = &vma->file->inode->mapping;
 	down_write(&mapping->i_mmap_rwsem);
-	line_write(vma, i_mmap_node);
-	line_write(mapping, i_mmap);
-	line_write_ptr(mapping->i_mmap.prev);
-	list_add_tail(&vma->i_mmap_node, &mapping->i_mmap);
-	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE))
-		mapping->writable_shared++;
+	i_mmap_insert(mapping, vma);
 	up_write(&mapping->i_mmap_rwsem);
 }
 
@@ -117,12 +111,7 @@ void vma_unlink_file(struct vma *vma)
 	line_read(vma->file, inode);
 	mapping = &vma->file->inode->mapping;
 	down_write(&mapping->i_mmap_rwsem);
-	line_write(vma, i_mmap_node);
-	line_write(mapping, writable_shared);
-	line_write_neighbours(&vma->i_mmap_node);
-	list_del_init(&vma->i_mmap_node);
-	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE))
-		mapping->writable_shared--;
+	i_mmap_remove(mapping, vma);
 	up_write(&mapping->i_mmap_rwsem);
 }
 
@@ -147,14 +136,26 @@ void vma_boundary_unlock(struct vma *vma)
 		up_write(&vma->file->inode->mapping.i_mmap_rwsem);
 }
 
-void vma_link(struct vma *vma)
+void vma_shelve(struct vma *vma)
+{
+	if (vma->file)
+		i_mmap_remove(&vma->file->inode->mapping, vma);
+}
+
+void vma_reshelve(struct vma *vma)
+{
+	if (vma->file)
+		i_mmap_insert(&vma->file->inode->mapping, vma);
+}
+
+/* Into the tree. The file has it already. */
+static void vma_attach(struct vma *vma)
 {
 	struct mm *mm = vma->mm;
 
 	engine_charge(COST_VMA_WORK);
 	/* Write-begun until its creator drops the write lock: visible is not yet usable. */
 	vma_start_write(vma);
-	vma_link_file(vma);
 	vm_write_begin(vma);
 	vma->attached = true;
 	mm->locking->vma_attached(vma);
@@ -162,6 +163,12 @@ void vma_link(struct vma *vma)
 	vma_store(mm, vma);
 	mm_map_count_add(mm, 1);
 	vm_write_end(vma);
+}
+
+void vma_link(struct vma *vma)
+{
+	vma_link_file(vma);
+	vma_attach(vma);
 }
 
 int vma_split(struct vma *vma, u64 addr, bool new_below)
@@ -192,6 +199,7 @@ int vma_split(struct vma *vma, u64 addr, bool new_below)
 	vma_start_write(vma);
 	vma_boundary_lock(vma);
 	vm_write_begin(vma);
+	vma_shelve(vma);
 	line_write(new, start); /* a reader that met it as another's may be looking */
 	if (new_below) {
 		WRITE_UNPRICED(new->end, addr);
@@ -202,8 +210,11 @@ int vma_split(struct vma *vma, u64 addr, bool new_below)
 		new->pgoff += below_pages;
 		WRITE_ONCE(vma->end, addr);
 	}
+	/* Both at once: truncation finds all of the mapping at any moment. */
+	vma_reshelve(vma);
+	vma_reshelve(new);
 	vma_boundary_unlock(vma);
-	vma_link(new);
+	vma_attach(new);
 	vm_write_end(vma);
 	count_event(COUNTER_VMA_SPLIT);
 	return 0;
@@ -337,8 +348,10 @@ int expand_downwards(struct vma *vma, u64 va)
 	vma_start_write(vma);
 	vma_boundary_lock(vma);
 	vm_write_begin(vma);
+	vma_shelve(vma);
 	WRITE_ONCE(vma->start, va);
 	WRITE_ONCE(vma->pgoff, vma->pgoff - grow_pages);
+	vma_reshelve(vma);
 	vma_store(mm, vma);
 	vm_write_end(vma);
 	vma_boundary_unlock(vma);

@@ -83,7 +83,7 @@ static int inherit_anon_vma(struct vma *survivor, struct vma *from)
 	return err;
 }
 
-/* A VMA that a survivor has swallowed: it is out of the tree already. */
+/* A VMA that a survivor has swallowed: it is out of the tree, and out of the file's mappings, already. */
 static void swallow(struct vma *gone)
 {
 	struct mm *mm = gone->mm;
@@ -91,7 +91,6 @@ static void swallow(struct vma *gone)
 	line_write(gone, attached);
 	gone->attached = false;
 	mm->locking->vma_detached(gone);
-	vma_unlink_file(gone);
 	unlink_anon_vmas(gone);
 	line_write(mm, map_count);
 	mm_map_count_add(mm, -1);
@@ -108,6 +107,7 @@ struct merge_plan {
 	struct vma *shrunk;
 	u64 shrunk_start, shrunk_end;
 	struct vma *gone[2];
+	bool keep_write;
 };
 
 static void carry_out(struct mm *mm, const struct merge_plan *plan)
@@ -123,24 +123,30 @@ static void carry_out(struct mm *mm, const struct merge_plan *plan)
 			vma_start_write(plan->gone[i]);
 
 	/* Sequences after i_mmap_rwsem: the other order can deadlock against truncation. Those that
-	 * go stay odd for ever. */
+	 * go are never ended: who still looks at one gives up. All are of one file. */
 	vma_boundary_lock(target);
 	vm_write_begin(target);
+	vma_shelve(target);
 	line_write(target, start);
 	for (u32 i = 0; i < ARRAY_SIZE(plan->gone); i++)
-		if (plan->gone[i])
+		if (plan->gone[i]) {
 			vm_write_begin(plan->gone[i]);
+			vma_shelve(plan->gone[i]);
+		}
 	if (shrunk) {
 		vm_write_begin(shrunk);
+		vma_shelve(shrunk);
 		line_write(shrunk, start);
 		WRITE_ONCE(shrunk->pgoff, shrunk->pgoff + ((plan->shrunk_start - shrunk->start) >>
 							   mm->arch->page_shift));
 		WRITE_ONCE(shrunk->start, plan->shrunk_start);
 		WRITE_ONCE(shrunk->end, plan->shrunk_end);
+		vma_reshelve(shrunk);
 	}
 	WRITE_ONCE(target->start, plan->start);
 	WRITE_ONCE(target->end, plan->end);
 	WRITE_ONCE(target->pgoff, plan->pgoff);
+	vma_reshelve(target);
 	/* One store: it also takes the swallowed VMAs, and shrunk's lost part, out of the tree. */
 	vma_store(mm, target);
 	vma_boundary_unlock(target);
@@ -150,14 +156,18 @@ static void carry_out(struct mm *mm, const struct merge_plan *plan)
 			swallow(plan->gone[i]);
 	if (shrunk)
 		vm_write_end(shrunk);
-	vm_write_end(target);
+	if (!plan->keep_write)
+		vm_write_end(target);
 	count_event(COUNTER_VMA_MERGE);
 }
 
 struct vma *vma_merge_new(struct vma_merge *vmg)
 {
 	struct mm *mm = vmg->mm;
-	struct merge_plan plan = { .start = vmg->start, .end = vmg->end, .pgoff = vmg->pgoff };
+	struct merge_plan plan = { .start = vmg->start,
+				   .end = vmg->end,
+				   .pgoff = vmg->pgoff,
+				   .keep_write = vmg->keep_write };
 	bool left, right;
 
 	if (vmg->flags & VM_SPECIAL)

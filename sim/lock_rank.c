@@ -28,6 +28,7 @@ struct held_locks {
 };
 
 static const char *const rank_name[LOCK_RANK_COUNT] = {
+	[LOCK_RANK_INODE] = "INODE",
 	[LOCK_RANK_MMAP] = "MMAP",
 	[LOCK_RANK_VMA] = "VMA",
 	[LOCK_RANK_I_MMAP] = "I_MMAP",

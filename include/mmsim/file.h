@@ -9,7 +9,7 @@
 #define MMSIM_FILE_H
 
 #include <mmsim/cpu.h>
-#include <mmsim/list.h>
+#include <mmsim/rbtree.h>
 #include <mmsim/rwsem.h>
 #include <mmsim/spinlock.h>
 
@@ -31,7 +31,7 @@ struct mapping {
 	void *tree;		/* (tree_lock W, RCU R) page index -> struct page; filemap.c */
 	u64 cached_pages;	/* (tree_lock) */
 	struct rwsem i_mmap_rwsem;
-	struct list_head i_mmap; /* (i_mmap_rwsem) struct vma by vma->i_mmap_node */
+	struct rb_root i_mmap;	/* (i_mmap_rwsem) struct vma by vma->i_mmap_rb: mm/i_mmap.c */
 	u32 writable_shared;	/* (i_mmap_rwsem) VMAs with VM_SHARED and VM_MAYWRITE */
 };
 
@@ -40,10 +40,12 @@ struct inode {
 	u64 ino;
 	char *name;		/* as /proc/PID/maps prints it */
 	enum inode_kind kind;
-	u64 size_bytes;		/* (atomic) a fault at or beyond its last page is SIGBUS */
+	u64 size_bytes;		/* (atomic; W: i_rwsem) a fault at or beyond its last page is SIGBUS */
+	u64 data_bytes;		/* (atomic; W: i_rwsem) beyond that a page reads as zeroes */
 	u64 read_latency_ns;	/* of a page that is not cached; 0: at once */
 	struct machine *machine;
 	atomic_t refcount;
+	struct rwsem i_rwsem;	/* one change of the size at a time */
 	struct mapping mapping;
 };
 
@@ -63,6 +65,10 @@ void inode_put(struct inode *inode); /* the last frees the page cache too */
 struct file *MUST_CHECK file_open(struct inode *inode, bool readable, bool writable);
 void file_get(struct file *file);
 void file_put(struct file *file);
+
+/* ftruncate: 0, or -EINVAL: not open for writing, or a device. On return no page beyond the end is
+ * mapped or cached; what lies between an old end and a new one reads as zeroes. May sleep; no mm lock. */
+int MUST_CHECK file_truncate(struct file *file, u64 size_bytes);
 
 /* What page `index` of the inode contains, word `word`, as read from "disk". */
 u64 file_token(const struct inode *inode, u64 index, u32 word);

@@ -4,13 +4,14 @@
  * Outermost first. A task may take a lock only if its rank is above every rank it holds; where a
  * row says so, several locks of one rank may nest (same rank, with the `nested` flag).
  *
+ *   INODE         inode->i_rwsem          a file's size changes
  *   MMAP          mm->mmap_lock           nested: fork (parent, then child)
  *   VMA           vma->vm_refcnt          a reader holds one; a writer, under MMAP(W), several
  *   I_MMAP        mapping->i_mmap_rwsem   link and unlink of file VMAs; truncation
  *   ANON_VMA      anon_vma root->rwsem    link, unlink, split, fork
  *   VMA_TREE      mm->tree_lock           range schemes: a store into the VMA tree, gaps, counts
- *   FILE_TREE     mapping->tree_lock      insertion into the page cache (look-ups are RCU)
- *   FOLIO         page lock               fault on a file page
+ *   FOLIO         page lock               fault on a file page; truncation
+ *   FILE_TREE     mapping->tree_lock      changes of the page cache (look-ups are RCU)
  *   PAGE_TABLE    mm->page_table_lock     a new table page is linked (upper levels)
  *   PTE           ptdesc->ptl             one table page's entries; nested: mremap (old, then new)
  *   LRU           lruvec->lru_lock        taken per batch
@@ -25,13 +26,14 @@
 #include <mmsim/types.h>
 
 enum lock_rank {
-	LOCK_RANK_MMAP = 1,
+	LOCK_RANK_INODE = 1,
+	LOCK_RANK_MMAP,
 	LOCK_RANK_VMA,
 	LOCK_RANK_I_MMAP,
 	LOCK_RANK_ANON_VMA,
 	LOCK_RANK_VMA_TREE,
-	LOCK_RANK_FILE_TREE,
 	LOCK_RANK_FOLIO,
+	LOCK_RANK_FILE_TREE,
 	LOCK_RANK_PAGE_TABLE,
 	LOCK_RANK_PTE,
 	LOCK_RANK_LRU,

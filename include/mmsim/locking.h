@@ -112,8 +112,8 @@ struct mm_locking {
 	void (*vma_start_write)(struct vma *vma);
 	/* Around the very change: fields (MMAP_WRITE held), or entries of page tables that go away
 	 * (pgtable_zap(): any lock, or none), so that who reads without a lock notices. Never waits;
-	 * balanced; nests, and two of different tasks may overlap. Lock order: after i_mmap_rwsem
-	 * and the anon_vma's. */
+	 * nests, and two of different tasks may overlap; never ended for a VMA that is about to go.
+	 * Lock order: after i_mmap_rwsem. */
 	void (*vm_write_begin)(struct vma *vma);
 	void (*vm_write_end)(struct vma *vma);
 

@@ -44,7 +44,7 @@ void mmap_assert_locked(const struct mm_hold *h);
 void mmap_assert_write_locked(const struct mm_hold *h);
 
 /* VMA write side: the VMA's lock (idempotent while the write lock is held), and, inside it and inside
- * i_mmap_rwsem, the sequence around the very change (balanced; nests). See struct mm_locking. */
+ * i_mmap_rwsem, the sequence around the very change (nests). See struct mm_locking. */
 static inline void vma_start_write(struct vma *vma)
 {
 	vma->mm->locking->vma_start_write(vma);

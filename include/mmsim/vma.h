@@ -106,18 +106,22 @@ struct vma {
 	/* A line of its own: vma_refcnt's readers write it, and must not disturb the fields above. As in
 	 * Linux, what only writers use of the VMA fills the line. */
 	atomic_t vm_refcnt __cacheline_aligned; /* (a) */
-	struct list_head anon_vma_chain; /* (m W or page_table_lock) struct anon_vma_chain by same_vma */
-	struct list_head i_mmap_node;	/* (f) */
+	union {
+		struct list_head anon_vma_chain; /* (m W or page_table_lock) struct anon_vma_chain by same_vma */
+		struct rcu_head rcu;	/* from vma_free() on */
+	};
+	struct rb_node i_mmap_rb;	/* (f) */
+	u64 i_mmap_last;		/* (f) largest page of the file that its subtree maps */
 	union {
 		struct vma *unmap_next;	/* (m W) list of VMAs on their way out (munmap.c) */
 		struct mm_machine *freed_to; /* (c) from vma_free() on: whose caches it goes back to */
 	};
-	struct rcu_head rcu;
 
 	struct vma_rb rb __cacheline_aligned;
 };
 _Static_assert(offsetof(struct vma, lock) == 56, "the lock's first word ends the first line");
 _Static_assert(offsetof(struct vma, name) == 120, "a fault reads two lines");
+_Static_assert(sizeof(struct vma) == 4 * MMSIM_CACHE_LINE_BYTES, "and two more there are");
 
 static inline u64 vma_pages(const struct vma *vma, u8 page_shift)
 {

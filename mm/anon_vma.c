@@ -69,12 +69,17 @@ static struct anon_vma *borrow_from(struct vma *old, const struct vma *a, const 
 {
 	struct anon_vma *av;
 
+	line_read(a, start);
 	line_read(a, file);
+	line_read(b, start);
 	line_read(b, file);
 	if (!anon_vma_compatible(a, b))
 		return NULL;
 	av = READ_ONCE(old->anon_vma);
-	return av && list_is_singular(&old->anon_vma_chain) ? av : NULL;
+	if (!av)
+		return NULL;
+	line_read(old, anon_vma_chain);
+	return list_is_singular(&old->anon_vma_chain) ? av : NULL;
 }
 
 /*

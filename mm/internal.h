@@ -244,9 +244,11 @@ void unmap_mapping_from(struct mapping *mapping, u64 first);
 /* [start, end) less the guard gap that a growing stack keeps below it. */
 static inline u64 vm_start_gap(const struct vma *vma)
 {
-	u64 gap = (u64)STACK_GUARD_GAP_PAGES << vma->mm->arch->page_shift;
-	u64 start = READ_UNPRICED(vma->start);
+	u64 gap, start;
 
+	line_read(vma, start);
+	gap = (u64)STACK_GUARD_GAP_PAGES << vma->mm->arch->page_shift;
+	start = READ_UNPRICED(vma->start);
 	if (!(READ_UNPRICED(vma->flags) & VM_GROWSDOWN))
 		return start;
 	return start > gap ? start - gap : 0;

@@ -36,7 +36,10 @@ static bool same_kind(const struct vma_merge *vmg, const struct vma *vma)
  * VMA that has none would make rmap walks of the ancestors ever longer, so it is refused. */
 static bool has_forked_chain(const struct vma *vma)
 {
-	return vma && vma->anon_vma && !list_is_singular(&vma->anon_vma_chain);
+	if (!vma || !vma->anon_vma)
+		return false;
+	line_read(vma, anon_vma_chain);
+	return !list_is_singular(&vma->anon_vma_chain);
 }
 
 /* May the range, with vmg->anon_vma, become part of `target`? */
@@ -53,7 +56,10 @@ static bool can_merge_left(const struct vma_merge *vmg)
 {
 	const struct vma *prev = vmg->prev;
 
-	return prev && prev->end == vmg->start && same_kind(vmg, prev) && anon_vma_joins(vmg, prev) &&
+	if (!prev)
+		return false;
+	line_read(prev, start);
+	return prev->end == vmg->start && same_kind(vmg, prev) && anon_vma_joins(vmg, prev) &&
 	       vmg->pgoff == prev->pgoff + vma_pages(prev, vmg->mm->arch->page_shift);
 }
 
@@ -61,7 +67,10 @@ static bool can_merge_right(const struct vma_merge *vmg, bool left)
 {
 	const struct vma *next = vmg->next, *prev = vmg->prev;
 
-	if (!next || next->start != vmg->end || !same_kind(vmg, next) || !anon_vma_joins(vmg, next) ||
+	if (!next)
+		return false;
+	line_read(next, start);
+	if (next->start != vmg->end || !same_kind(vmg, next) || !anon_vma_joins(vmg, next) ||
 	    next->pgoff != vmg->pgoff + range_pages(vmg))
 		return false;
 	/* Both fit the range; for all three to be one, they must fit each other. */

@@ -62,8 +62,10 @@ struct mm {
 	struct wait_queue vma_writer_wait; /* a VMA writer waits for readers */
 	/* Every fault under a VMA lock reads it: as in Linux not on the line of mmap_lock.count. */
 	u32 mm_lock_seq;		/* (a) see vma_end_write_all() in mm/locking/vma_common.c */
-	u64 mmap_seq;			/* (a) spf_seqcount: odd while mmap_lock is held for write */
-	spinlock_t vma_writer_lock;	/* vma_atomic: of vma_writer_wait, as in Linux's wait queues */
+	union {
+		u64 mmap_seq;			/* (a) spf_seqcount: odd while mmap_lock is held for write */
+		spinlock_t vma_writer_lock; /* vma_atomic: of vma_writer_wait, as in Linux's wait queues */
+	};
 
 	spinlock_t page_table_lock;
 	atomic_t mm_users;		/* tasks and pins; the last mm_put() tears it down */

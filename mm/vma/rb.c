@@ -253,6 +253,7 @@ static bool gap_in(const struct rb_node *node, struct gap_query *q)
 /* Behind the last VMA. */
 static bool gap_at_end(const struct vma_tree *t, struct gap_query *q)
 {
+	line_read(t, end);
 	line_read(t->end.prev, last);
 	if (t->end.prev == &t->end)
 		return gap_fits(q, 0, ~0ull);
@@ -439,12 +440,14 @@ static void rb_destroy(struct vma_tree *t)
 /* Nodes are there already. Stores are counted, so that who forgets to ask is found under any tree. */
 static int rb_prealloc(struct vma_tree *t)
 {
+	line_write(t, prealloc_stores);
 	t->prealloc_stores++;
 	return 0;
 }
 
 static void rb_prealloc_drop(struct vma_tree *t)
 {
+	line_write(t, prealloc_stores);
 	t->prealloc_stores = 0;
 }
 

@@ -81,6 +81,12 @@ awk -F, 'NR == 1 { n = NF } NF != n { bad = 1 } END { exit bad || NR < 2 }' "$tm
 [ "$(tail -n +2 "$tmp/rb.csv" | cut -d, -f3 | sort -u)" = rb ] || fail 'rb.csv: column tree'
 "$bin/mmsim" run -q -w mmap1 -c 1 -n 1000 -o "$tmp/own.csv" || fail 'the own tree'
 [ "$(tail -n +2 "$tmp/own.csv" | cut -d, -f3 | sort -u)" = maple ] || fail 'own.csv: column tree'
+# An era brings its tree; a scheme's parameter goes to the schemes that have it.
+"$bin/mmsim" run -q -w mmap1 -c 1 -n 1000 -s mmap_lock,vma_rwsem --kernel 4.15 -p coverage=6.4 \
+	-o "$tmp/era.csv" || fail '--kernel 4.15'
+[ "$(tail -n +2 "$tmp/era.csv" | cut -d, -f2,3,28,29 | paste -sd' ')" = \
+	'mmap_lock,rb,,4.15 vma_rwsem,rb,coverage=6.4,4.15' ] || fail 'era.csv: tree, params, kernel'
+"$bin/mmsim" list schemes --json | grep -q vma_lock_placement || fail 'list schemes: parameters'
 
 "$bin/mmsim" --version | grep -q '^mmsim [0-9]' || fail 'version'
 "$bin/mmsim" help run | grep -q -- '--scheme LIST' || fail 'help run'

@@ -269,6 +269,59 @@ static void test_downgrade_wakes_all_readers(void **state)
 	assert_free();
 }
 
+/* Classic: W held; a reader, a writer, a reader queue. A downgrade lets in the readers at the head, not
+ * the one behind the writer. */
+static void classic_downgrade_task(void *arg, u32 index)
+{
+	if (index == 0) {
+		down_write(&sem);
+		for (u32 i = 1; i <= 3; i++) {
+			next_step();
+			wait_queued(i);
+		}
+		downgrade_write(&sem);
+		while (READ_ONCE(result) < 1)
+			engine_yield();
+		assert_int_equal(queue_length(), 2);
+		up_read(&sem);
+		return;
+	}
+	wait_step(index);
+	if (index == 2)
+		down_write(&sem);
+	else
+		down_read(&sem);
+	order[order_count++] = index; /* alone in each case: the order is that of the queue */
+	(void)fetch_add(&result, 1u);
+	if (index == 2)
+		up_write(&sem);
+	else
+		up_read(&sem);
+}
+
+static void test_classic_wakes_the_head_only(void **state)
+{
+	u64 handoffs = machine_counter(machine, COUNTER_RWSEM_HANDOFF), seed = sim_test_seed();
+
+	machine_set_classic_rwsem(machine, true);
+	setup_sem();
+	sim_test_run(machine, 4, classic_downgrade_task);
+	assert_int_equal(order_count, 3);
+	for (u32 i = 0; i < 3; i++)
+		assert_int_equal(order[i], i + 1);
+	assert_free();
+	/* Exclusion and order hold all the same; nobody is handed anything. */
+	setup_sem();
+	assert_int_equal(engine_run(machine, TASKS, mixed_task, &seed, NULL), 0);
+	assert_true(plain_a == plain_b && plain_a == plain_c && plain_c > 0);
+	assert_free();
+	setup_sem();
+	sim_test_run(machine, 3, no_overtaking_task);
+	assert_int_equal(order[0], 1);
+	assert_int_equal(machine_counter(machine, COUNTER_RWSEM_HANDOFF), handoffs);
+	machine_set_classic_rwsem(machine, false);
+}
+
 /* ---- kill ---------------------------------------------------------------------------------- */
 
 static bool kill_writes;
@@ -402,6 +455,7 @@ int main(void)
 		cmocka_unit_test(test_writers_are_fifo),
 		cmocka_unit_test(test_reader_does_not_overtake_queued_writer),
 		cmocka_unit_test(test_downgrade_wakes_all_readers),
+		cmocka_unit_test(test_classic_wakes_the_head_only),
 		cmocka_unit_test(test_killed_waiters_leave),
 		cmocka_unit_test(test_killed_first_waiter_lets_readers_in),
 		cmocka_unit_test(test_nobody_starves),

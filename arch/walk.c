@@ -36,3 +36,34 @@ bool arch_descend_tree(const struct arch_desc *a, const struct memory *mem, u64 
 {
 	return descend_tree(a, mem, root_pfn, va, lowest, at);
 }
+
+enum walk_verdict arch_walk_path(const struct arch_desc *a, const struct memory *mem, u64 va,
+				 enum access_kind kind, struct walk_path *path, struct mmu_walk *w)
+{
+	const struct walk_query q = {
+		.a = a,
+		.mem = mem,
+		.control = a->default_control,
+		.va = va,
+		.kind = kind,
+		.user = true,
+	};
+	u32 level = path->top;
+
+	for (;; level--) {
+		const pte_t *table = (const pte_t *)(mem->direct_map + path->table[level]);
+		/* Pairs as in walk_tree(). */
+		pte_t e = smp_load_acquire(&table[level_index(a, va, level)]);
+
+		path->lowest = (u8)level;
+		if (unlikely(!walk_present(a, e, level))) {
+			(void)walk_fails(w, level, MMU_ABSENT);
+			return WALK_REFUSED;
+		}
+		if (level == 0)
+			return walk_plain_leaf(&q, e, w);
+		if (unlikely(!walk_plain_table(&q, e, level)))
+			return WALK_UNDECIDED;
+		path->table[level - 1] = table_pa(a, e);
+	}
+}

@@ -10,7 +10,8 @@
  * Models       one walk from the root: which addresses exist, presence, reserved bits,
  *              permissions taken together over the levels, huge leaves, Accessed in table entries,
  *              Accessed and Dirty in the leaf.
- * Leaves out   paging-structure caches: every walk starts at the root.
+ * Leaves out   paging-structure caches: mm/tlb_model.c has them, and arch_walk_path() begins where
+ *              they say.
  * Guarantee    Accessed and Dirty are set by a compare-and-exchange against the very entry whose
  *              permissions were checked, so that a bit never lands in an entry that software has
  *              cleared or replaced meanwhile (Intel SDM vol. 3A, 4.8: locked update).
@@ -251,7 +252,9 @@ static ALWAYS_INLINE bool walk_tree(const struct walk_query *q, walk_permits_fn 
  */
 enum walk_verdict { WALK_OK, WALK_REFUSED, WALK_UNDECIDED };
 
-static ALWAYS_INLINE enum walk_verdict walk_plain(const struct walk_query *q, struct mmu_walk *w)
+/* Its end: e is a present entry of level 0. */
+static ALWAYS_INLINE enum walk_verdict walk_plain_leaf(const struct walk_query *q, pte_t e,
+						       struct mmu_walk *w)
 {
 	static const u8 needs[ACCESS_KINDS] = {
 		[ACCESS_READ] = PTE_USER | PTE_ACCESSED | PTE_READ,
@@ -259,7 +262,21 @@ static ALWAYS_INLINE enum walk_verdict walk_plain(const struct walk_query *q, st
 		[ACCESS_EXEC] = PTE_USER | PTE_ACCESSED | PTE_EXEC,
 	};
 	const struct arch_desc *a = q->a;
-	u32 level = a->levels - 1u, root, attrs, need = needs[q->kind];
+	u32 attrs = pte_shown_attrs(a, e), need = needs[q->kind];
+
+	if (unlikely((e & a->reserved_leaf[0]) || (attrs & need) != need))
+		return WALK_UNDECIDED;
+	w->level = 0;
+	w->attrs = attrs;
+	w->pfn = pte_pfn(a, e);
+	w->entry = e;
+	return WALK_OK;
+}
+
+static ALWAYS_INLINE enum walk_verdict walk_plain(const struct walk_query *q, struct mmu_walk *w)
+{
+	const struct arch_desc *a = q->a;
+	u32 level = a->levels - 1u, root;
 	char *table;
 	pte_t e;
 
@@ -277,20 +294,25 @@ static ALWAYS_INLINE enum walk_verdict walk_plain(const struct walk_query *q, st
 	e = smp_load_acquire((pte_t *)table + level_index(a, q->va, 0));
 	if (unlikely(!walk_present(a, e, 0)))
 		goto not_plain;
-	attrs = pte_shown_attrs(a, e);
-	if (unlikely((e & a->reserved_leaf[0]) || (attrs & need) != need))
-		return WALK_UNDECIDED;
-	w->level = 0;
-	w->attrs = attrs;
-	w->pfn = pte_pfn(a, e);
-	w->entry = e;
-	return WALK_OK;
+	return walk_plain_leaf(q, e, w);
 not_plain:
 	if (walk_present(a, e, level))
 		return WALK_UNDECIDED;
 	(void)walk_fails(w, level, MMU_ABSENT);
 	return WALK_REFUSED;
 }
+
+/*
+ * The same for a description that only run time knows, from the middle of the way: `top` and
+ * table[top] say where it begins, which is what a paging-structure cache remembers of plain entries
+ * above. On return table[] is known down to `lowest`, whatever the verdict.
+ */
+struct walk_path {
+	u64 table[ARCH_LEVELS_MAX]; /* physical address of the table of level n */
+	u8 top, lowest;
+};
+enum walk_verdict arch_walk_path(const struct arch_desc *a, const struct memory *mem, u64 va,
+				 enum access_kind kind, struct walk_path *path, struct mmu_walk *w);
 
 /* arch_ops.descend */
 static ALWAYS_INLINE bool descend_tree(const struct arch_desc *a, const struct memory *mem,

@@ -12,6 +12,7 @@
  * Tests        tests/unit/mm/test_vma_cases.c, test_reference_model.c, tests/scheme, tests/oracle
  */
 #include "mm/internal.h"
+#include "mm/invariants.h"
 
 static void copy_description(struct mm *child, const struct mm *mm)
 {
@@ -109,6 +110,8 @@ static int copy_all(struct mm *child, struct mm *mm)
 	/* What was writable in the parent is write-protected now: no TLB may say otherwise. */
 	if (flush)
 		tlb_flush_mm(mm);
+	if (unlikely(mm->memory->watch))
+		invariants_forked(mm);
 	/* Not before: a fault that copied a page for the parent now would miss what another CPU still
 	 * writes to it by its TLB. */
 	if (sequences && last)

@@ -132,14 +132,11 @@ static void gather_free_tables(struct mmu_gather *tlb)
 
 /* ---- flush and free ------------------------------------------------------------------------ */
 
-static void gather_free_pages(struct mmu_gather *tlb)
+static void free_batches(struct mmu_gather *tlb)
 {
 	const struct memory *mem = tlb->mm->memory;
 	struct mmu_gather_batch *batch;
 
-	if (!tlb->local.count)
-		return;
-	MMSIM_BUG_ON(gather_needs_flush(tlb)); /* what the whole file is about */
 	/* Linux's free_pages_and_caches(): a page that still waits in this CPU's LRU batch is held
 	 * by it, and would not be freed here. */
 	lru_drain(mem);
@@ -150,11 +147,28 @@ static void gather_free_pages(struct mmu_gather *tlb)
 	tlb->active = &tlb->local;
 }
 
+static void gather_free_pages(struct mmu_gather *tlb)
+{
+	if (!tlb->local.count)
+		return;
+	MMSIM_BUG_ON(gather_needs_flush(tlb)); /* what the whole file is about */
+	free_batches(tlb);
+}
+
+/* For the test of the checker (TLB_BREAK_FREE_FIRST). */
+static NOINLINE void free_before_flush(struct mmu_gather *tlb)
+{
+	if (tlb->local.count)
+		free_batches(tlb);
+}
+
 void gather_flush(struct mmu_gather *tlb)
 {
+	if (unlikely(mmu_machine(tlb->mm->machine)->broken & TLB_BREAK_FREE_FIRST))
+		free_before_flush(tlb);
 	if (gather_needs_flush(tlb)) {
 		if (tlb->whole_mm)
-			tlb_flush_mm(tlb->mm);
+			tlb_flush_range(tlb->mm, 0, tlb->mm->task_size, tlb->freed_tables);
 		else
 			tlb_flush_range(tlb->mm, tlb->start, tlb->end, tlb->freed_tables);
 		gather_flushed(tlb);

@@ -13,7 +13,24 @@ struct mmu_machine {
 	const struct memory *memory;
 	struct objcache *tlb_cache;    /* struct tlb */
 	struct objcache *gather_cache; /* struct mmu_gather_batch with its pages */
+	enum tlb_invalidation how;     /* the more of what the architecture and the machine say */
+	struct tlb_core *cores;	       /* mm/tlb_model.c; NULL: TLBs are the simple ones */
+	u32 core_count;
+	bool range_operations;	       /* one broadcast operation can name many pages */
+	struct asid_space *asids;      /* mm/tlb_context.c; NULL: not needed */
+	struct invariants *invariants; /* mm/invariants.c; NULL: nobody watches */
+	u32 broken;		       /* enum tlb_breakage, by tests */
 	struct page *freed; /* (atomic) table pages by pt_next: their grace period is over */
+};
+
+/* Parts of the protocol that a test leaves out, to see that somebody notices. */
+enum tlb_breakage {
+	TLB_BREAK_FLUSH = 1 << 0,      /* flushes do nothing */
+	TLB_BREAK_ONE_CPU = 1 << 1,    /* flushes forget the last CPU of their targets */
+	TLB_BREAK_FREE_FIRST = 1 << 2, /* pages are freed, then flushed */
+	TLB_BREAK_LAZY = 1 << 3,       /* a CPU that comes back does not ask what it has missed */
+	TLB_BREAK_ROLLOVER = 1 << 4,   /* ASIDs are used again without emptying the TLBs */
+	TLB_BREAK_WALK_CACHE = 1 << 5, /* paging-structure caches are not flushed */
 };
 
 static inline struct mmu_machine *mmu_machine(const struct machine *m)
@@ -42,6 +59,10 @@ u64 pgtable_span(struct mm *mm, u64 va, u64 end, pte_t **pte, spinlock_t **ptl);
 /* The entry of `level` for va, or NULL where a table is missing and (alloc) cannot be had.
  * *ptl: the lock of the table page that the entry is in. */
 pte_t *pgtable_entry(struct mm *mm, u64 va, u32 level, bool alloc, spinlock_t **ptl);
+
+/* mm dies: the calling CPU lets go of its page table, and nobody else has it loaded for a user task
+ * (MMSIM_BUG otherwise). No TLB knows it afterwards. */
+void mmu_forget(struct mm *mm);
 
 /* A table page that nothing refers to any more goes back to the allocator. */
 void table_page_free(const struct memory *mem, struct page *page);

@@ -19,6 +19,7 @@
 #include <mmsim/charge.h>
 
 #include "mm/internal.h"
+#include "mm/invariants.h"
 #include "mm/page_internal.h"
 
 #define BUDDY_ORDERS 11 /* 2^0 .. 2^10 frames */
@@ -304,6 +305,8 @@ static void page_free_prepare(const struct memory *mem, struct page *page)
 			  (unsigned long long)page_to_pfn(mem, page), flags,
 			  atomic_read(&page->mapcount));
 	WRITE_ONCE(page->flags, 0u);
+	if (unlikely(mem->watch))
+		invariants_frame_freed(mem->watch, page_to_pfn(mem, page));
 }
 
 static void page_put_some(const struct memory *mem, struct page **pages, u32 n)

@@ -13,6 +13,7 @@
  */
 #include <string.h>
 
+#include "mm/invariants.h"
 #include "mm/mmu_internal.h"
 
 /* ---- table pages ------------------------------------------------------------------------ */
@@ -40,6 +41,8 @@ static struct page *table_page_alloc(struct mm *mm)
 
 void table_page_free(const struct memory *mem, struct page *page)
 {
+	if (unlikely(mem->watch))
+		invariants_table_freed(mem->watch, page_to_pfn(mem, page));
 	WRITE_ONCE(page->flags, 0u);
 	list_init(&page->lru);
 	page->mapping = NULL; /* lies over ptl and pt_rcu */
@@ -68,12 +71,7 @@ void pgtable_destroy(struct mm *mm)
 	const struct arch_desc *a = mm->arch;
 	pte_t *table = phys_to_virt(mm->memory, mm->pgd_pfn);
 
-	if (this_cpu()->active_mm == mm)
-		mmu_switch(NULL);
-	for (u32 i = 0; i < ARRAY_SIZE(mm->cpus.bits); i++)
-		if (smp_load_acquire(&mm->cpus.bits[i]))
-			MMSIM_BUG("a CPU in [%u, %u) has the page table of a dead mm loaded",
-				  i * 64, i * 64 + 64);
+	mmu_forget(mm);
 	for (u32 i = 0; i < 1u << a->idx_bits[a->levels - 1]; i++)
 		if (unlikely(READ_ONCE(table[i])))
 			MMSIM_BUG("page table of a dead mm not empty: top-level entry %u", i);

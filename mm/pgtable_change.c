@@ -7,6 +7,7 @@
  * Guarantee    On return no CPU translates by an older entry.
  * Tests        tests/unit/mm/test_pgtable_change.c
  */
+#include "mm/invariants.h"
 #include "mm/mmu_internal.h"
 
 /* What mprotect rules; the rest of an entry is kept. */
@@ -74,6 +75,8 @@ void pgtable_protect(struct vma *vma, u64 start, u64 end)
 	 * (Linux flushes a whole mprotect at its end too). */
 	if (first < last)
 		tlb_flush_range(mm, first, last, false);
+	if (unlikely(mm->memory->watch))
+		invariants_protected(vma, start, end);
 }
 
 /* ---- MADV_FREE ------------------------------------------------------------------------------ */

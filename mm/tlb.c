@@ -1,13 +1,14 @@
 /*
- * mm/tlb.c - per-CPU TLBs, the user's memory accesses, and TLB invalidation
+ * mm/tlb.c - the user's memory accesses, by way of the TLB; loading page tables
  *
- * Models       one data-and-instruction TLB of TLB_ENTRIES pages per CPU, direct-mapped; no PCID:
- *              loading another page table empties it. Entries above level 0 are broken into
- *              pages. An access that an entry forbids faults without a walk, and the fault drops
- *              the entry (Intel SDM vol. 3A 4.10.4.1), so that an upgrade of permissions needs no
+ * Models       An access that a TLB entry forbids faults without a walk, and the fault drops the
+ *              entry (Intel SDM vol. 3A 4.10.4.1), so that an upgrade of permissions needs no
  *              flush: it costs at most one spurious fault per CPU. A write by an entry whose
  *              Dirty was not set walks, to set it.
- * Leaves out   lazy TLB mode, PCID, paging-structure caches.
+ *              The TLB is what the machine model says (mm/tlb_model.c). Without a model it is a
+ *              simple one: TLB_ENTRIES pages per CPU for data and instructions, direct-mapped, huge
+ *              leaves broken into pages, no PCID (loading another page table empties it), no lazy
+ *              mode, no paging-structure caches.
  *
  * Why a frame is never used after it was freed
  *   Unmapping is: clear the entry; smp_mb(); read mm->cpus; invalidate here and, by IPI, on the
@@ -19,93 +20,24 @@
  *   - A CPU that joins mm->cpus at the same time (mmu_switch: set the bit, a full barrier, then
  *     walk): either the flusher's read, after its smp_mb(), sees the bit; or the walk sees the
  *     cleared entry. Not seeing either is what the two barriers together exclude.
- *   - A CPU that left: it dropped its entries, then cleared its bit with a full barrier. Who does
- *     not see the bit sees everything that the CPU did before.
+ *   - A CPU that left: it dropped its entries, or will ask before it uses them again
+ *     (mm/tlb_context.c), then cleared its bit with a full barrier. Who does not see the bit sees
+ *     everything that the CPU did before.
  *   Tables are freed in the same order, so a walk never reads a table that became something else.
  *
  * Locks        none; a struct tlb belongs to its CPU, and to who runs an IPI handler in its
  *              stead.
+ * See          mm/tlb_flush.c: invalidation
  * Tests        tests/unit/mm/test_tlb.c
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "mm/mmu_internal.h"
-
-#define TLB_ENTRIES 1024u
-#define TLB_ATTR_BITS 8
-_Static_assert(PTE_ATTR_COUNT <= TLB_ATTR_BITS, "attributes fit below the pfn");
-
-/* A tag is generation and page number. A new generation empties the TLB; when they run out it is
- * wiped. 45 bits of page number are those of a 57-bit address with 4 KiB pages. */
-#define TLB_GEN_SHIFT 45
-#define TLB_GEN_ONE (1ull << TLB_GEN_SHIFT)
+#include "mm/invariants.h"
+#include "mm/tlb_internal.h"
 
 /* More fruitless faults on one access than this: the handler says OK and installs nothing. */
 #define FAULT_TRIES_MAX (1u << 24)
-
-struct tlb_entry {
-	u64 tag;
-	u64 data; /* pfn << TLB_ATTR_BITS | enum pte_attr */
-};
-
-struct tlb_flush {
-	struct mm *mm;
-	u64 start, end;
-	bool full;
-};
-
-/* Written inside instruction windows of its CPU, or by an IPI handler for it. */
-struct tlb {
-	u64 gen;      /* current generation, shifted */
-	u64 limit;    /* addresses at or above it never hit; 0: no page table loaded */
-	u64 *content; /* memory->content */
-	u32 content_mask;
-	u8 content_shift;
-	u8 page_shift;
-	const struct memory *mem;
-	struct mmu_regs regs; /* what the CPU has loaded: constant while active_mm is */
-	struct tlb_entry entries[TLB_ENTRIES] __cacheline_aligned;
-	/* What this CPU is telling others: not on its stack, because they read it. */
-	struct tlb_flush flush __cacheline_aligned;
-	struct cpumask targets;
-};
-
-/* What an entry must say to let an access through without the walker. */
-static const u32 hit_needs[ACCESS_KINDS] = {
-	[ACCESS_READ] = PTE_USER | PTE_READ,
-	[ACCESS_WRITE] = PTE_USER | PTE_WRITE | PTE_DIRTY,
-	[ACCESS_EXEC] = PTE_USER | PTE_EXEC,
-};
-
-/* ---- dropping entries: inside a window, or for a CPU that is held off ----------------------- */
-
-static void tlb_drop_all(struct tlb *tlb)
-{
-	tlb->gen += TLB_GEN_ONE;
-	if (unlikely(!tlb->gen)) {
-		memset(tlb->entries, 0, sizeof(tlb->entries));
-		tlb->gen = TLB_GEN_ONE;
-	}
-}
-
-static void tlb_drop_range(struct tlb *tlb, u64 start, u64 end)
-{
-	for (u64 vpn = start >> tlb->page_shift; vpn < end >> tlb->page_shift; vpn++) {
-		struct tlb_entry *ent = &tlb->entries[vpn % TLB_ENTRIES];
-
-		if (ent->tag == (tlb->gen | vpn))
-			ent->tag = 0;
-	}
-}
-
-static void tlb_apply(struct tlb *tlb, const struct tlb_flush *f)
-{
-	if (f->full)
-		tlb_drop_all(tlb);
-	else
-		tlb_drop_range(tlb, f->start, f->end);
-}
 
 /* ---- loading a page table ------------------------------------------------------------------- */
 
@@ -117,6 +49,10 @@ static void load_page_table(struct mm *mm)
 	struct mm *old = cpu->active_mm;
 	u64 bit = 1ull << (cpu->id % 64);
 
+	if (tlb->core) {
+		tlb_context_load(cpu, mm);
+		return;
+	}
 	if (old == mm)
 		return;
 	if (old) {
@@ -135,7 +71,7 @@ static void load_page_table(struct mm *mm)
 		cpu_insn_begin(cpu);
 		cpu->active_mm = mm;
 		tlb->regs = arch_default_regs(mm->arch, mm->pgd_pfn);
-		tlb->limit = mm->arch->task_size;
+		tlb->limit = tlb->mmu->invariants ? 0 : mm->arch->task_size;
 		cpu_insn_end(cpu);
 	}
 }
@@ -148,6 +84,22 @@ void mmu_switch(struct mm *mm)
 	preempt_enable();
 }
 
+void mmu_forget(struct mm *mm)
+{
+	if (mmu_machine(mm->machine)->cores) {
+		if (current_task()->mm == mm)
+			current_task()->mm = NULL;
+		tlb_context_forget(mm);
+		return;
+	}
+	if (this_cpu()->active_mm == mm)
+		mmu_switch(NULL);
+	for (u32 i = 0; i < ARRAY_SIZE(mm->cpus.bits); i++)
+		if (smp_load_acquire(&mm->cpus.bits[i]))
+			MMSIM_BUG("a CPU in [%u, %u) has the page table of a dead mm loaded",
+				  i * 64, i * 64 + 64);
+}
+
 /* Tasks of several address spaces may share a CPU. */
 static void task_switch(struct task *next)
 {
@@ -156,7 +108,7 @@ static void task_switch(struct task *next)
 
 /* ---- the machine's TLBs ------------------------------------------------------------------- */
 
-static struct tlb *tlb_create(struct mmu_machine *mmu)
+static struct tlb *tlb_create(struct mmu_machine *mmu, struct cpu *cpu)
 {
 	const struct memory *mem = mmu->memory;
 	struct tlb *tlb = objcache_alloc(mmu->tlb_cache);
@@ -167,6 +119,8 @@ static struct tlb *tlb_create(struct mmu_machine *mmu)
 	memset(tlb, 0, sizeof(*tlb));
 	tlb->gen = TLB_GEN_ONE;
 	tlb->mem = mem;
+	tlb->mmu = mmu;
+	tlb->cpu = cpu;
 	tlb->content = mem->content;
 	tlb->content_mask = mem->content_words - 1;
 	tlb->content_shift = (u8)__builtin_ctz(mem->content_words);
@@ -181,15 +135,27 @@ static int tlbs_create(struct mmu_machine *mmu, struct machine *m)
 		struct cpu *cpu = machine_cpu(m, i);
 
 		cpu->active_mm = NULL;
-		cpu->tlb = tlb_create(mmu);
+		cpu->tlb = tlb_create(mmu, cpu);
 		if (!cpu->tlb)
 			return -ENOMEM;
 	}
-	return 0;
+	if (tlb_model_create(mmu, m))
+		return -ENOMEM;
+	return mmu->cores || MMU_PARANOID ? invariants_create(mmu) : 0;
+}
+
+void tlb_check_invariants(struct machine *m)
+{
+	struct mmu_machine *mmu = mmu_machine(m);
+
+	if (!mmu->invariants && invariants_create(mmu))
+		MMSIM_BUG("the host has no memory for the checker");
 }
 
 static void tlbs_destroy(struct mmu_machine *mmu, struct machine *m)
 {
+	invariants_destroy(mmu);
+	tlb_model_destroy(mmu);
 	for (u32 i = 0; i < machine_cpu_count(m); i++) {
 		struct cpu *cpu = machine_cpu(m, i);
 
@@ -218,6 +184,8 @@ int tlb_machine_init(struct machine *m, const struct arch_desc *arch)
 	mmu->machine = m;
 	mmu->arch = arch;
 	mmu->memory = &mmm->memory;
+	mmu->how = (enum tlb_invalidation)max(machine_tlb_invalidation(m), (u32)arch->tlb_invalidation);
+	mmu->range_operations = machine_config(m)->model && machine_config(m)->model->tlb_range_operations;
 	mmm->tlbs = mmu;
 	if (outside)
 		machine_enter(m);
@@ -282,27 +250,47 @@ static ALWAYS_INLINE void access_content(const struct tlb *tlb, u64 pfn, u64 va,
 	}
 }
 
+/* With the checker on, no access is made on the fast path. */
+static NOINLINE bool checked_hit(struct tlb *tlb, const struct mm *mm, u64 va, enum access_kind kind,
+				 const struct tlb_entry *ent, u64 tag, struct mmu_walk *w)
+{
+	u32 need = tlb_hit_needs[kind];
+
+	if (ent->tag != tag || (ent->data & need) != need || va >= mm->arch->task_size)
+		return false;
+	count_event(COUNTER_TLB_HIT);
+	w->pfn = ent->data >> TLB_ATTR_BITS;
+	invariants_used(tlb->mmu, mm, va, w->pfn);
+	return true;
+}
+
 /* What is not a plain hit, inside the window: let the TLB itself refuse the access (then its entry
  * goes with the fault), or walk and fill it. false: w says why. */
-static inline bool tlb_translate(struct tlb *tlb, const struct mm *mm, u64 va,
+static inline bool tlb_translate(struct tlb *tlb, struct mm *mm, u64 va,
 				 enum access_kind kind, struct mmu_walk *w)
 {
 	const struct arch_desc *a = mm->arch;
 	u64 vpn = va >> tlb->page_shift, tag = tlb->gen | vpn;
 	struct tlb_entry *ent = &tlb->entries[vpn % TLB_ENTRIES];
-	u32 need = hit_needs[kind] & ~(u32)PTE_DIRTY;
+	u32 need = tlb_hit_needs[kind] & ~(u32)PTE_DIRTY;
 
-	if (unlikely(ent->tag == tag && (ent->data & need) != need && va < tlb->limit)) {
+	if (tlb->core)
+		return tlb_model_translate(tlb, mm, va, kind, w);
+	if (unlikely(ent->tag == tag && (ent->data & need) != need && va < a->task_size)) {
 		ent->tag = 0;
 		w->cause = MMU_DENIED;
 		w->level = 0;
 		return false;
 	}
+	if (unlikely(!tlb->limit) && checked_hit(tlb, mm, va, kind, ent, tag, w))
+		return true;
 	count_event(COUNTER_TLB_MISS);
 	if (!a->ops->walk(a, mm->memory, &tlb->regs, va, kind, true, w))
 		return false;
 	ent->tag = tag;
 	ent->data = w->pfn << TLB_ATTR_BITS | w->attrs;
+	if (unlikely(!tlb->limit))
+		invariants_filled(tlb->mmu, mm, va, w->pfn);
 	return true;
 }
 
@@ -372,7 +360,7 @@ enum fault_result user_access(u64 va, enum access_kind kind, u64 *value)
 	tlb = cpu->tlb;
 	vpn = va >> tlb->page_shift;
 	ent = &tlb->entries[vpn % TLB_ENTRIES];
-	need = hit_needs[kind];
+	need = tlb_hit_needs[kind];
 	if (unlikely(ent->tag != (tlb->gen | vpn) || (ent->data & need) != need ||
 		     va >= tlb->limit))
 		return access_slow(cpu, va, kind, value);
@@ -403,7 +391,7 @@ bool mmu_translate(struct mm *mm, u64 va, enum access_kind kind, bool user, u64 
 
 bool mmu_probe(struct mm *mm, u64 va, enum access_kind kind)
 {
-	const u32 need = hit_needs[kind] & ~(u32)PTE_DIRTY;
+	const u32 need = tlb_hit_needs[kind] & ~(u32)PTE_DIRTY;
 	spinlock_t *ptl;
 	pte_t *pte, e;
 
@@ -414,118 +402,4 @@ bool mmu_probe(struct mm *mm, u64 va, enum access_kind kind)
 		return false;
 	e = pte_get(pte);
 	return pte_present(mm->arch, e) && (pte_attrs(mm->arch, e) & (need | PTE_HIDDEN)) == need;
-}
-
-/* ---- invalidation --------------------------------------------------------------------------- */
-
-/* On a target, by whichever way. A CPU that has switched away meanwhile has nothing of this mm any more. */
-static void tlb_flush_there(struct cpu *target, void *arg)
-{
-	const struct tlb_flush *f = arg;
-
-	if (target->active_mm == f->mm)
-		tlb_apply(target->tlb, f);
-}
-
-/* The CPUs besides this one that may translate for mm. False: none. */
-static bool flush_targets(struct mm *mm, const struct cpu *cpu, struct cpumask *targets)
-{
-	u32 words = (machine_cpu_count(cpu->machine) + 63) / 64;
-	u64 any = 0;
-
-	for (u32 i = 0; i < words; i++) {
-		u64 bits = smp_load_acquire(&mm->cpus.bits[i]);
-
-		if (i == cpu->id / 64)
-			bits &= ~(1ull << (cpu->id % 64));
-		targets->bits[i] = bits;
-		any |= bits;
-	}
-	return any != 0;
-}
-
-static enum tlb_invalidation invalidation(const struct mm *mm, const struct cpu *cpu)
-{
-	u32 machine = machine_tlb_invalidation(cpu->machine);
-
-	return (enum tlb_invalidation)max(machine, (u32)mm->arch->tlb_invalidation);
-}
-
-/* How many local instructions, or broadcast ones, that is. */
-static u64 flush_operations(const struct mm *mm, const struct tlb_flush *f)
-{
-	return f->full ? 1 : (f->end - f->start) >> mm->arch->page_shift;
-}
-
-static void flush_own(const struct mm *mm, struct cpu *cpu, struct tlb_flush *f, bool carried)
-{
-	count_event(COUNTER_TLB_FLUSH_LOCAL);
-	if (!carried)
-		engine_charge_n(f->full ? COST_TLB_FLUSH_ALL : COST_TLB_FLUSH_PAGE,
-				flush_operations(mm, f));
-	/* A window, because another CPU may be flushing this TLB in our stead. */
-	cpu_insn_begin(cpu);
-	tlb_apply(cpu->tlb, f);
-	cpu_insn_end(cpu);
-}
-
-/*
- * By IPI: to whom it may concern. Broadcast: to all, and to the own TLB with it. arm64 has it so
- * even if no other CPU is concerned; ppc64 then keeps it local (tlbiel), as Linux does for an mm
- * that one CPU alone has used.
- */
-static void tlb_flush(struct mm *mm, u64 start, u64 end, bool full)
-{
-	struct cpu *cpu = this_cpu();
-	enum tlb_invalidation how = invalidation(mm, cpu);
-	struct tlb *tlb;
-	struct tlb_flush *f;
-	bool others, carried;
-
-	preempt_disable();
-	tlb = cpu->tlb;
-	f = &tlb->flush;
-	*f = (struct tlb_flush){.mm = mm, .start = start, .end = end, .full = full};
-	/* The change of the entries before the look at who uses them; pairs with the fetch_or in
-	 * mmu_switch(). */
-	smp_mb();
-	if (full)
-		count_event(COUNTER_TLB_FLUSH_FULL);
-	others = flush_targets(mm, cpu, &tlb->targets);
-	carried = how == TLBI_BROADCAST || (how == TLBI_SERIALISED && others);
-	if (cpu->active_mm == mm)
-		flush_own(mm, cpu, f, carried);
-	if (others)
-		count_event(COUNTER_TLB_SHOOTDOWN);
-	if (carried) {
-		count_event(COUNTER_TLB_BROADCAST);
-		(void)tlbi_broadcast(&tlb->targets, tlb_flush_there, f, flush_operations(mm, f),
-				     how == TLBI_SERIALISED);
-	} else if (others) {
-		(void)ipi_call_mask(&tlb->targets, tlb_flush_there, f);
-	}
-	preempt_enable();
-}
-
-void tlb_flush_range(struct mm *mm, u64 start, u64 end, bool freed_tables)
-{
-	u64 pages = start < end ? (end - start) >> mm->arch->page_shift : 0;
-
-	/* Freed tables: a walk in flight is waited for by the IPI as such; there are no
-	 * paging-structure caches to empty. */
-	(void)freed_tables;
-	tlb_flush(mm, start, end, pages > mm->arch->tlb_full_flush_pages);
-}
-
-void tlb_flush_page(struct mm *mm, u64 va)
-{
-	u64 page = arch_page_bytes(mm->arch);
-
-	va = ALIGN_DOWN(va, page);
-	tlb_flush(mm, va, va + page, false);
-}
-
-void tlb_flush_mm(struct mm *mm)
-{
-	tlb_flush(mm, 0, 0, true);
 }

@@ -23,7 +23,7 @@
 
 #include <mmsim/types.h>
 
-/* Each is a number of the machine file: cost.<lower case>. */
+/* Each is a number of the machine file: cost.<lower case>, tlb.l2_hit. */
 enum engine_cost {
 	COST_EXCEPTION,
 	COST_SYSCALL,
@@ -39,6 +39,7 @@ enum engine_cost {
 	COST_TLB_FLUSH_PAGE,
 	COST_TLB_FLUSH_ALL,
 	COST_TLBI_BROADCAST,
+	COST_TLB_L2_HIT,
 	COST_RCU_CALLBACK,
 	COST_SLB_MISS,
 	COST_HASH_WORK,

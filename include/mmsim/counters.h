@@ -73,13 +73,22 @@
 	X(BRAVO_REVOKE_NS, "ns", "time that taking it back took")                                  \
 	X(TLB_HIT, "accesses", "translations found in the TLB")                                    \
 	X(TLB_MISS, "accesses", "page walks by the MMU")                                           \
+	X(TLB_L2_HIT, "accesses", "of TLB_HIT, found in the second level only")                    \
+	X(TLB_WALK_READ, "entries", "page-table entries read by walks that the walk caches know about") \
+	X(WALK_CACHE_HIT, "accesses", "walks that began below the root")                           \
 	X(HASH_FAULT, "faults", "hash faults: the tree allowed the access, the hash table did not yet (ppc64-hash)") \
 	X(HASH_INSERT, "entries", "entries put into the hash table")                               \
 	X(HASH_EVICT, "entries", "of these, in the place of another that was in use")              \
 	X(SLB_MISS, "segments", "segment interrupts: an SLB entry filled (ppc64-hash)")            \
 	X(TLB_FLUSH_LOCAL, "flushes", "flushes of the CPU's own TLB")                              \
 	X(TLB_FLUSH_FULL, "flushes", "flushes of everything instead of single pages")              \
+	X(TLB_FLUSH_PAGED, "flushes", "flushes of single pages")                                   \
+	X(TLB_FLUSH_PAGES, "pages", "pages that these named")                                      \
 	X(TLB_SHOOTDOWN, "shootdowns", "flushes that had to reach other CPUs")                     \
+	X(TLB_SHOOTDOWN_TARGET, "CPUs", "that these reached")                                      \
+	X(TLB_LAZY_SKIP, "CPUs", "not interrupted, because they ran no user task")                 \
+	X(TLB_SWITCH_FLUSH, "flushes", "made when an address space was loaded, for what was missed") \
+	X(TLB_ASID_ROLLOVER, "events", "ASIDs ran out")                                            \
 	X(TLB_BROADCAST, "flushes", "flushes that the fabric carried to all CPUs")                 \
 	X(IPI_SENT, "IPIs", "interrupts sent, one per target")                                     \
 	X(PGALLOC_PCP, "pages", "taken from the CPU's own list")                                   \

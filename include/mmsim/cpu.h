@@ -155,7 +155,7 @@ void *MUST_CHECK machine_memory_alloc(struct machine *m, u64 bytes, u64 align);
 void machine_memory_free(struct machine *m, void *p, u64 bytes);
 
 /*
- * fn(next) runs on a CPU, as task next, when it goes from one task to another. May use the primitives, may not sleep. Never natively, where each task has a CPU of its own.
+ * fn(next) runs on a CPU, as task next, when it goes from one task to another or has been idle. May use the primitives, may not sleep. Never natively, where each task has a CPU of its own.
  */
 void machine_set_task_switch(struct machine *m, void (*fn)(struct task *next));
 
@@ -194,6 +194,8 @@ u64 machine_counter(const struct machine *m, enum counter c);
 void machine_counters_reset(struct machine *m); /* no task may run */
 u32 machine_cpu_count(const struct machine *m); /* CPUs that exist, for for_each loops */
 struct cpu *machine_cpu(const struct machine *m, u32 id);
+/* No task runs there now, and none without machine_set_task_switch()'s function being called. */
+bool cpu_is_idle(const struct cpu *cpu);
 
 /* ---- time ---------------------------------------------------------------------------- */
 

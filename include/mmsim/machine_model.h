@@ -61,6 +61,22 @@ enum machine_kind { MACHINE_CALIBRATED, MACHINE_PUBLISHED, MACHINE_ESTIMATED };
 	X(cost, tlb_flush_all, NS, 150.0, 0, 100000, "local invalidation of everything")           \
 	X(cost, tlbi_broadcast, NS, 200.0, 0, 100000, "one broadcast TLBI or tlbie, until all have done it") \
 	X(tlb, invalidate, COUNT, 0, 0, 2, "how others' TLBs are reached, if the architecture has no say: 0 by IPI, 1 broadcast, 2 broadcast, one at a time") \
+	X(tlb, per_core, COUNT, 1, 0, 1, "1: SMT siblings share the TLBs of their core; 0: each has its own") \
+	X(tlb, l1_entries, COUNT, 64, 0, 4096, "L1 TLB, base pages; 0: a simple TLB of 1024 pages that costs the host least") \
+	X(tlb, l1_ways, COUNT, 4, 1, 4096, "its associativity")                                    \
+	X(tlb, l1_large_entries, COUNT, 32, 0, 4096, "L1 TLB, pages of the next size")             \
+	X(tlb, l1_large_ways, COUNT, 4, 1, 4096, "its associativity")                              \
+	X(tlb, l1_giant_entries, COUNT, 4, 0, 4096, "L1 TLB, larger pages")                        \
+	X(tlb, l1_giant_ways, COUNT, 4, 1, 4096, "its associativity")                              \
+	X(tlb, l2_entries, COUNT, 1536, 0, 65536, "L2 TLB, all pages")                             \
+	X(tlb, l2_ways, COUNT, 12, 1, 4096, "its associativity")                                   \
+	X(tlb, l2_hit, NS, 2.5, 0, 1000, "a translation from the L2 TLB")                          \
+	X(tlb, walk_entries_1, COUNT, 32, 0, 1024, "paging-structure cache: entries that lead to a last-level table (x86: PDE)") \
+	X(tlb, walk_entries_2, COUNT, 4, 0, 1024, "to a table one level up (PDPTE)")              \
+	X(tlb, walk_entries_3, COUNT, 2, 0, 1024, "to a table two levels up (PML4E)")             \
+	X(tlb, pcids, COUNT, 6, 1, 8, "address spaces that a CPU's TLB keeps apart, where flushes go by IPI") \
+	X(tlb, asid_bits, COUNT, 16, 4, 16, "width of an ASID, where they are the same on all CPUs (arm64)") \
+	X(tlb, range_operations, COUNT, 0, 0, 1, "1: one broadcast operation can name a range")    \
 	X(cost, slb_miss, NS, 60.0, 0, 100000, "segment interrupt and SLB fill (ppc64-hash)")      \
 	X(cost, hash_work, NS, 100.0, 0, 100000, "local instructions of a hash fault, beyond the exception (ppc64-hash)") \
 	X(sched, slice, NS, 3000000.0, 1000, 1000000000, "time slice")                             \

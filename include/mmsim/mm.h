@@ -92,6 +92,8 @@ struct mm {
 	struct list_head reserved;	/* (tree_lock) gaps that an mmap() has chosen: downwards */
 
 	struct cpumask cpus;		/* (a) CPUs whose TLB may hold our translations */
+	u64 tlb_gen __cacheline_aligned; /* (a) flushes begun; see mm/tlb_context.c */
+	u64 asid;			/* (a) with its generation; likewise */
 	struct rcu_head rcu;		/* the structure outlives its last user by a grace period */
 };
 

@@ -80,6 +80,7 @@ static inline void page_clear_flags(struct page *page, u32 flags)
 struct zone;   /* page_alloc.c */
 struct lruvec; /* lru.c */
 struct wait_queue;
+struct invariants; /* invariants.c */
 
 /* Simulated memory of one machine. All constant after mm_machine_init(). */
 struct memory {
@@ -96,6 +97,7 @@ struct memory {
 	struct wait_queue *page_waits;	/* hashed: who waits for a page lock */
 	struct zone *zone;
 	struct lruvec *lruvec;
+	struct invariants *watch;	/* mm/invariants.c, or NULL */
 	percpu_t pcp;		/* struct per_cpu_pages */
 	percpu_t lru_batch;	/* struct lru_batch */
 };

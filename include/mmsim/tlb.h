@@ -14,9 +14,14 @@ int MUST_CHECK tlb_machine_init(struct machine *m, const struct arch_desc *arch)
  * nodes on their way out are back in their caches. Caller entered or not. */
 void tlb_machine_destroy(struct machine *m);
 
+/* Watch the TLBs of this machine (mm/invariants.c), at a cost natively. After mm_machine_init(),
+ * before the first mm. On already where TLBs are modelled and in debug builds. */
+void tlb_check_invariants(struct machine *m);
+
 /* Load mm's page table into the calling task's CPU (CR3 write): accesses go to it from now on.
- * NULL: none. Maintains mm->cpus. The mm must stay alive while loaded: a task ends with
- * mmu_switch(NULL), or it is the one that drops the last reference. */
+ * NULL: none, as a kernel task: what is loaded may stay, unused. Maintains mm->cpus. The mm must stay
+ * alive while loaded: a task ends with mmu_switch(NULL), or it is the one that drops the last
+ * reference. */
 void mmu_switch(struct mm *mm);
 
 /*

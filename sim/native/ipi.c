@@ -153,3 +153,10 @@ u32 machine_tlb_invalidation(const struct machine *m)
 	(void)m;
 	return 0;
 }
+
+/* A CPU is a thread's, and none is ever taken from it. */
+bool cpu_is_idle(const struct cpu *cpu)
+{
+	(void)cpu;
+	return false;
+}

@@ -158,6 +158,7 @@ struct vcpu {
 	u8 pend_word;
 	u64 ready_ps; /* when an idle CPU gets to its first task */
 	struct vtask *curr, *last;
+	bool was_idle; /* since last ran */
 	struct vtask *ready_head, *ready_tail;
 	u64 slice_end_ps;
 

@@ -58,6 +58,7 @@ static void set_prices(struct machine *m)
 	m->cost_ps[COST_TLB_FLUSH_PAGE] = model->cost_tlb_flush_page;
 	m->cost_ps[COST_TLB_FLUSH_ALL] = model->cost_tlb_flush_all;
 	m->cost_ps[COST_TLBI_BROADCAST] = model->cost_tlbi_broadcast;
+	m->cost_ps[COST_TLB_L2_HIT] = model->tlb_l2_hit;
 	m->cost_ps[COST_RCU_CALLBACK] = model->rcu_callback;
 	m->cost_ps[COST_SLB_MISS] = model->cost_slb_miss;
 	m->cost_ps[COST_HASH_WORK] = model->cost_hash_work;
@@ -404,6 +405,11 @@ u32 machine_cpu_count(const struct machine *m)
 struct cpu *machine_cpu(const struct machine *m, u32 id)
 {
 	return id < m->cpu_count ? &m->cpus[id] : NULL;
+}
+
+bool cpu_is_idle(const struct cpu *cpu)
+{
+	return !cpu->machine->vcpus[cpu->id].curr;
 }
 
 static u32 all_tasks(const struct machine *m)

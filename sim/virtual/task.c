@@ -126,6 +126,7 @@ static void choose_next(struct vcpu *c)
 	}
 	timeline_if_on(timeline_runs(c, NULL));
 	c->curr = NULL;
+	c->was_idle = true;
 	set_busy(c, false);
 	if (rcu_work_ready(c))
 		heap_set(m, c->id, c->e.clock_ps);
@@ -143,8 +144,9 @@ static void arrive(struct vtask *t)
 	c->seen_count = 0;
 	c->e.preempt_count++;
 	WRITE_ONCE(t->task->on_cpu, 1u);
-	if (c->last != t) {
+	if (c->last != t || c->was_idle) {
 		c->last = t;
+		c->was_idle = false;
 		if (m->task_switch)
 			m->task_switch(t->task);
 	}

@@ -36,11 +36,11 @@ static void hits_and_misses(void **state)
 		assert_int_equal(user_read(BASE + 8 * word, &value), FAULT_OK);
 		assert_int_equal(value, 1000 + word);
 	}
-	/* Page 1024 evicts page 0. */
+	/* The simple TLB: page 1024 evicts page 0. Modelled ones: test_tlb_model.c. */
 	misses = counter(&w, COUNTER_TLB_MISS);
 	assert_int_equal(user_read(BASE + 1024 * 4096, NULL), FAULT_OK);
 	assert_int_equal(user_read(BASE, NULL), FAULT_OK);
-	assert_int_equal(counter(&w, COUNTER_TLB_MISS) - misses, 2);
+	assert_int_equal(counter(&w, COUNTER_TLB_MISS) - misses, machine_config(w.m)->model ? 1 : 2);
 	mmu_switch(NULL);
 	world_unmap(w.mm, BASE, BASE + 2048 * 4096, 0, 0);
 	world_destroy(&w);
@@ -418,8 +418,8 @@ static void switching_against_flushes(void **state)
 	machine_leave();
 	assert_int_equal(engine_run(w.m, TOUCHERS + ZAPPERS, switcher_task, &s, NULL), 0);
 	machine_enter(w.m);
-	for (u32 i = 0; i < ARRAY_SIZE(w.mm->cpus.bits); i++)
-		assert_int_equal(w.mm->cpus.bits[i], 0);
+	for (u32 i = 0; i < ARRAY_SIZE(w.mm->cpus.bits) && !machine_config(w.m)->model; i++)
+		assert_int_equal(w.mm->cpus.bits[i], 0); /* otherwise CPUs are left lazy */
 	world_destroy(&w);
 }
 

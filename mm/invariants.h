@@ -1,0 +1,41 @@
+/*
+ * mm/invariants.h - the TLB must never know better than the page table: hooks of the checker
+ */
+#ifndef MMSIM_MM_INVARIANTS_H
+#define MMSIM_MM_INVARIANTS_H
+
+#include "mm/tlb_internal.h"
+
+struct vma;
+
+/* Watch this machine from here on; before the first mm. -ENOMEM, or 0. */
+int invariants_create(struct mmu_machine *mmu);
+void invariants_destroy(struct mmu_machine *mmu);
+
+/* ---- what happened ---------------------------------------------------------------------------- */
+
+/* A TLB entry has come, or goes: the books of who translates to which frame. */
+void invariants_map(struct tlb_core *core, struct tlb_way *way);
+void invariants_unmap(struct tlb_core *core, struct tlb_way *way);
+/* Another table in a paging-structure cache. 0: none. */
+void invariants_walk(struct tlb_core *core, u64 old_table, u64 table);
+/* For the history. */
+void invariants_filled(struct mmu_machine *mmu, const struct mm *mm, u64 va, u64 pfn);
+void invariants_flush(struct mmu_machine *mmu, const struct mm *mm, u64 start, u64 end, bool full);
+void invariants_flushed(struct mmu_machine *mmu, const struct mm *mm, u64 start, u64 end, bool full);
+
+/* ---- what must hold: each stops the program (MMSIM_BUG) with the seed and the page's history ---- */
+
+/* An access goes to pfn by a TLB entry: the frame must be in use. */
+void invariants_used(const struct mmu_machine *mmu, const struct mm *mm, u64 va, u64 pfn);
+/* An ASID has come to another mm, and the TLB still has the old one's entries. */
+void invariants_foreign(struct tlb_core *core, const struct tlb_slot *slot);
+/* No TLB may translate to a frame that is given back, or walk through such a table. */
+void invariants_frame_freed(struct invariants *inv, u64 pfn);
+void invariants_table_freed(struct invariants *inv, u64 pfn);
+/* The VMA's rights in [start, end) have changed, and that has been flushed: no TLB allows more. */
+void invariants_protected(struct vma *vma, u64 start, u64 end);
+/* mm has been copied, and that has been flushed: no TLB allows a write that an entry does not. */
+void invariants_forked(struct mm *mm);
+
+#endif

@@ -1,0 +1,181 @@
+/*
+ * mm/tlb_internal.h - what a TLB is made of, to mm/tlb*.c and mm/invariants.c alone
+ *
+ * A machine that is given as a model (machine_config.model; tlb.l1_entries not 0) has the TLBs that
+ * the model says: struct tlb_core, one per CPU or per SMT core. Any other machine has the small
+ * direct-mapped array in struct tlb, which costs the host least. The fast path of user_access() looks
+ * into the array only: where there is a core, `limit` is 0 and every access goes the other way.
+ */
+#ifndef MMSIM_MM_TLB_INTERNAL_H
+#define MMSIM_MM_TLB_INTERNAL_H
+
+#include <string.h>
+
+#include <mmsim/machine_model.h>
+
+#include "mm/mmu_internal.h"
+
+#define TLB_ENTRIES 1024u
+#define TLB_ATTR_BITS 8
+_Static_assert(PTE_ATTR_COUNT <= TLB_ATTR_BITS, "attributes fit below the pfn");
+
+/* A tag is generation and page number. A new generation empties the TLB; when they run out it is
+ * wiped. 45 bits of page number are those of a 57-bit address with 4 KiB pages. */
+#define TLB_GEN_SHIFT 45
+#define TLB_GEN_ONE (1ull << TLB_GEN_SHIFT)
+
+struct tlb_entry {
+	u64 tag;
+	u64 data; /* pfn << TLB_ATTR_BITS | enum pte_attr */
+};
+
+/* ---- a core's TLBs as the machine model says ------------------------------------------------- */
+
+#define TLB_LEAF_LEVELS 3 /* page sizes: base, and leaves of levels 1 and 2; larger ones as level 2 */
+#define TLB_SLOTS_MAX 64u
+
+/* A translation of one leaf. Dead when its slot has another tag by now. */
+struct tlb_way {
+	u64 page;	  /* va >> the leaf's shift */
+	u64 pfn;	  /* first frame of the leaf */
+	u32 tag;	  /* 0: empty */
+	u32 used;	  /* tlb_core.clock when it was used last */
+	u32 next, prev;	  /* entries of the same frame, numbered over all cores, plus 1; 0: none */
+	u8 slot, level, attrs;
+};
+
+struct tlb_array {
+	struct tlb_way *ways; /* [set * associativity] */
+	u32 sets, associativity;
+};
+
+/* Entry of a paging-structure cache: where the table is that serves va >> shift. */
+struct walk_way {
+	u64 prefix, table;
+	u32 tag, used;
+};
+
+/*
+ * An address space as a TLB knows it: x86: a PCID of one CPU; others: an ASID or PID. Another tag is
+ * as good as having dropped every entry.
+ */
+struct tlb_slot {
+	struct mm *mm;	/* whose entries, or NULL */
+	u32 key;	/* ASID, PID; x86: unused */
+	u32 tag;	/* of live translations */
+	u32 walk_tag;	/* of live entries of the paging-structure caches */
+	u32 used;
+	u64 gen;	/* x86: mm->tlb_gen up to which its flushes have been done */
+};
+
+struct tlb_core {
+	struct tlb_array l1[TLB_LEAF_LEVELS], l2;
+	struct walk_way *walks[ARCH_LEVELS_MAX]; /* [n]: leads to a table of level n */
+	u32 walk_count[ARCH_LEVELS_MAX];
+	u8 levels_seen;	 /* bit n: a leaf of level n has been filled in */
+	u8 cpus;	 /* that share it */
+	u16 slots_each;	 /* x86: PCIDs of each CPU; 0: slots are everybody's */
+	u32 slot_count;
+	u32 clock;
+	u32 last_tag;
+	u32 number;
+	u32 way_count;	 /* the same in every core */
+	struct mmu_machine *mmu;
+	struct tlb_way *ways; /* all of the arrays' */
+	struct walk_way *walk_ways;
+	struct tlb *tlbs[8];  /* of the CPUs, by SMT thread */
+	struct tlb_slot slots[TLB_SLOTS_MAX];
+};
+
+struct tlb_flush {
+	struct mm *mm;
+	u64 start, end;
+	u64 gen;	/* x86: mm->tlb_gen that it brings */
+	bool full;
+	bool tables;	/* page tables are going to be freed: nothing may walk them */
+};
+
+/* One CPU's. Written inside instruction windows of its CPU, or by an IPI handler for it. */
+struct tlb {
+	u64 gen;      /* current generation, shifted */
+	u64 limit;    /* addresses at or above it never hit; 0: no page table loaded, or see above */
+	u64 *content; /* memory->content */
+	u32 content_mask;
+	u8 content_shift;
+	u8 page_shift;
+	const struct memory *mem;
+	struct mmu_regs regs; /* what the CPU has loaded: constant while active_mm is */
+	struct tlb_core *core; /* NULL: entries[] is all there is */
+	struct tlb_slot *slot; /* of active_mm; in core */
+	struct cpu *cpu;
+	struct mmu_machine *mmu;
+	u8 thread;	       /* in the core */
+	u8 next_pcid;
+	bool asid_flush_pending;
+	u64 active_asid, reserved_asid; /* (asid_lock) generation and ASID; 0: none */
+	struct tlb_entry entries[TLB_ENTRIES] __cacheline_aligned;
+	/* What this CPU is telling others: not on its stack, because they read it. */
+	struct tlb_flush flush __cacheline_aligned;
+	struct cpumask targets;
+	/* (atomic) it runs a kernel task with a user's page table: others' flushes read it. */
+	u32 lazy __cacheline_aligned;
+};
+
+/* What an entry must say to let an access through without the walker. */
+static const u32 tlb_hit_needs[ACCESS_KINDS] __attribute__((unused)) = {
+	[ACCESS_READ] = PTE_USER | PTE_READ,
+	[ACCESS_WRITE] = PTE_USER | PTE_WRITE | PTE_DIRTY,
+	[ACCESS_EXEC] = PTE_USER | PTE_EXEC,
+};
+
+static inline struct tlb *cpu_tlb(const struct cpu *cpu)
+{
+	return cpu->tlb;
+}
+
+/* Inside an instruction window, or for a CPU that is held off: empty entries[]. */
+static inline void tlb_drop_all(struct tlb *tlb)
+{
+	tlb->gen += TLB_GEN_ONE;
+	if (unlikely(!tlb->gen)) {
+		memset(tlb->entries, 0, sizeof(tlb->entries));
+		tlb->gen = TLB_GEN_ONE;
+	}
+}
+
+/* ---- mm/tlb_model.c: a core's TLBs. Inside the window of a CPU of the core ------------------- */
+
+int tlb_model_create(struct mmu_machine *mmu, struct machine *m);
+void tlb_model_destroy(struct mmu_machine *mmu);
+/* As tlb_translate() in mm/tlb.c. */
+bool tlb_model_translate(struct tlb *tlb, struct mm *mm, u64 va, enum access_kind kind,
+			 struct mmu_walk *w);
+/* Nothing that the slot has translated so far is ever used again. */
+void tlb_slot_empty(struct tlb_core *core, struct tlb_slot *slot);
+/* The same, and it is nobody's. */
+void tlb_slot_forget(struct tlb_core *core, struct tlb_slot *slot);
+/* Drop the pages of [start, end); the walk caches with them if `walks`. */
+void tlb_slot_drop(struct tlb_core *core, struct tlb_slot *slot, const struct arch_desc *a,
+		   u64 start, u64 end, bool walks);
+/* Whose entry of a paging-structure cache, if any that can still be used, leads to the table at pa;
+ * and one of the addresses that it is for. */
+const struct tlb_slot *tlb_walks_through(const struct tlb_core *core, u64 pa, u64 *va);
+/* May the entry still translate for its CPUs, at once or after a switch of address spaces? */
+bool tlb_way_is_usable(const struct tlb_core *core, const struct tlb_way *way);
+
+/* ---- mm/tlb_context.c: whose entries a CPU uses ------------------------------------------------ */
+
+/* tlb_core only: load_page_table(). mm NULL: a kernel task, which leaves what is loaded. */
+void tlb_context_load(struct cpu *cpu, struct mm *mm);
+/* The CPU unloads its page table. In or outside of a window of its own. */
+void tlb_context_leave(struct cpu *cpu);
+/* The slot that has mm's entries in the CPU's TLB, or NULL. */
+struct tlb_slot *tlb_context_slot(const struct tlb *tlb, const struct mm *mm);
+/* Is it away from user programs, so that a flush need not interrupt it? */
+bool tlb_context_is_lazy(const struct cpu *cpu);
+/* mm dies: nobody has it loaded afterwards, and no TLB knows it. */
+void tlb_context_forget(struct mm *mm);
+int tlb_context_init(struct mmu_machine *mmu);
+void tlb_context_destroy(struct mmu_machine *mmu);
+
+#endif

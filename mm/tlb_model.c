@@ -1,0 +1,433 @@
+/*
+ * mm/tlb_model.c - TLBs as a machine model describes them
+ *
+ * Models       per CPU, or per SMT core (tlb.per_core): a set-associative L1 for each page size, a
+ *              unified L2, and fully associative paging-structure caches, one for each level that a
+ *              table can have; all least recently used first. A translation that is found costs
+ *              nothing in L1 and tlb.l2_hit in L2; a walk costs cost.walk_level and a priced load per
+ *              entry that it reads, and begins at the lowest table that a paging-structure cache knows.
+ *              An L2 entry that is used is put into L1 too; a walk fills both.
+ * Tags         see mm/tlb_context.c. Entries of other tags stay until their place is needed.
+ * Huge leaves  are kept as such, with the page size of their level.
+ * Leaves out   separate instruction TLBs, prefetches, speculative walks, page-walk width; entries in
+ *              L2 for some page sizes only; coalescing of neighbours (the contiguous hint).
+ * Hashed MMUs  keep no table addresses, so they have no paging-structure caches.
+ * Context      inside an instruction window of a CPU of the core, or in an IPI handler for it.
+ * Locks        none: only the virtual engine has machine models, one CPU at a time executes.
+ * Tests        tests/unit/mm/test_tlb_model.c
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/walk.h"
+#include "mm/invariants.h"
+#include "mm/tlb_internal.h"
+
+/* ---- translations ----------------------------------------------------------------------------- */
+
+static bool way_is_live(const struct tlb_core *core, const struct tlb_way *way)
+{
+	return way->tag && core->slots[way->slot].tag == way->tag;
+}
+
+static void way_drop(struct tlb_core *core, struct tlb_way *way)
+{
+	if (!way->tag)
+		return;
+	invariants_unmap(core, way);
+	way->tag = 0;
+}
+
+static struct tlb_way *array_find(const struct tlb_array *t, u64 page, u32 level, u32 tag)
+{
+	struct tlb_way *set;
+
+	if (!t->sets)
+		return NULL;
+	set = &t->ways[page % t->sets * t->associativity];
+	for (u32 i = 0; i < t->associativity; i++)
+		if (set[i].tag == tag && set[i].page == page && set[i].level == level)
+			return &set[i];
+	return NULL;
+}
+
+/* Where a new translation goes: its own place, a dead one, or what was not used for longest. */
+static struct tlb_way *array_victim(const struct tlb_core *core, const struct tlb_array *t, u64 page,
+				    u32 level, u32 tag)
+{
+	struct tlb_way *set = &t->ways[page % t->sets * t->associativity], *oldest = set;
+
+	for (u32 i = 0; i < t->associativity; i++) {
+		if (set[i].tag == tag && set[i].page == page && set[i].level == level)
+			return &set[i];
+		if (way_is_live(core, oldest) &&
+		    (!way_is_live(core, &set[i]) || set[i].used < oldest->used))
+			oldest = &set[i];
+	}
+	return oldest;
+}
+
+static void array_fill(struct tlb_core *core, const struct tlb_array *t, const struct tlb_way *from)
+{
+	struct tlb_way *way;
+
+	if (!t->sets)
+		return;
+	way = array_victim(core, t, from->page, from->level, from->tag);
+	way_drop(core, way);
+	*way = *from;
+	way->used = ++core->clock;
+	invariants_map(core, way);
+}
+
+/* The translation of va; *level2: it was only in the L2. */
+static struct tlb_way *core_find(struct tlb_core *core, const struct arch_desc *a, u32 tag, u64 va,
+				 bool *level2)
+{
+	*level2 = false;
+	for (u32 seen = core->levels_seen; seen; seen &= seen - 1) {
+		u32 level = (u32)__builtin_ctz(seen);
+		u64 page = va >> level_shift(a, level);
+		struct tlb_way *way = array_find(&core->l1[level], page, level, tag);
+
+		if (!way) {
+			way = array_find(&core->l2, page, level, tag);
+			*level2 = way != NULL;
+		}
+		if (way)
+			return way;
+	}
+	return NULL;
+}
+
+static void core_drop_page(struct tlb_core *core, const struct arch_desc *a, u32 tag, u64 va)
+{
+	for (u32 seen = core->levels_seen; seen; seen &= seen - 1) {
+		u32 level = (u32)__builtin_ctz(seen);
+		u64 page = va >> level_shift(a, level);
+		struct tlb_way *way = array_find(&core->l1[level], page, level, tag);
+
+		if (way)
+			way_drop(core, way);
+		way = array_find(&core->l2, page, level, tag);
+		if (way)
+			way_drop(core, way);
+	}
+}
+
+/* ---- paging-structure caches ---------------------------------------------------------------------- */
+
+static struct walk_way *walk_find(struct tlb_core *core, u32 level, u64 prefix, u32 tag)
+{
+	for (u32 i = 0; i < core->walk_count[level]; i++) {
+		struct walk_way *w = &core->walks[level][i];
+
+		if (w->tag == tag && w->prefix == prefix)
+			return w;
+	}
+	return NULL;
+}
+
+static void walk_fill(struct tlb_core *core, u32 level, u64 prefix, u64 table, u32 tag)
+{
+	struct walk_way *ways = core->walks[level], *victim = ways;
+
+	if (!core->walk_count[level])
+		return;
+	for (u32 i = 0; i < core->walk_count[level]; i++) {
+		if (ways[i].tag == tag && ways[i].prefix == prefix) {
+			victim = &ways[i];
+			break;
+		}
+		if (ways[i].used < victim->used)
+			victim = &ways[i];
+	}
+	invariants_walk(core, victim->table, table);
+	*victim = (struct walk_way){.prefix = prefix, .table = table, .tag = tag, .used = ++core->clock};
+}
+
+/* From the lowest table that is known for va, else from the root. */
+static void walk_start(struct tlb_core *core, const struct arch_desc *a, const struct tlb *tlb,
+		       u64 va, struct walk_path *path)
+{
+	for (u32 level = 0; level < a->levels - 1u; level++) {
+		struct walk_way *w = walk_find(core, level, va >> level_shift(a, level + 1),
+					       tlb->slot->walk_tag);
+
+		if (!w)
+			continue;
+		w->used = ++core->clock;
+		path->top = (u8)level;
+		path->table[level] = w->table;
+		count_event(COUNTER_WALK_CACHE_HIT);
+		return;
+	}
+	path->top = a->levels - 1u;
+	path->table[path->top] = tlb->regs.root[0];
+}
+
+static bool model_walk(struct tlb *tlb, struct mm *mm, u64 va, enum access_kind kind,
+		       struct mmu_walk *w)
+{
+	const struct arch_desc *a = mm->arch;
+	struct tlb_core *core = tlb->core;
+	struct walk_path path;
+	enum walk_verdict verdict = WALK_UNDECIDED;
+
+	if (a->hashed || va >= a->task_size)
+		return a->ops->walk(a, mm->memory, &tlb->regs, va, kind, true, w);
+	walk_start(core, a, tlb, va, &path);
+	verdict = arch_walk_path(a, mm->memory, va, kind, &path, w);
+	for (u32 level = path.lowest; level < path.top; level++)
+		walk_fill(core, level, va >> level_shift(a, level + 1), path.table[level],
+			  tlb->slot->walk_tag);
+	count_events(COUNTER_TLB_WALK_READ, path.top - path.lowest + 1u);
+	engine_charge_n(COST_WALK_LEVEL, path.top - path.lowest + 1u);
+	if (likely(verdict != WALK_UNDECIDED))
+		return verdict == WALK_OK;
+	/* What is not plain the architecture judges, from the root; the lines are at hand. */
+	return a->ops->walk(a, mm->memory, &tlb->regs, va, kind, true, w);
+}
+
+/* ---- one access ------------------------------------------------------------------------------------- */
+
+static void model_fill(struct tlb *tlb, const struct arch_desc *a, u64 va, const struct mmu_walk *w)
+{
+	struct tlb_core *core = tlb->core;
+	u32 level = min((u32)w->level, TLB_LEAF_LEVELS - 1u);
+	u64 pages = level_bytes(a, level) >> a->page_shift;
+	struct tlb_way way = {
+		.page = va >> level_shift(a, level),
+		.pfn = ALIGN_DOWN(w->pfn, pages),
+		.tag = tlb->slot->tag,
+		.slot = (u8)(tlb->slot - core->slots),
+		.level = (u8)level,
+		.attrs = (u8)w->attrs,
+	};
+
+	core->levels_seen |= (u8)(1u << level);
+	array_fill(core, &core->l1[level], &way);
+	array_fill(core, &core->l2, &way);
+	invariants_filled(core->mmu, tlb->slot->mm, va, w->pfn);
+}
+
+bool tlb_model_translate(struct tlb *tlb, struct mm *mm, u64 va, enum access_kind kind,
+			 struct mmu_walk *w)
+{
+	const struct arch_desc *a = mm->arch;
+	struct tlb_core *core = tlb->core;
+	u32 need = tlb_hit_needs[kind];
+	bool level2;
+	struct tlb_way *way = core_find(core, a, tlb->slot->tag, va, &level2);
+
+	if (way && (way->attrs & need & ~(u32)PTE_DIRTY) != (need & ~(u32)PTE_DIRTY)) {
+		core_drop_page(core, a, tlb->slot->tag, va);
+		w->cause = MMU_DENIED;
+		w->level = 0;
+		return false;
+	}
+	if (way && (way->attrs & need) == need) {
+		u64 pages = level_bytes(a, way->level) >> a->page_shift;
+
+		count_event(COUNTER_TLB_HIT);
+		way->used = ++core->clock;
+		w->pfn = way->pfn | (va >> a->page_shift & (pages - 1));
+		w->attrs = way->attrs;
+		if (level2) {
+			count_event(COUNTER_TLB_L2_HIT);
+			engine_charge(COST_TLB_L2_HIT);
+			array_fill(core, &core->l1[way->level], way);
+		}
+		invariants_used(tlb->mmu, mm, va, w->pfn);
+		return true;
+	}
+	count_event(COUNTER_TLB_MISS);
+	if (!model_walk(tlb, mm, va, kind, w))
+		return false;
+	model_fill(tlb, a, va, w);
+	return true;
+}
+
+/* ---- invalidation ----------------------------------------------------------------------------------- */
+
+static u32 new_tag(struct tlb_core *core)
+{
+	/* Before a tag comes back, nothing with a tag may be left. */
+	if (unlikely(core->last_tag == ~0u)) {
+		for (u32 i = 0; i < core->way_count; i++)
+			way_drop(core, &core->ways[i]);
+		for (u32 level = 0; level < ARCH_LEVELS_MAX; level++)
+			for (u32 i = 0; i < core->walk_count[level]; i++)
+				core->walks[level][i].tag = 0; /* table stays: for the books */
+		core->last_tag = 0;
+		for (u32 i = 0; i < core->slot_count; i++) {
+			core->slots[i].tag = ++core->last_tag;
+			core->slots[i].walk_tag = core->slots[i].tag;
+		}
+	}
+	return ++core->last_tag;
+}
+
+void tlb_slot_empty(struct tlb_core *core, struct tlb_slot *slot)
+{
+	slot->tag = new_tag(core);
+	slot->walk_tag = slot->tag;
+}
+
+void tlb_slot_drop(struct tlb_core *core, struct tlb_slot *slot, const struct arch_desc *a,
+		   u64 start, u64 end, bool walks)
+{
+	u64 pages = (end - start) >> a->page_shift;
+
+	if (walks)
+		slot->walk_tag = new_tag(core);
+	if (pages < core->way_count) {
+		for (u64 va = start; va < end; va += arch_page_bytes(a))
+			core_drop_page(core, a, slot->tag, va);
+		return;
+	}
+	for (u32 i = 0; i < core->way_count; i++) {
+		struct tlb_way *way = &core->ways[i];
+		u64 va = way->page << level_shift(a, way->level);
+
+		if (way->tag == slot->tag && va < end && va + level_bytes(a, way->level) > start)
+			way_drop(core, way);
+	}
+}
+
+static bool slot_is_usable(const struct tlb_core *core, const struct tlb_slot *slot)
+{
+	bool pending = true;
+
+	for (u32 i = 0; i < core->cpus; i++) {
+		const struct tlb *tlb = core->tlbs[i];
+
+		if (!tlb)
+			continue;
+		/* Who is away looks what it has missed before it comes back. */
+		if (tlb->slot == slot && !tlb_context_is_lazy(tlb->cpu))
+			return true;
+		pending &= tlb->asid_flush_pending;
+	}
+	if (core->slots_each)
+		return slot->mm && slot->gen >= READ_UNPRICED(slot->mm->tlb_gen);
+	return !pending;
+}
+
+bool tlb_way_is_usable(const struct tlb_core *core, const struct tlb_way *way)
+{
+	return way_is_live(core, way) && slot_is_usable(core, &core->slots[way->slot]);
+}
+
+const struct tlb_slot *tlb_walks_through(const struct tlb_core *core, u64 pa, u64 *va)
+{
+	for (u32 level = 0; level < ARCH_LEVELS_MAX; level++)
+		for (u32 i = 0; i < core->walk_count[level]; i++) {
+			const struct walk_way *w = &core->walks[level][i];
+
+			if (!w->tag || w->table != pa)
+				continue;
+			*va = w->prefix << level_shift(core->mmu->arch, level + 1);
+			for (u32 n = 0; n < core->slot_count; n++)
+				if (core->slots[n].walk_tag == w->tag && core->slots[n].mm &&
+				    slot_is_usable(core, &core->slots[n]))
+					return &core->slots[n];
+		}
+	return NULL;
+}
+
+/* ---- the machine's ------------------------------------------------------------------------------------ */
+
+static u32 array_layout(struct tlb_array *t, u64 entries, u64 ways)
+{
+	t->associativity = (u32)min(ways, entries);
+	t->sets = t->associativity ? (u32)entries / t->associativity : 0;
+	return t->sets * t->associativity;
+}
+
+static struct tlb_way *array_place(struct tlb_array *t, struct tlb_way *at)
+{
+	t->ways = at;
+	return at + t->sets * t->associativity;
+}
+
+static int core_init(struct mmu_machine *mmu, struct tlb_core *core, const struct machine_model *model)
+{
+	u32 walks = 0;
+
+	core->mmu = mmu;
+	core->number = (u32)(core - mmu->cores);
+	core->way_count = array_layout(&core->l1[0], model->tlb_l1_entries, model->tlb_l1_ways) +
+			  array_layout(&core->l1[1], model->tlb_l1_large_entries, model->tlb_l1_large_ways) +
+			  array_layout(&core->l1[2], model->tlb_l1_giant_entries, model->tlb_l1_giant_ways) +
+			  array_layout(&core->l2, model->tlb_l2_entries, model->tlb_l2_ways);
+	core->walk_count[0] = (u32)model->tlb_walk_entries_1;
+	core->walk_count[1] = (u32)model->tlb_walk_entries_2;
+	core->walk_count[2] = (u32)model->tlb_walk_entries_3;
+	for (u32 level = 0; level < ARCH_LEVELS_MAX; level++)
+		walks += core->walk_count[level];
+	core->ways = calloc(core->way_count, sizeof(core->ways[0]));
+	core->walk_ways = calloc(walks + 1, sizeof(core->walk_ways[0]));
+	if (!core->ways || !core->walk_ways)
+		return -ENOMEM;
+	(void)array_place(&core->l2,
+			  array_place(&core->l1[2],
+				      array_place(&core->l1[1], array_place(&core->l1[0], core->ways))));
+	for (u32 level = 0, at = 0; level < ARCH_LEVELS_MAX; at += core->walk_count[level++])
+		core->walks[level] = core->walk_ways + at;
+	if (mmu->how == TLBI_BY_IPI)
+		core->slots_each = (u16)model->tlb_pcids;
+	core->slot_count = core->slots_each ? core->slots_each * ARRAY_SIZE(core->tlbs) : TLB_SLOTS_MAX;
+	MMSIM_BUG_ON(core->slot_count > TLB_SLOTS_MAX);
+	for (u32 i = 0; i < core->slot_count; i++)
+		tlb_slot_empty(core, &core->slots[i]);
+	return 0;
+}
+
+/* Which core a CPU's TLB is in; the CPU of machine_enter() has one of its own. */
+static u32 core_of(const struct machine *m, const struct machine_model *model, u32 id, u8 *thread)
+{
+	struct cpu_place place;
+
+	*thread = 0;
+	if (!model->tlb_per_core || id == machine_cpu_count(m) - 1)
+		return id;
+	/* The number of the core's first CPU: cores are filled before their threads. */
+	place = machine_model_place(model, id);
+	*thread = (u8)place.thread;
+	return id % (u32)(model->topology_sockets * model->topology_clusters * model->topology_cores);
+}
+
+int tlb_model_create(struct mmu_machine *mmu, struct machine *m)
+{
+	const struct machine_model *model = machine_config(m)->model;
+	int err = 0;
+
+	if (!model || !model->tlb_l1_entries)
+		return 0;
+	mmu->core_count = machine_cpu_count(m);
+	mmu->cores = calloc(mmu->core_count, sizeof(mmu->cores[0]));
+	if (!mmu->cores)
+		return -ENOMEM;
+	for (u32 i = 0; i < machine_cpu_count(m) && !err; i++) {
+		struct tlb *tlb = cpu_tlb(machine_cpu(m, i));
+
+		tlb->core = &mmu->cores[core_of(m, model, i, &tlb->thread)];
+		if (!tlb->core->ways)
+			err = core_init(mmu, tlb->core, model);
+		tlb->core->tlbs[tlb->thread] = tlb;
+		tlb->core->cpus = max(tlb->core->cpus, (u8)(tlb->thread + 1));
+	}
+	return err ? err : tlb_context_init(mmu);
+}
+
+void tlb_model_destroy(struct mmu_machine *mmu)
+{
+	for (u32 i = 0; i < mmu->core_count; i++) {
+		free(mmu->cores[i].ways);
+		free(mmu->cores[i].walk_ways);
+	}
+	free(mmu->cores);
+	mmu->cores = NULL;
+	tlb_context_destroy(mmu);
+}

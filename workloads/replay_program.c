@@ -449,7 +449,7 @@ static int setup(struct bench *b)
 	return replay_world_init(&run->world, rp->plan, b->machine, b->cfg.arch, b->cfg.locking);
 }
 
-/* What the recorded kernel did otherwise. */
+/* What the recorded kernel did otherwise, and why that may be. */
 static void note(const struct bench *b, char *text, size_t bytes)
 {
 	const struct replay_run *run = b->priv;
@@ -465,6 +465,9 @@ static void note(const struct bench *b, char *text, size_t bytes)
 		snprintf(text, bytes,
 			 "%" PRIu64 " results and %" PRIu64 " faults not as recorded%s", results,
 			 faults, images ? ", images incomplete" : "");
+	if (run->rp->plan->t->backwards)
+		snprintf(text + strlen(text), bytes - strlen(text),
+			 "%sthe recording's time goes backwards", text[0] ? "; " : "");
 }
 
 const struct workload workload_replay = {

@@ -14,6 +14,8 @@
 #include "workloads/replay.h"
 #include "workloads/replay_program.h"
 
+#define RECORDED_PAGE_BYTES 4096u /* x86: the only kind of recording that is understood */
+
 enum order { ORDER_DEFAULT, ORDER_TRACE, ORDER_PROGRAM };
 
 struct replay_options {
@@ -122,6 +124,20 @@ static const struct cli_option replay_table[] = {
 static const struct cli_option *const tables[] = {replay_table, run_option_table, run_machine_table,
 						  NULL};
 
+/* A page is the unit of nearly every call of a recording. */
+static bool check_page_size(const struct run_options *o, struct cli_error *err)
+{
+	u64 page_bytes = arch_page_bytes(o->arch);
+
+	return page_bytes == RECORDED_PAGE_BYTES ||
+	       cli_fail(err,
+			"--%s=%s: recordings are of %u KiB pages, and these are of %llu KiB%s",
+			o->arch_given ? "arch" : "machine",
+			o->arch_given ? o->arch->name : o->machine_file.name,
+			RECORDED_PAGE_BYTES / 1024, (unsigned long long)(page_bytes / 1024),
+			o->arch_given ? "" : " (--arch chooses another)");
+}
+
 static bool check_options(const struct replay_options *r, const struct run_options *o,
 			  struct cli_error *err)
 {
@@ -140,7 +156,7 @@ static bool check_options(const struct replay_options *r, const struct run_optio
 		return cli_fail(err, "--think=%s: %s takes no time", r->think_text, what);
 	if (!one_by_one && o->threads)
 		return cli_fail(err, "--threads: a replay has the tasks of its recording");
-	return true;
+	return check_page_size(o, err);
 }
 
 /* ---- what is known of the trace before it runs --------------------------------------------------
@@ -177,6 +193,10 @@ static void complain_about(const struct trace *t, const struct plan *p, const ch
 	if (t->lost)
 		cli_complain("%s: perf lost %" PRIu64 " records: differences may come from that",
 			     path, t->lost);
+	if (t->backwards)
+		cli_complain("%s:%" PRIu64 ": the time goes backwards (%" PRIu64 " lines): it is "
+			     "not in the order in which things happened",
+			     path, t->backwards_line, t->backwards);
 	for (u32 i = 0; i < p->proc_count; i++)
 		if (p->procs[i].was_running)
 			cli_complain(

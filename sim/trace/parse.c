@@ -744,6 +744,8 @@ static int parse_line(struct trace_parser *p, const char *line, const char *end)
 	ret = parse_event(p, &c, task, time_ns);
 	if (!ret && p->no_memory)
 		ret = fail_memory(p);
+	if (time_ns < p->t->last_ns && !p->t->backwards++)
+		p->t->backwards_line = p->line;
 	p->t->last_ns = max(p->t->last_ns, time_ns);
 	return ret;
 }
@@ -778,6 +780,10 @@ int trace_parser_feed(struct trace_parser *p, const char *text, size_t bytes, si
 		if (newline > at && newline[-1] == '\r') {
 			p->line++;
 			return fail(p, "lines end in CR LF: convert them (tr -d '\\r')");
+		}
+		if (memchr(at, 0, (size_t)(newline - at))) {
+			p->line++;
+			return fail(p, "holds a NUL byte: not the text of perf script");
 		}
 		ret = parse_line(p, at, newline);
 		if (ret)

@@ -111,7 +111,10 @@ struct trace {
 	struct trace_unknown *unknown;
 	u32 unknown_count;
 	u64 lost; /* records that perf had to drop */
-	u64 last_ns;
+	u64 last_ns; /* the latest */
+	u64 backwards; /* lines that are of an earlier time than one before them: perf sorts, so the
+			* recording was mixed up afterwards */
+	u64 backwards_line; /* the first of them, from 1 */
 };
 
 struct trace_error {

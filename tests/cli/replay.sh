@@ -68,6 +68,10 @@ wrong 'measures nothing' "$gcc" --check -o "$tmp/x.csv"
 wrong 'replays in the order of the trace' "$gcc" --check --order program
 wrong 'unknown scheme' "$gcc" -s none -o "$tmp/x.csv"
 wrong "unexpected argument 'b'" "$gcc" b
+wrong '--arch=arm64-64k: recordings are of 4 KiB pages, and these are of 64 KiB' "$gcc" -a arm64-64k
+wrong '--arch=arm64-16k: recordings are of 4 KiB pages' "$gcc" -a arm64-16k --check
+sed '3s/$/\x00/' "$tmp/gcc.txt" >"$tmp/nul.txt"
+wrong 'nul.txt:3: holds a NUL byte' "$tmp/nul.txt"
 
 ends 0 --check "$gcc"
 grep -q '^total$' "$tmp/out" || fail 'no total'
@@ -97,6 +101,13 @@ awk '{ print; print }' "$tmp/gcc.txt" >"$tmp/doubled.txt"
 ends 1 --check "$tmp/doubled.txt"
 shuf --random-source="$tmp/gcc.txt" "$tmp/gcc.txt" >"$tmp/shuffled.txt"
 ends 1 --check "$tmp/shuffled.txt"
+# Such a recording is not replayed as if nothing were: a line on stderr, and in the notes.
+for order in --check '--order=trace' '-c 1 -s mmap_lock'; do
+	"$bin/mmsim" replay -q $order "$tmp/shuffled.txt" >"$tmp/out" 2>"$tmp/err"
+	grep -q 'shuffled.txt:[0-9]*: the time goes backwards ([0-9]* lines)' "$tmp/err" ||
+		fail "$order: no word of the time"
+done
+grep -q "the recording's time goes backwards" "$tmp/out" || fail 'the time is not in the notes'
 sed 's/$/\r/' "$tmp/gcc.txt" >"$tmp/crlf.txt"
 rm -f "$tmp/x.csv"
 wrong 'CR LF' --check "$tmp/crlf.txt"

@@ -267,6 +267,28 @@ static void test_files(void **state)
 	unlink(path);
 }
 
+/* Goal: lines that are of an earlier time than one before them are counted, and the first is known. */
+static void test_backwards(void **state)
+{
+#define AT(time) "prog 1/1 [000] " time ": exceptions:page_fault_user: address=0x1000 ip=0x1 error_code=0x4\n"
+	struct trace *t = parse_ok(AT("5.000000001") AT("5.000000001") AT("6.0") AT("4.0") AT("5.5") AT("7.0"));
+
+	assert_int_equal(t->backwards, 2);
+	assert_int_equal(t->backwards_line, 4);
+	assert_int_equal(t->last_ns, 7000000000ull);
+	trace_free(t);
+#undef AT
+}
+
+static void test_nul(void **state)
+{
+	static const char text[] = HEAD "exceptions:page_fault_user: address=0x1000 ip=0\0x1 error_code=0x4\n";
+	struct trace *t = NULL;
+
+	assert_int_equal(trace_parse(text, sizeof(text) - 1, "test", &t, &err), -22);
+	assert_string_equal(err.text, "test:1: holds a NUL byte: not the text of perf script");
+}
+
 static void test_bundled(void **state)
 {
 	static const struct {
@@ -285,6 +307,7 @@ static void test_bundled(void **state)
 		assert_int_equal(t->event_count, bundled[i].lines);
 		assert_int_equal(t->unknown_count, 0);
 		assert_int_equal(t->lost, 0);
+		assert_int_equal(t->backwards, 0);
 		trace_free(t);
 	}
 }
@@ -296,7 +319,8 @@ int main(void)
 		cmocka_unit_test(test_records),   cmocka_unit_test(test_comm),
 		cmocka_unit_test(test_tolerated), cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_mutations), cmocka_unit_test(test_files),
-		cmocka_unit_test(test_bundled),
+		cmocka_unit_test(test_bundled),   cmocka_unit_test(test_backwards),
+		cmocka_unit_test(test_nul),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

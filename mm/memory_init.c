@@ -16,7 +16,6 @@
 #include "mm/internal.h"
 #include "mm/page_internal.h"
 
-#define FRAMES_MIN 64
 #define RESERVED_FRAMES 3 /* frame 0, the zero page, the special page */
 #define HOST_HUGE_BYTES (2ull << 20)
 
@@ -95,7 +94,7 @@ int memory_init(struct machine *m, u8 page_shift)
 		.frames = cfg->memory_bytes >> page_shift,
 		.content_words = cfg->content_words ? cfg->content_words : 1,
 	};
-	if (mem->frames < FRAMES_MIN || mem->content_words > (1u << page_shift) / 8)
+	if (mem->frames < MEMORY_FRAMES_MIN || mem->content_words > (1u << page_shift) / 8)
 		return -EINVAL;
 	if (memory_reserve(mem))
 		return -ENOMEM;

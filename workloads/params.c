@@ -23,6 +23,7 @@ const struct param bench_common_params[] = {
 	 .type = PARAM_UINT,
 	 .def = "0",
 	 .max = 8,
+	 .power_of_two = true,
 	 .meaning = "64-bit words of content kept per page: 1, 2, 4, 8; 0: as the engine needs "
 		    "(virtual: 8, a cache line; native: 1)"},
 	{.key = NULL},
@@ -125,6 +126,8 @@ int bench_param_parse(const struct param *p, const char *text, u64 *value)
 	default:
 		err = parse_number(text, value);
 		if (!err && (*value < p->min || *value > p->max))
+			err = -ERANGE;
+		if (!err && p->power_of_two && (*value & (*value - 1)))
 			err = -ERANGE;
 		return err;
 	}

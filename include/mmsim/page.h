@@ -104,7 +104,10 @@ struct memory {
 
 struct memory *memory_of(const struct machine *m);
 
-/* 0 or -ENOMEM (host). page_shift: the arch's. Part of mm_machine_init(). */
+/* Less is no machine: the CPUs' lists alone want as much. */
+#define MEMORY_FRAMES_MIN 64
+
+/* 0, -EINVAL: too little memory, or -ENOMEM (host). page_shift: the arch's. Part of mm_machine_init(). */
 int MUST_CHECK memory_init(struct machine *m, u8 page_shift);
 /* Stops (MMSIM_BUG) if a frame is still allocated: a leak in the model. */
 void memory_destroy(struct machine *m);

@@ -20,6 +20,7 @@ struct param {
 	u64 min, max;               /* PARAM_UINT, PARAM_BYTES */
 	const char *const *choices; /* PARAM_CHOICE: NULL-terminated */
 	const char *meaning;
+	bool power_of_two;          /* PARAM_UINT, PARAM_BYTES: or 0, if min allows it */
 };
 
 #endif

@@ -56,7 +56,8 @@ extern const struct param bench_common_params[];
 const struct param *bench_param_find(const struct workload *w, const char *key, u32 *slot);
 /* Visit all of them (the workload's own first); NULL at the end. */
 const struct param *bench_param_at(const struct workload *w, u32 slot);
-/* 0 and *value, or -EINVAL: not of the type, -ERANGE: outside [min, max]. */
+/* 0 and *value, or -EINVAL: not of the type, -ERANGE: outside [min, max], or no power
+ * of two where it has to be one. */
 int MUST_CHECK bench_param_parse(const struct param *p, const char *text, u64 *value);
 
 /* ---- a workload ---------------------------------------------------------------------------- */

@@ -54,7 +54,9 @@ static void describe_allowed(char *text, size_t bytes, const struct param *p)
 	default:
 		format_value(lo, sizeof(lo), p, p->min);
 		format_value(hi, sizeof(hi), p, p->max);
-		snprintf(text, bytes, "from %s to %s", lo, hi);
+		snprintf(text, bytes, "%sfrom %s to %s",
+			 !p->power_of_two ? "" : p->min ? "powers of two " : "0 and powers of two ",
+			 p->min || !p->power_of_two ? lo : "1", hi);
 	}
 }
 
@@ -227,6 +229,17 @@ static bool check_tasks(const struct run_options *o, const struct bench *b, u64 
 	return true;
 }
 
+/* -p memory: less than this is no machine. */
+static bool check_memory(const struct run_options *o, u64 bytes, struct cli_error *err)
+{
+	u64 page_bytes = arch_page_bytes(o->arch), least = MEMORY_FRAMES_MIN * page_bytes;
+
+	return !bytes || bytes >= least ||
+	       cli_fail(err, "--param=memory=%llu: allowed: 0, or from %lluK (%u pages of %lluK)",
+			(unsigned long long)bytes, (unsigned long long)(least / 1024),
+			MEMORY_FRAMES_MIN, (unsigned long long)(page_bytes / 1024));
+}
+
 /* At one CPU count: tasks, and the workload's own check of its parameters. */
 static bool check_workload(const struct run_options *o, const struct workload *w, u32 cpus,
 			   const u64 *values, struct cli_error *err)
@@ -243,10 +256,10 @@ static bool check_workload(const struct run_options *o, const struct workload *w
 	b->cpus = cpus;
 	memcpy(b->params, values, sizeof(b->params));
 	tasks = tasks_of(o, b);
-	ok = check_tasks(o, b, tasks, err);
+	ok = check_tasks(o, b, tasks, err) && check_memory(o, bench_param(b, "memory"), err);
 	b->tasks = (u32)tasks;
 	if (ok && w->check && w->check(b) != 0)
-		ok = cli_fail(err, "%s: %s", w->name, b->error);
+		ok = cli_fail(err, "--param: %s: %s", w->name, b->error);
 	free(b);
 	return ok;
 }

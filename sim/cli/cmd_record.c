@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "sim/cli/cli.h"
+#include "sim/cli/results.h"
 
 #define COPY_BYTES (1u << 16)
 #define PERF_ARGS_MAX 64
@@ -50,6 +51,13 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+static bool is_program(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
 static bool in_path(const char *program)
 {
 	const char *path = getenv("PATH");
@@ -57,11 +65,11 @@ static bool in_path(const char *program)
 	bool found = false;
 
 	if (strchr(program, '/'))
-		return access(program, X_OK) == 0;
+		return is_program(program);
 	copy = rest = strdup(path ? path : "/usr/bin:/bin");
 	while (copy && !found && (dir = strsep(&rest, ":")) != NULL) {
 		snprintf(full, sizeof(full), "%s/%s", *dir ? dir : ".", program);
-		found = access(full, X_OK) == 0;
+		found = is_program(full);
 	}
 	free(copy);
 	return found;
@@ -212,22 +220,6 @@ static bool copy_stream(int fd, struct archive *a, u64 *bytes)
 	return true;
 }
 
-/* Better to know before the program has run. */
-static bool check_output(const char *output, struct cli_error *err)
-{
-	const char *base = base_name(output);
-	char dir[4096];
-	struct stat st;
-
-	snprintf(dir, sizeof(dir), "%.*s", base > output ? (int)(base - output) : 1,
-		 base > output ? output : ".");
-	if (!*base || (stat(output, &st) == 0 && S_ISDIR(st.st_mode)))
-		return cli_fail(err, "--output=%s: is a directory, a file is needed", output);
-	if (access(dir, W_OK) != 0)
-		return cli_fail(err, "--output=%s: %s: %s", output, dir, strerror(errno));
-	return true;
-}
-
 static bool convert(const char *data, const char *output)
 {
 	const char *argv[] = {"perf",
@@ -323,16 +315,17 @@ static int record(int argc, char **argv)
 		return cli_usage(&err);
 	}
 	if (!in_path(args[0])) {
-		cli_fail(&err, "record: %s: no such program", args[0]);
+		cli_fail(&err, "record: %s: no such program, or it may not be run", args[0]);
 		return cli_usage(&err);
 	}
+	/* Better to know before the program has run. */
+	snprintf(output, sizeof(output), "%s.perf.zst", base_name(args[0]));
+	if (!results_check_path("output", r.output ? r.output : output, &err))
+		return cli_usage(&err);
 	if (!in_path("perf")) {
 		cli_complain("record: perf is not installed (Debian: apt install linux-perf)");
 		return CLI_FAILED;
 	}
-	snprintf(output, sizeof(output), "%s.perf.zst", base_name(args[0]));
-	if (!check_output(r.output ? r.output : output, &err))
-		return cli_usage(&err);
 	return record_into(r.output ? r.output : output, (char **)args, (int)parse.arg_count);
 }
 

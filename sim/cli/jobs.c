@@ -2,31 +2,31 @@
  * sim/cli/jobs.c - job files: the options of run, by section of an INI file
  *
  *	[global]
- *	cpus = 1,2
+ *	cpus = 1,2		; or after #
  *	repeats = 3
  *	[faults]
  *	workload = page_fault1
  *	param = size=64M
  *
- * A key is the long name of an option; a flag takes yes or no. Errors name file and line.
+ * A key is the long name of an option; a flag takes yes or no. Each [section] but [global] is a job.
+ * Lines may be of any length; they do not continue. Errors name file and line.
+ * Tests: tests/unit/sim/cli/test_run.c
  */
 #include <errno.h>
-#include <ini.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sim/cli/run.h"
 
-#define NAME_BYTES 64
 #define GLOBAL "global"
+#define BLANKS " \t\r\n\v\f"
 
 struct loader {
 	struct run_jobs *rj;
 	struct run_options global;
 	bool (*command_line)(struct run_options *o, void *arg, struct cli_error *err);
 	void *arg;
-	char section[NAME_BYTES]; /* of the last job */
-	bool failed;              /* err holds the first error */
+	bool in_section, in_global;
 	struct cli_error *err;
 };
 
@@ -125,7 +125,7 @@ static bool apply(struct loader *l, struct run_options *o, bool global, const ch
 	return kept ? opt->set(o, opt, kept, l->err) : cli_fail(l->err, "out of memory");
 }
 
-static bool new_job(struct loader *l, const char *section)
+static bool new_job(struct loader *l)
 {
 	struct run_jobs *rj = l->rj;
 	struct run_options *jobs = realloc(rj->jobs, (rj->count + 1) * sizeof(*jobs));
@@ -133,7 +133,6 @@ static bool new_job(struct loader *l, const char *section)
 	if (!jobs)
 		return cli_fail(l->err, "out of memory");
 	rj->jobs = jobs;
-	snprintf(l->section, sizeof(l->section), "%s", section);
 	if (!copy_options(&jobs[rj->count], &l->global, l->err)) {
 		run_options_free(&jobs[rj->count]);
 		return false;
@@ -143,33 +142,93 @@ static bool new_job(struct loader *l, const char *section)
 	return true;
 }
 
-static bool handle(struct loader *l, const char *section, const char *name, const char *value)
+/* Cuts the blanks at the end off. */
+static void trim_end(char *s)
 {
-	bool global = strcmp(section, GLOBAL) == 0;
+	size_t len = strlen(s);
 
-	if (!*section)
-		return cli_fail(l->err, "%s: stands before the first [section]", name);
-	if (global) {
-		if (l->rj->count)
-			return cli_fail(l->err, "[" GLOBAL "] must come first");
-		return apply(l, &l->global, true, name, value ? value : "yes");
-	}
-	if ((!l->rj->count || strcmp(l->section, section) != 0) && !new_job(l, section))
-		return false;
-	return apply(l, &l->rj->jobs[l->rj->count - 1], false, name, value ? value : "yes");
+	while (len && strchr(BLANKS, s[len - 1]))
+		s[--len] = 0;
 }
 
-/* inih's: 0 is an error; it goes on to the end all the same and returns the first bad line. */
-static int handler(void *user, const char *section, const char *name, const char *value)
+/* "name]" and perhaps a comment. */
+static bool section_line(struct loader *l, char *s)
 {
-	struct loader *l = user;
+	char *end = strchr(s, ']');
 
-	if (l->failed)
-		return 0;
-	if (handle(l, section, name, value))
-		return 1;
-	l->failed = true;
-	return 0;
+	if (!end)
+		return cli_fail(l->err, "[%.64s: the ] is missing", s);
+	*end++ = 0;
+	end += strspn(end, BLANKS);
+	if (*end && *end != ';' && *end != '#')
+		return cli_fail(l->err, "[%.64s]: %.64s: nothing may stand behind it", s, end);
+	s += strspn(s, BLANKS);
+	trim_end(s);
+	if (!*s)
+		return cli_fail(l->err, "[]: a name is missing");
+	l->in_section = true;
+	l->in_global = strcmp(s, GLOBAL) == 0;
+	if (!l->in_global)
+		return new_job(l);
+	return !l->rj->count || cli_fail(l->err, "[" GLOBAL "] must come first");
+}
+
+static bool key_line(struct loader *l, char *s)
+{
+	char *value = strpbrk(s, "=:");
+
+	if (!value || value == s)
+		return cli_fail(l->err, "neither a [section] nor key = value");
+	*value++ = 0;
+	trim_end(s);
+	value += strspn(value, BLANKS);
+	for (char *c = value; *c; c++) /* a comment has a blank before it */
+		if ((*c == ';' || *c == '#') && (c == value || strchr(BLANKS, c[-1]))) {
+			*c = 0;
+			break;
+		}
+	trim_end(value);
+	if (!l->in_section)
+		return cli_fail(l->err, "%s: stands before the first [section]", s);
+	if (l->in_global)
+		return apply(l, &l->global, true, s, value);
+	return apply(l, &l->rj->jobs[l->rj->count - 1], false, s, value);
+}
+
+static bool one_line(struct loader *l, char *s, size_t bytes)
+{
+	if (strlen(s) != bytes)
+		return cli_fail(l->err, "holds a NUL byte: not a job file");
+	s += strspn(s, BLANKS);
+	trim_end(s);
+	if (!*s || *s == ';' || *s == '#')
+		return true;
+	return *s == '[' ? section_line(l, s + 1) : key_line(l, s);
+}
+
+/* All lines. What is wrong in one is said with its number. */
+static bool read_lines(struct loader *l, FILE *f, const char *path, struct cli_error *err)
+{
+	struct cli_error inner;
+	size_t room = 0;
+	char *line = NULL;
+	u64 number = 0;
+	ssize_t bytes;
+	bool ok = true;
+
+	l->err = &inner;
+	while (ok && (bytes = getline(&line, &room, f)) >= 0) {
+		size_t bom = number++ == 0 && strncmp(line, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+
+		ok = one_line(l, line + bom, (size_t)bytes - bom);
+	}
+	l->err = err;
+	if (!ok)
+		cli_fail(err, "%s:%llu: %s", path, (unsigned long long)number, inner.text);
+	else if (!feof(f))
+		ok = cli_fail(err, "--job=%s: %s", path, strerror(errno ? errno : EIO));
+	free(line);
+	return ok;
 }
 
 /* A file without any section but [global] is one job. Then the command line, above all. */
@@ -177,7 +236,7 @@ static bool finish(struct loader *l)
 {
 	struct run_jobs *rj = l->rj;
 
-	if (!rj->count && !new_job(l, GLOBAL))
+	if (!rj->count && !new_job(l))
 		return false;
 	for (u32 j = 0; j < rj->count; j++) {
 		rj->jobs[j].param_weak = rj->jobs[j].param_count;
@@ -192,27 +251,16 @@ bool run_jobs_load(struct run_jobs *rj, const char *path, struct cli_error *err,
 		   void *arg)
 {
 	struct loader l = {.rj = rj, .command_line = command_line, .arg = arg, .err = err};
-	struct cli_error inner;
-	int line;
+	FILE *f = fopen(path, "re");
 	bool ok;
 
 	memset(rj, 0, sizeof(*rj));
+	if (!f)
+		return cli_fail(err, "--job=%s: %s", path, strerror(errno));
 	run_options_init(&l.global);
-	l.err = &inner;
-	errno = 0;
-	line = ini_parse(path, handler, &l);
-	l.err = err;
-	if (line == -1)
-		ok = cli_fail(err, "--job=%s: %s", path, strerror(errno ? errno : EIO));
-	else if (line < 0)
-		ok = cli_fail(err, "--job=%s: out of memory", path);
-	else if (line > 0 && l.failed)
-		ok = cli_fail(err, "%s:%d: %s", path, line, inner.text);
-	else if (line > 0)
-		ok = cli_fail(err, "%s:%d: neither a [section] nor key = value", path, line);
-	else
-		ok = finish(&l);
+	ok = read_lines(&l, f, path, err) && finish(&l);
 	run_options_free(&l.global);
+	fclose(f);
 	return ok;
 }
 

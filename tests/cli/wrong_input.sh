@@ -31,6 +31,9 @@ printf 'workload,scheme,cpus\na,b\n' >"$tmp/short.csv"
 head -c 4096 /dev/urandom | tr '\n' '\0' >"$tmp/binary.csv"
 printf 'workload,scheme,cpus,ops_per_sec\nw,s,1,5\n' >"$tmp/good.csv"
 printf '[a]\ncpus = none\n' >"$tmp/bad.ini"
+printf '[global\ncpus = 1\n' >"$tmp/bracket.ini"
+printf '[a]\nwork\000load = mmap1\n' >"$tmp/nul.ini"
+printf '[a]\n# %0300d\ncpus = none\n' 1 >"$tmp/long.ini"
 mkdir "$tmp/folder"
 
 wrong 'unknown command; did you mean replay?' mmsim repaly
@@ -77,6 +80,9 @@ wrong '--repeats=0: a whole number from 1' mmsim run -w mmap1 -r 0
 wrong '--seed=x: a whole number' mmsim run -w mmap1 --seed x
 wrong 'did you mean size?' mmsim run -w page_fault1 -p sizes=1M
 wrong 'allowed: from 64K to 64G' mmsim run -w page_fault1 -p size=1
+wrong '--param=memory=1: allowed: 0, or from 256K (64 pages of 4K)' mmsim run -w mmap1 -p memory=1
+wrong '--param=content_words=3: allowed: 0 and powers of two from 1 to 8' mmsim run -w mmap1 -p content_words=3
+wrong '--param: multi_fault: part=' multi_fault -p part=16M
 wrong 'key=value is needed' mmsim run -w page_fault1 -p size
 wrong 'size is given twice' mmsim run -w page_fault1 -p size=1M -p size=2M
 wrong 'is for one task' mmsim run -w mmap1 -s lock_null -c 2
@@ -87,6 +93,10 @@ wrong 'is a directory' mmsim run -w mmap1 -o "$tmp/folder"
 wrong 'is the same file as --output' mmsim run -w mmap1 -o "$tmp/x.csv" --json "$tmp/x.csv"
 wrong '--job=/no/such.ini: No such file' mmsim run --job /no/such.ini
 wrong 'bad.ini:2: --cpus=none' mmsim run --job "$tmp/bad.ini" -o "$tmp/x.csv"
+wrong 'bracket.ini:1: [global: the ] is missing' mmsim run --job "$tmp/bracket.ini"
+wrong 'nul.ini:2: holds a NUL byte' mmsim run --job "$tmp/nul.ini"
+wrong 'long.ini:3: --cpus=none' mmsim run --job "$tmp/long.ini"
+wrong "--job=$tmp/folder: Is a directory" mmsim run -w pft --job "$tmp/folder"
 wrong '-w: unknown option' mmap1 -w pft
 wrong '--cpus=0: at least 1' page_fault1 -c 0
 wrong 'did you mean rng?' ebizzy -p rgn=fixed
@@ -101,7 +111,15 @@ wrong '--seconds=2s: a whole number' mmsim calibrate --seconds 2s
 wrong '--quick: instead of --seconds, not both' mmsim calibrate --quick --seconds 9
 wrong '--quik: unknown option; did you mean --quick?' mmsim calibrate --quik
 wrong "unexpected argument 'host'" mmsim calibrate host
+wrong 'record: a program is needed' mmsim record
+wrong 'record: /nonexistent: no such program' mmsim record -- /nonexistent
+wrong "record: $tmp/folder: no such program" mmsim record -- "$tmp/folder"
+wrong "record: $tmp/other.csv: no such program, or it may not be run" mmsim record -- "$tmp/other.csv"
+wrong '--output=/proc/x: cannot be written' mmsim record -o /proc/x -- true
+wrong '--output=/no/such/x.zst: cannot be written' mmsim record -o /no/such/x.zst -- true
+wrong 'is a directory' mmsim record -o "$tmp/folder" -- true
 wrong 'at least one FILE.csv' mmsim compare
+wrong 'plot: at least one FILE.csv' mmsim plot
 wrong 'No such file or directory' mmsim compare /no/such.csv
 wrong 'is empty' mmsim compare "$tmp/empty.csv"
 wrong 'it is binary' mmsim compare "$tmp/binary.csv"

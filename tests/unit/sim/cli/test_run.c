@@ -117,8 +117,18 @@ static void params(void **state)
 	assert_non_null(strstr(CHECK("-w", "ebizzy", "-p", "touch=2"), "allowed: 0 or 1"));
 	assert_non_null(strstr(CHECK("-w", "ebizzy", "-p", "rng=fixed", "-p", "rng=published"),
 			       "rng is given twice"));
-	assert_non_null(strstr(CHECK("-w", "multi_fault", "-p", "part=16M"), "does not fit"));
+	assert_string_equal(CHECK("-w", "multi_fault", "-p", "part=16M"),
+			    "--param: multi_fault: part=16777216 does not fit into slot=8388608");
 	assert_non_null(strstr(CHECK("-w", "pft", "-p", "size=4K", "-c", "2"), "less than a page"));
+	assert_string_equal(CHECK("-w", "mmap1", "-p", "memory=1"),
+			    "--param=memory=1: allowed: 0, or from 256K (64 pages of 4K)");
+	assert_string_equal(CHECK("-w", "mmap1", "-a", "arm64-64k", "-p", "memory=256K"),
+			    "--param=memory=262144: allowed: 0, or from 4096K (64 pages of 64K)");
+	assert_string_equal(CHECK("-w", "mmap1", "-p", "memory=256K"), "");
+	assert_string_equal(CHECK("-w", "mmap1", "-p", "content_words=3"),
+			    "--param=content_words=3: allowed: 0 and powers of two from 1 to 8");
+	assert_string_equal(CHECK("-w", "mmap1", "-p", "content_words=0"), "");
+	assert_string_equal(CHECK("-w", "mmap1", "-p", "content_words=8"), "");
 }
 
 /* ---- job files ----------------------------------------------------------------------------- */
@@ -130,19 +140,25 @@ static bool override_repeats(struct run_options *o, void *arg, struct cli_error 
 	return true;
 }
 
-/* Load this text as a job file; false: err. */
-static bool load(struct run_jobs *rj, const char *text, u32 *repeats, struct cli_error *err)
+/* Load these bytes as a job file; false: err. */
+static bool load_bytes(struct run_jobs *rj, const char *text, size_t bytes, u32 *repeats,
+		       struct cli_error *err)
 {
 	char path[] = "/tmp/mmsim-test-job-XXXXXX";
 	int fd = mkstemp(path);
 	bool ok;
 
 	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(write(fd, text, bytes), bytes);
 	close(fd);
 	ok = run_jobs_load(rj, path, err, override_repeats, repeats);
 	unlink(path);
 	return ok;
+}
+
+static bool load(struct run_jobs *rj, const char *text, u32 *repeats, struct cli_error *err)
+{
+	return load_bytes(rj, text, strlen(text), repeats, err);
 }
 
 static const char *job_error(const char *text)
@@ -187,6 +203,26 @@ static void jobs_by_section(void **state)
 	run_jobs_free(&rj);
 }
 
+/* Goal: comments, blanks, a byte order mark, no newline at the end, lines of any length. */
+static void jobs_as_people_write_them(void **state)
+{
+	char text[1024];
+	struct run_jobs rj;
+	struct cli_error err = {""};
+
+	snprintf(text, sizeof(text),
+		 "\xef\xbb\xbf# %0400d\r\n[ a ] ; one\r\n  workload:mmap1\t# two\n"
+		 "repeats = 0x%0300d ; three\n\n;four\n[b]#five\nworkload = pft\nparam = size=1M",
+		 0, 7);
+	if (!load(&rj, text, NULL, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(rj.count, 2);
+	assert_string_equal(rj.jobs[0].workloads[0]->name, "mmap1");
+	assert_int_equal(rj.jobs[0].repeats, 7);
+	assert_string_equal(rj.jobs[1].params[0], "size=1M");
+	run_jobs_free(&rj);
+}
+
 static void bad_jobs(void **state)
 {
 	struct run_jobs rj;
@@ -201,6 +237,16 @@ static void bad_jobs(void **state)
 	assert_non_null(
 		strstr(job_error("[a]\nworkload=mmap1\n[global]\ncpus=1\n"), "must come first"));
 	assert_non_null(strstr(job_error("[a]\njob = x\n"), "cannot name another"));
+	assert_non_null(strstr(job_error("[global\ncpus = 1\n"), ":1: [global: the ] is missing"));
+	assert_non_null(strstr(job_error("[a] cpus = 1\n"), ":1: [a]: cpus = 1: nothing may"));
+	assert_non_null(strstr(job_error("[]\ncpus = 1\n"), ":1: []: a name is missing"));
+	assert_non_null(strstr(job_error("[a]\n= 1\n"), ":2: neither a [section] nor key"));
+	assert_false(load_bytes(&rj, "[a]\ncp\0us = 1\n", 15, NULL, &err));
+	assert_non_null(strstr(err.text, ":2: holds a NUL byte: not a job file"));
+	run_jobs_free(&rj);
+	assert_false(run_jobs_load(&rj, "/tmp", &err, override_repeats, NULL));
+	assert_string_equal(err.text, "--job=/tmp: Is a directory");
+	run_jobs_free(&rj);
 	assert_false(run_jobs_load(&rj, "/no/such.ini", &err, override_repeats, NULL));
 	assert_string_equal(err.text, "--job=/no/such.ini: No such file or directory");
 	run_jobs_free(&rj);
@@ -214,6 +260,7 @@ int main(void)
 		cmocka_unit_test(combinations),
 		cmocka_unit_test(params),
 		cmocka_unit_test(jobs_by_section),
+		cmocka_unit_test(jobs_as_people_write_them),
 		cmocka_unit_test(bad_jobs),
 	};
 

@@ -161,13 +161,24 @@ enum fault_result fault_handle_locked(struct mm_hold *h, struct vma *vma, u64 va
 
 /* ---- is there a VMA, and may it be accessed so? ---------------------------------------------- */
 
+/* Held for write. Somebody else may have grown or mapped it meanwhile. */
+static bool grow_down_to(struct vma *vma, u64 va)
+{
+	if (!vma || vma->start <= va)
+		return vma != NULL;
+	if (!(vma->flags & VM_GROWSDOWN) || expand_downwards(vma, va))
+		return false;
+	count_event(COUNTER_FAULT_STACK_GROWN);
+	return true;
+}
+
 /* In the order of Linux's lock_mm_and_find_vma(): upgrade if that needs no waiting; else drop the
- * lock, take it for write and look again, because anything may have happened. */
+ * lock, take it for write and look again, because anything may have happened. A fault that does not go
+ * on need not hold it on return: fault_end() sees that. */
 static enum fault_step fault_grow_stack(struct fault *f)
 {
 	struct mm *mm = f->mm;
 	struct mm_hold *h = f->hold;
-	enum fault_step step = STEP_MAPERR;
 
 	if (!f->vma || !(READ_UNPRICED(f->vma->flags) & VM_GROWSDOWN))
 		return STEP_MAPERR;
@@ -176,17 +187,16 @@ static enum fault_step fault_grow_stack(struct fault *f)
 		mmap_read_unlock(h);
 		f->vma = NULL;
 		if (mmap_write_lock_killable(mm, h, MM_RANGE_ALL))
-			return STEP_KILLED; /* h is not held: fault_end() sees that */
+			return STEP_KILLED;
 		f->vma = find_vma(mm, f->va);
 	}
-	if (f->vma && f->vma->start <= f->va) {
-		step = STEP_CONTINUE; /* somebody else grew or mapped it */
-	} else if (f->vma && (f->vma->flags & VM_GROWSDOWN) && !expand_downwards(f->vma, f->va)) {
-		count_event(COUNTER_FAULT_STACK_GROWN);
-		step = STEP_CONTINUE;
+	if (!grow_down_to(f->vma, f->va)) {
+		mmap_write_unlock(h);
+		f->vma = NULL;
+		return STEP_MAPERR;
 	}
 	mmap_write_downgrade(h);
-	return step;
+	return STEP_CONTINUE;
 }
 
 /* x86: what may be written or executed may be read. */
@@ -249,23 +259,23 @@ static enum fault_step fault_missing(struct fault *f)
 }
 
 /* The entry allows the access: another CPU was faster, or this one's TLB was behind. Where the
- * hardware does not set Accessed and Dirty, this is where software does. */
+ * hardware does not set Accessed and Dirty, this is where software does. The lock is taken even if there is
+ * nothing to set, as in Linux: what was read without it may be half of a change. */
 static enum fault_step fault_spurious(struct fault *f)
 {
 	const struct arch_desc *arch = f->mm->arch;
 	u32 want = PTE_ACCESSED | (f->access == ACCESS_WRITE ? PTE_DIRTY : 0);
 	pte_t old = f->orig;
+	enum fault_step step;
 
-	if (!pte_has(arch, f->orig, want)) {
-		enum fault_step step = fault_pte_lock(f);
-
-		if (step != STEP_CONTINUE)
-			return step;
-		/* If the MMU changes it first, the access that is made again settles it. */
+	step = fault_pte_lock(f);
+	if (step != STEP_CONTINUE)
+		return step;
+	/* If the MMU changes it first, the access that is made again settles it. */
+	if (!pte_has(arch, old, want))
 		(void)pte_try_change(f->mm, f->pte, fault_page_va(f), &old,
 				     pte_set_attrs(arch, old, want));
-		fault_pte_unlock(f);
-	}
+	fault_pte_unlock(f);
 	count_event(COUNTER_FAULT_SPURIOUS);
 	return STEP_DONE;
 }

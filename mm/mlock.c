@@ -100,11 +100,11 @@ static int posix_error(int err)
 
 int mm_mlock(struct mm *mm, u64 start, u64 len, bool onfault)
 {
-	u64 page_bytes = arch_page_bytes(mm->arch), end;
+	u64 page_bytes = page_bytes_of(mm), end;
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	int err = -ENOMEM;
 
-	line_read(mm, arch);
+	syscall_enter(mm, COUNTER_SYSCALL_MLOCK);
 	if (!can_do_mlock(mm))
 		return -EPERM;
 	len = ALIGN_UP(len + (start & (page_bytes - 1)), page_bytes);
@@ -122,11 +122,11 @@ int mm_mlock(struct mm *mm, u64 start, u64 len, bool onfault)
 
 int mm_munlock(struct mm *mm, u64 start, u64 len)
 {
-	u64 page_bytes = arch_page_bytes(mm->arch), end;
+	u64 page_bytes = page_bytes_of(mm), end;
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	int err;
 
-	line_read(mm, arch);
+	syscall_enter(mm, COUNTER_SYSCALL_MUNLOCK);
 	len = ALIGN_UP(len + (start & (page_bytes - 1)), page_bytes);
 	start = ALIGN_DOWN(start, page_bytes);
 	end = start + len;
@@ -156,7 +156,7 @@ int mm_mlockall(struct mm *mm, int mcl_flags)
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	int err = 0;
 
-	line_read(mm, locking);
+	syscall_enter(mm, COUNTER_SYSCALL_MLOCKALL);
 	if (!mcl_flags || (mcl_flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) ||
 	    mcl_flags == MCL_ONFAULT)
 		return -EINVAL;
@@ -186,7 +186,7 @@ int mm_munlockall(struct mm *mm)
 {
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 
-	line_read(mm, locking);
+	syscall_enter(mm, COUNTER_SYSCALL_MUNLOCKALL);
 	if (mmap_write_lock_killable(mm, hold, MM_RANGE_ALL))
 		return -EINTR;
 	line_write(mm, def_flags);

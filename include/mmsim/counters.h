@@ -107,6 +107,10 @@
 	X(SYSCALL_MREMAP, "calls", "mremap")                                                       \
 	X(SYSCALL_MADVISE, "calls", "madvise")                                                     \
 	X(SYSCALL_BRK, "calls", "brk")                                                             \
+	X(SYSCALL_MLOCK, "calls", "mlock and mlock2")                                              \
+	X(SYSCALL_MUNLOCK, "calls", "munlock")                                                     \
+	X(SYSCALL_MLOCKALL, "calls", "mlockall")                                                   \
+	X(SYSCALL_MUNLOCKALL, "calls", "munlockall")                                               \
 	X(SYSCALL_FORK, "calls", "address spaces copied")
 
 #define MMSIM_COUNTER_ENUM(name, unit, meaning) COUNTER_##name,

@@ -5,6 +5,8 @@
  * Guarantee    An RCU reader of the tree finds, at any moment, a VMA that covered its address
  *              before or after the merge; one it locks is never half changed (all VMAs involved
  *              are write-started over the change).
+ * Leaves out   VMAs whose owner is told when they go (vm_ops->close): Linux lets them grow but not be
+ *              swallowed. None is modelled (System V shared memory would be the one that programs see).
  * Locks        The address-space lock for write over the range and both neighbours.
  * Failure      Host memory: no merge, vmg->nomem set, nothing changed.
  * Tests        tests/unit/mm/test_vma_cases.c draws every case; tests/oracle

@@ -118,13 +118,13 @@ static void fill_row(struct result *r, const struct combination *c, const struct
 	notes(r, c, b);
 }
 
-/* One line, once per process, when hardware events are missing. */
+/* One line, once per process, when hardware events are missing from a file that has their columns. */
 static void say_absent(const struct run_options *o, const struct pmu *p, const char *why)
 {
 	static bool said;
 	const char *reason = p ? pmu_absent_reason(p) : why;
 
-	if (said || !reason || o->quiet)
+	if (said || !reason || o->quiet || (!o->output && !o->json))
 		return;
 	said = true;
 	run_progress_clear(o);

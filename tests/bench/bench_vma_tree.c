@@ -97,8 +97,10 @@ static void op_gap(struct bench *b)
 	u64 start;
 
 	if (!vma_tree_gap(&b->tree, BASE, BASE + b->count / 2 * PAIR_BYTES, VMA_BYTES + PAGE_BYTES,
-			  true, &start))
-		start = 0;
+			  true, &start)) {
+		fprintf(stderr, "bench_vma_tree: the hole is not found\n");
+		exit(1);
+	}
 	b->sink += start;
 }
 
@@ -135,8 +137,8 @@ static void run(struct machine *m, const struct vma_tree_type *type, struct objc
 
 		vma->start = vma_start(i);
 		vma->end = vma->start + VMA_BYTES;
-		/* one larger hole, a quarter up */
-		if (i == count / 4)
+		/* one larger hole, a quarter up: the VMA before a hole is the second of its pair */
+		if (i == (count / 4 | 1))
 			vma->end -= 2 * PAGE_BYTES;
 		store(&b, vma->start, vma->end, vma);
 	}

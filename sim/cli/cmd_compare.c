@@ -12,8 +12,8 @@
 
 #include "sim/cli/cli.h"
 #include "sim/cli/groups.h"
+#include "sim/cli/result_files.h"
 
-#define FILES_MAX 1024
 #define METRICS_MAX 64
 #define CELL_WIDTH 23 /* of "%12.2f (%7.2f%%)" */
 
@@ -254,24 +254,11 @@ static bool compare(const struct csv *c, const struct compare_options *o, struct
 static int run(int argc, char **argv)
 {
 	struct compare_options o = {.metrics = "ops_per_sec", .by = "scheme"};
-	struct cli_group group = {NULL, compare_table, &o};
-	const char *files[FILES_MAX];
-	struct cli_parse p = {.command = &cli_cmd_compare,
-			      .groups = &group,
-			      .group_count = 1,
-			      .args = files,
-			      .args_max = FILES_MAX};
-	struct csv c = {0};
+	struct csv c;
 	struct cli_error err;
-	bool ok = cli_parse(&p, argc, argv, &err);
+	bool ok = result_files_parse(&c, &cli_cmd_compare, compare_table, &o, argc, argv, &err);
 
-	if (ok && p.help)
-		return CLI_OK;
-	if (ok && !p.arg_count)
-		ok = cli_fail(&err, "compare: at least one FILE.csv is needed");
-	for (u32 i = 0; ok && i < p.arg_count; i++)
-		ok = csv_load(&c, files[i], &err);
-	if (ok)
+	if (ok && c.file_count)
 		ok = compare(&c, &o, &err);
 	csv_free(&c);
 	return ok ? CLI_OK : cli_usage(&err);

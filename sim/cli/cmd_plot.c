@@ -11,8 +11,8 @@
 
 #include "sim/cli/cli.h"
 #include "sim/cli/plot_figures.h"
+#include "sim/cli/result_files.h"
 
-#define FILES_MAX 1024
 #define SLUG_BYTES 128
 #define EXIT_NO_GNUPLOT 127
 
@@ -186,27 +186,17 @@ static int plot(const struct csv *c, const struct plot_options *o)
 static int run(int argc, char **argv)
 {
 	struct plot_options o = {.by = "scheme"};
-	struct cli_group group = {NULL, plot_table, &o};
-	const char *files[FILES_MAX];
-	struct cli_parse p = {.command = &cli_cmd_plot,
-			      .groups = &group,
-			      .group_count = 1,
-			      .args = files,
-			      .args_max = FILES_MAX};
-	struct csv c = {0};
+	struct csv c;
 	struct cli_error err;
-	bool ok = cli_parse(&p, argc, argv, &err);
-	int status = CLI_USAGE;
+	int status = CLI_OK;
+	bool ok = result_files_parse(&c, &cli_cmd_plot, plot_table, &o, argc, argv, &err);
 
-	if (ok && p.help)
-		return CLI_OK;
-	if (ok && !p.arg_count)
-		ok = cli_fail(&err, "plot: at least one FILE.csv is needed");
-	if (ok && !o.dir)
+	if (ok && c.file_count && !o.dir)
 		ok = cli_fail(&err, "plot: --output DIR is needed");
-	for (u32 i = 0; ok && i < p.arg_count; i++)
-		ok = csv_load(&c, files[i], &err);
-	status = ok ? plot(&c, &o) : cli_usage(&err);
+	if (!ok)
+		status = cli_usage(&err);
+	else if (c.file_count)
+		status = plot(&c, &o);
 	csv_free(&c);
 	return status;
 }

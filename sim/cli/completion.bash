@@ -24,15 +24,20 @@ _mmsim()
 		;;
 	-a | --arch) words=$(mmsim list archs 2>/dev/null | cut -d' ' -f1) ;;
 	-p | --param)
-		words=$(mmsim list params 2>/dev/null | sed 's/^[^ ]* \([^=]*=\).*/\1/' | sort -u)
+		words=$(mmsim list params 2>/dev/null | sed 's/^[^ ]* *\([^=]*=\).*/\1/' | sort -u)
 		[[ $cur == m* ]] && words+=" $(mmsim list machines --json 2>/dev/null |
 			sed -n 's/.*"key": "\(.*\)".*/machine.\1=/p' | sort -u)"
 		;;
 	-e | --engine) words='native virtual' ;;
+	--tree) words=$(mmsim list trees 2>/dev/null | cut -d' ' -f1) ;;
+	--kernel) words='4.12 4.15 6.4 6.18' ;;
+	--order) words='trace program' ;;
+	--think) words='none recorded' ;;
+	--better) words='higher lower' ;;
 	-m | --machine) words=$(mmsim list machines 2>/dev/null | cut -d' ' -f1) ;;
 	--schedule) words='time random' ;;
 	--access) words='read write exec' ;;
-	list) words='workloads params schemes trees archs machines counters' ;;
+	list) [[ $cur == -* ]] || words='workloads params schemes trees archs machines counters' ;;
 	esac
 	if [[ -z $words && $cur == -* ]]; then
 		words=$("$program" "${command[@]}" --help 2>/dev/null | grep -oE -- '--[a-z-]+' | sort -u)

@@ -156,7 +156,7 @@ static bool check_options(const struct replay_options *r, const struct run_optio
 		return cli_fail(err, "--think=%s: %s takes no time", r->think_text, what);
 	if (!one_by_one && o->threads)
 		return cli_fail(err, "--threads: a replay has the tasks of its recording");
-	return check_page_size(o, err);
+	return check_page_size(o, err) && run_check_tree(o, err);
 }
 
 /* ---- what is known of the trace before it runs --------------------------------------------------

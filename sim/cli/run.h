@@ -96,6 +96,8 @@ bool run_set_workload(struct run_options *o, const struct workload *w, struct cl
  * that the output files can be written. Fills in what follows from the options together: the
  * machine, the CPU counts when none were given. */
 bool run_check(struct run_options *jobs, u32 job_count, struct cli_error *err);
+/* A scheme may depend on what only some trees can do. Part of run_check(). */
+bool run_check_tree(const struct run_options *o, struct cli_error *err);
 
 /*
  * Run all jobs; rows go where jobs[0] says (table, CSV, JSON). run_check() must have agreed.

@@ -264,8 +264,7 @@ static bool check_workload(const struct run_options *o, const struct workload *w
 	return ok;
 }
 
-/* A scheme may depend on what only some trees can do. */
-static bool check_tree(const struct run_options *o, struct cli_error *err)
+bool run_check_tree(const struct run_options *o, struct cli_error *err)
 {
 	for (u32 s = 0; o->tree && o->schemes[s]; s++)
 		if (!mm_locking_takes_tree(o->schemes[s], o->tree))
@@ -286,7 +285,7 @@ static bool check_job(struct run_options *o, struct cli_error *err)
 	if (o->ops_set && o->duration_set)
 		return cli_fail(err, "--ops=%llu: instead of --duration, not both",
 				(unsigned long long)o->ops);
-	if (!check_twice(o, err) || !check_tree(o, err) || !run_machine_resolve(o, err))
+	if (!check_twice(o, err) || !run_check_tree(o, err) || !run_machine_resolve(o, err))
 		return false;
 	for (u32 i = 0; o->workloads[i]; i++) {
 		const struct workload *w = o->workloads[i];

@@ -139,6 +139,7 @@ struct vcpu {
 	u64 l1_mask, l2_mask;
 	u64 fill_line[FILL_BUFFERS], fill_ps[FILL_BUFFERS]; /* prefetched lines; when they arrive */
 	u64 fills_until_ps; /* the last of them */
+	u64 stores_until_ps; /* when the last store of the store buffer is done */
 	u64 held_line, held_until_ps, hold_ps; /* after a compare-and-swap that failed */
 	u64 seen[SEEN_LINES]; /* tags */
 	u32 seen_count;

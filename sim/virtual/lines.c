@@ -493,6 +493,66 @@ static NOINLINE void prefetch_miss(struct vcpu *c, struct vline *vl, u64 line, u
 	c->fills_until_ps = max(c->fills_until_ps, *buffer);
 }
 
+/* ---- the store buffer --------------------------------------------------------------------------------------
+ *
+ * A plain store does not wait for its line: it leaves the CPU when it comes, behind the stores before it,
+ * while the CPU goes on. An atomic or a full barrier waits until the buffer is empty. Others see the new
+ * value from then on: the line is busy until the store is done.
+ */
+
+static void stores_drain(struct vcpu *c)
+{
+	u64 until_ps = c->stores_until_ps;
+
+	c->stores_until_ps = 0;
+	if (c->nosched)
+		c->e.clock_ps = max(c->e.clock_ps, until_ps);
+	else
+		sched_until(c, until_ps);
+}
+
+static inline void stores_done(struct vcpu *c)
+{
+	if (unlikely(c->e.clock_ps < c->stores_until_ps))
+		stores_drain(c);
+}
+
+/* The store is behind those that wait for their lines. */
+static inline void store_in_order(struct vcpu *c, struct vline *vl)
+{
+	if (unlikely(c->e.clock_ps < c->stores_until_ps))
+		vl->busy_ps = max(vl->busy_ps, c->stores_until_ps);
+}
+
+/* False: there is no room. Then, and where the line has come meanwhile, the store is made as usual. */
+static NOINLINE bool store_buffered(struct vcpu *c, struct vline *vl, u64 line, u8 word)
+{
+	u64 *buffer, now_ps;
+
+	if (c->nosched || still_held(c, line))
+		return false;
+	sched_until(c, c->e.clock_ps); /* others come first */
+	buffer = fill_buffer(c, line);
+	if (!buffer || prefetched(c, vl, line, true))
+		return false;
+	c->fill_line[buffer - c->fill_ps] = line;
+	now_ps = c->e.clock_ps;
+	if (miss_is_local(c, vl, line)) {
+		*buffer = c->e.clock_ps;
+		c->e.clock_ps = now_ps;
+	} else {
+		c->pend = OP_WRITE;
+		c->pend_line = line;
+		c->pend_word = word;
+		*buffer = lines_reserve(c);
+	}
+	c->fills_until_ps = max(c->fills_until_ps, *buffer);
+	c->stores_until_ps = max(c->stores_until_ps, *buffer);
+	vl->busy_ps = max(vl->busy_ps, c->stores_until_ps);
+	c->e.clock_ps += c->e.l1_ps;
+	return true;
+}
+
 void vt_prefetch_write(const volatile void *p)
 {
 	struct vcpu *c = vt_cpu();
@@ -536,22 +596,27 @@ void vt_load(const volatile void *p)
 	charge_noted(c, line, false);
 }
 
-static ALWAYS_INLINE void write_access(struct vcpu *c, u64 offset, u64 hit_ps, bool reads)
+static ALWAYS_INLINE void write_access(struct vcpu *c, u64 offset, u64 hit_ps, bool rmw)
 {
 	u64 line = offset >> LINE_SHIFT;
 	struct vline *vl = &c->lines[line];
 
-	line_arrives(c, line);
+	if (rmw) {
+		stores_done(c);
+		line_arrives(c, line);
+	}
 	/* It came from another CPU a moment ago, so somebody may want it back: no running ahead. */
 	if (unlikely(c->e.clock_ps < vl->busy_ps + c->contended_ps) && !c->nosched)
 		sched_until(c, c->e.clock_ps);
 	if (likely(vl->state == c->id + 1u && *l1_slot(c, line) == line_tag(line, vl->version)))
 		c->e.clock_ps += hit_ps;
-	else
+	else if (rmw || !store_buffered(c, vl, line, word_of(offset)))
 		write_miss(c, line, word_of(offset), hit_ps);
+	if (!rmw)
+		store_in_order(c, vl);
 	if (unlikely(vl->sleepers))
 		wake_sleepers(c, vl);
-	if (reads)
+	if (rmw)
 		c->seen[c->seen_count % SEEN_LINES] = line_tag(line, vl->version);
 	charge_noted(c, line, true);
 }
@@ -620,6 +685,7 @@ void vt_fence(void)
 {
 	struct vcpu *c = vt_cpu();
 
+	stores_done(c);
 	c->e.clock_ps += c->rmw_ps;
 	barrier();
 }

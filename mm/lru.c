@@ -1,12 +1,12 @@
 /*
  * mm/lru.c - the lists that reclaim would look at, filled through per-CPU batches; the page lock
  *
- * Models       One lruvec: inactive and active lists of anonymous and of file memory, and the
+ * Models       One lruvec per memory node: inactive and active lists of anonymous and of file memory, and the
  *              unevictable list, under lru_lock. New pages wait in a batch of LRU_BATCH_PAGES per
  *              CPU, which holds a reference to each, and are moved to the lists together. So a page
  *              that was faulted a moment ago has one reference more than one would think; that
  *              decides whether copy-on-write may reuse it (fault_cow.c).
- * Leaves out   Reclaim and ageing: a page stays where it was put. One lruvec (no memcg, no nodes).
+ * Leaves out   Reclaim and ageing: a page stays where it was put. memcg.
  * Lock order   LRU is taken under PTE; freeing what a batch held last takes PCP, ZONE after LRU.
  * Tests        tests/unit/mm/test_lru.c
  */
@@ -46,34 +46,49 @@ static enum lru_list page_lru(u32 flags)
 	return flags & PAGE_ACTIVE ? LRU_ACTIVE_FILE : LRU_INACTIVE_FILE;
 }
 
-spinlock_t *lru_lock(const struct memory *mem)
+static inline struct lruvec *lruvec_of(const struct memory *mem, const struct page *page)
 {
-	return &mem->lruvec->lock;
+	return mem->nodes[page_node(mem, page)].lruvec;
 }
 
+spinlock_t *lru_lock(const struct memory *mem, const struct page *page)
+{
+	return &lruvec_of(mem, page)->lock;
+}
+
+static void lruvec_add(struct lruvec *lruvec, struct page *page)
+{
+	u32 flags = READ_ONCE(page->flags);
+	struct list_head *list = &lruvec->lists[page_lru(flags)];
+
+	page_set_flags(page, PAGE_LRU);
+	line_write_ptr(list);
+	line_write_ptr(list->next);
+	list_add(&page->lru, list);
+	lruvec->pages++;
+}
+
+/* The pages of a batch may be of several nodes: one lock at a time, as long as it is the right one. */
 static void batch_drain(const struct memory *mem, struct lru_batch *batch)
 {
-	struct lruvec *lruvec = mem->lruvec;
+	struct lruvec *locked = NULL;
 	u32 n = batch->count;
 
-	spin_lock(&lruvec->lock);
 	for (u32 i = 0; i < n; i++) {
-		struct page *page;
-		struct list_head *list;
-		u32 flags;
+		struct lruvec *lruvec;
 
 		line_read_next(&batch->pages[i], !i);
-		page = batch->pages[i];
-		flags = READ_ONCE(page->flags);
-		page_set_flags(page, PAGE_LRU);
-		list = &lruvec->lists[page_lru(flags)];
-		line_write_ptr(list);
-		line_write_ptr(list->next);
-		list_add(&page->lru, list);
+		lruvec = lruvec_of(mem, batch->pages[i]);
+		if (lruvec != locked) {
+			if (locked)
+				spin_unlock(&locked->lock);
+			spin_lock(&lruvec->lock);
+			line_write(lruvec, pages);
+			locked = lruvec;
+		}
+		lruvec_add(lruvec, batch->pages[i]);
 	}
-	line_write(lruvec, pages);
-	lruvec->pages += n;
-	spin_unlock(&lruvec->lock);
+	spin_unlock(&locked->lock);
 	batch->count = 0;
 	count_event(COUNTER_LRU_BATCH);
 	/* A page that was unmapped meanwhile goes away here. */
@@ -98,13 +113,14 @@ void lru_add(const struct memory *mem, struct page *page)
 
 void lru_del_locked(const struct memory *mem, struct page *page)
 {
+	struct lruvec *lruvec = lruvec_of(mem, page);
 	u32 flags = READ_ONCE(page->flags);
 
 	line_write(page, lru);
 	line_write_neighbours(&page->lru);
 	list_del_init(&page->lru);
-	line_write(mem->lruvec, pages);
-	mem->lruvec->pages--;
+	line_write(lruvec, pages);
+	lruvec->pages--;
 	WRITE_ONCE(page->flags, flags & ~(u32)PAGE_LRU);
 }
 
@@ -135,12 +151,15 @@ void lru_drain_all(const struct machine *m)
 
 u64 lru_pages(const struct memory *mem)
 {
-	struct lruvec *lruvec = mem->lruvec;
-	u64 pages;
+	u64 pages = 0;
 
-	spin_lock(&lruvec->lock);
-	pages = lruvec->pages;
-	spin_unlock(&lruvec->lock);
+	for (u32 node = 0; node < mem->node_count; node++) {
+		struct lruvec *lruvec = mem->nodes[node].lruvec;
+
+		spin_lock(&lruvec->lock);
+		pages += lruvec->pages;
+		spin_unlock(&lruvec->lock);
+	}
 	return pages;
 }
 
@@ -151,32 +170,45 @@ static const struct obj_field lruvec_fields[] = {
 static const struct obj_layout lruvec_layout = { sizeof(struct lruvec), ARRAY_SIZE(lruvec_fields),
 						 lruvec_fields };
 
-int lruvec_init(struct memory *mem)
+static int lruvec_create(struct memory *mem, u32 node)
 {
 	struct lruvec *lruvec =
 		machine_memory_alloc(mem->machine, sizeof(*lruvec), MMSIM_CACHE_LINE_BYTES);
 
 	if (!lruvec)
 		return -ENOMEM;
+	machine_memory_on_node(mem->machine, lruvec, sizeof(*lruvec), node);
+	region_set_layout(mem->machine, lruvec, sizeof(*lruvec), &lruvec_layout);
 	spin_lock_init(&lruvec->lock, LOCK_RANK_LRU);
 	lruvec->pages = 0;
 	for (u32 i = 0; i < LRU_LISTS; i++)
 		list_init(&lruvec->lists[i]);
-	mem->lruvec = lruvec;
-	mem->lru_batch =
-		percpu_alloc(mem->machine, sizeof(struct lru_batch), MMSIM_CACHE_LINE_BYTES);
-	if (!mem->lru_batch) {
-		machine_memory_free(mem->machine, lruvec, sizeof(*lruvec));
-		return -ENOMEM;
-	}
-	region_set_layout(mem->machine, lruvec, sizeof(*lruvec), &lruvec_layout);
+	mem->nodes[node].lruvec = lruvec;
 	return 0;
 }
 
-void lruvec_destroy(struct memory *mem)
+int lru_init(struct memory *mem)
 {
-	percpu_free(mem->machine, mem->lru_batch, sizeof(struct lru_batch));
-	machine_memory_free(mem->machine, mem->lruvec, sizeof(*mem->lruvec));
+	int err = 0;
+
+	for (u32 node = 0; node < mem->node_count && !err; node++)
+		err = lruvec_create(mem, node);
+	mem->lru_batch =
+		percpu_alloc(mem->machine, sizeof(struct lru_batch), MMSIM_CACHE_LINE_BYTES);
+	if (!err && mem->lru_batch)
+		return 0;
+	lru_destroy(mem);
+	return -ENOMEM;
+}
+
+void lru_destroy(struct memory *mem)
+{
+	if (mem->lru_batch)
+		percpu_free(mem->machine, mem->lru_batch, sizeof(struct lru_batch));
+	for (u32 node = 0; node < mem->node_count; node++)
+		if (mem->nodes[node].lruvec)
+			machine_memory_free(mem->machine, mem->nodes[node].lruvec,
+					    sizeof(struct lruvec));
 }
 
 /* ---- page lock ------------------------------------------------------------------------------- */

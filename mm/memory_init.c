@@ -5,6 +5,7 @@
  *              cache lines; the content words [frames * content_words] stand for whole pages, so
  *              their lines mean nothing, and are the host's. Only what is touched costs host
  *              memory: of the direct map, page tables alone.
+ * Nodes        own consecutive frames, and what the machine's memory has of them.
  * Frame 0      is never handed out, as on most machines: no entry or frame number is ever 0.
  * Failure      -ENOMEM when the host gives no address space, -EINVAL for an absurd size.
  * Tests        tests/unit/mm/test_page_alloc.c
@@ -24,10 +25,12 @@ struct memory *memory_of(const struct machine *m)
 	return &mm_machine(m)->memory;
 }
 
-/* The arrays that every fault walks through are worth huge pages; a refusal changes nothing. */
-static void host_wants_huge(void *start, u64 bytes)
+/* The arrays that every fault walks through are worth huge pages; a refusal changes nothing. Of several
+ * nodes each has a part, most of which is never touched: that would be zeroed for nothing. */
+static void host_wants_huge(const struct memory *mem, void *start, u64 bytes)
 {
-	(void)madvise(start, bytes, MADV_HUGEPAGE);
+	if (mem->node_count == 1)
+		(void)madvise(start, bytes, MADV_HUGEPAGE);
 }
 
 static u64 pages_bytes(const struct memory *mem)
@@ -63,9 +66,25 @@ static int memory_reserve(struct memory *mem)
 		memory_release(mem);
 		return -ENOMEM;
 	}
-	host_wants_huge(mem->pages, pages_bytes(mem));
-	host_wants_huge(mem->content, content_bytes(mem));
+	host_wants_huge(mem, mem->pages, pages_bytes(mem));
+	host_wants_huge(mem, mem->content, content_bytes(mem));
 	return 0;
+}
+
+/* Of struct page and the direct map, what stands for a node's frames is in that node. */
+static void memory_give_to_nodes(const struct memory *mem)
+{
+	for (u32 node = 0; node < mem->node_count; node++) {
+		u64 first = node_first_frame(mem, node);
+		u64 frames = node_first_frame(mem, node + 1) - first;
+
+		if (!frames)
+			break;
+		machine_memory_on_node(mem->machine, pfn_to_page(mem, first),
+				       frames * sizeof(struct page), node);
+		machine_memory_on_node(mem->machine, phys_to_virt(mem, first), frames << mem->page_shift,
+				       node);
+	}
 }
 
 static int page_waits_init(struct memory *mem)
@@ -96,14 +115,16 @@ int memory_init(struct machine *m, u8 page_shift)
 	};
 	if (mem->frames < MEMORY_FRAMES_MIN || mem->content_words > (1u << page_shift) / 8)
 		return -EINVAL;
+	memory_split(mem);
 	if (memory_reserve(mem))
 		return -ENOMEM;
+	memory_give_to_nodes(mem);
 	if (page_waits_init(mem))
 		goto unmap;
-	if (zone_init(mem))
+	if (zones_init(mem))
 		goto free_waits;
-	if (lruvec_init(mem))
-		goto free_zone;
+	if (lru_init(mem))
+		goto free_zones;
 	err = filemap_machine_init(mmm);
 	if (err)
 		goto free_lru;
@@ -113,9 +134,9 @@ int memory_init(struct machine *m, u8 page_shift)
 	return 0;
 
 free_lru:
-	lruvec_destroy(mem);
-free_zone:
-	zone_destroy(mem);
+	lru_destroy(mem);
+free_zones:
+	zones_destroy(mem);
 free_waits:
 	page_waits_destroy(mem);
 unmap:
@@ -161,8 +182,8 @@ void memory_destroy(struct machine *m)
 		MMSIM_BUG("frames leaked");
 	}
 	filemap_machine_destroy(mmm);
-	lruvec_destroy(mem);
-	zone_destroy(mem);
+	lru_destroy(mem);
+	zones_destroy(mem);
 	page_waits_destroy(mem);
 	memory_release(mem);
 }

@@ -1,12 +1,14 @@
 /*
  * mm/page_alloc.c - frames: a buddy allocator behind per-CPU lists, reference counts, contents
  *
- * Models       One zone: free blocks of 2^0..2^10 frames under zone->lock, split on allocation and
- *              merged with their buddy when freed. In front of it one list per CPU, refilled and
- *              drained PCP_BATCH frames at a time (Linux: percpu_pagelist, pcp->batch). The coldest
- *              frames are drained first. When the zone is empty all CPUs' lists are drained.
- * Leaves out   Several zones and nodes, migrate types, watermarks and reclaim, high-order requests,
- *              pcp->high that tunes itself (6.7): it is fixed at six batches, as before 5.14.
+ * Models       One zone per memory node: free blocks of 2^0..2^10 frames under zone->lock, split on
+ *              allocation and merged with their buddy when freed. In front of each one list per CPU, refilled
+ *              and drained PCP_BATCH frames at a time (Linux: percpu_pagelist, pcp->batch). The coldest
+ *              frames are drained first. A frame comes from the caller's node, else from the next that
+ *              has one (all others are as far); it goes back to its own. When all zones are empty all
+ *              CPUs' lists are drained.
+ * Leaves out   Several zones of a node, policies and migration, migrate types, watermarks and reclaim,
+ *              high-order requests, pcp->high that tunes itself (6.7): it is fixed at six batches, as before 5.14.
  * Guarantee    A frame is on one list or has a positive refcount, never both; a second free, or a
  *              reference taken on a free frame, stops the program.
  * Lock order   LRU before PCP before ZONE. Another CPU's list is locked only by the slow path.
@@ -40,10 +42,15 @@ struct per_cpu_pages {
 struct zone {
 	spinlock_t lock;
 	u32 nonempty;                        /* (lock) bit n: free[n] has a block */
+	u32 node;                            /* constant */
 	u64 free_pages;                      /* (lock) those never handed out included */
 	u64 first_untouched;                 /* (lock) pfn from which on no block was set up yet */
 	struct list_head free[BUDDY_ORDERS]; /* (lock) */
+	/* (a; lock to write) A hint for those who would only find nothing. Away from the lock, as the counts
+	 * are that Linux compares with its watermarks. */
+	u32 exhausted __cacheline_aligned;
 };
+_Static_assert(offsetof(struct zone, free) % sizeof(struct list_head) == 0, "a head is in one line");
 
 /* ---- contents -------------------------------------------------------------------------------- */
 
@@ -67,6 +74,27 @@ void page_copy_content(const struct memory *mem, struct page *to, struct page *f
 
 		WRITE_ONCE(dst[i], word);
 	}
+}
+
+/* ---- which frames a node has ----------------------------------------------------------------- */
+
+void memory_split(struct memory *mem)
+{
+	u64 share;
+
+	mem->node_count = machine_node_count(mem->machine);
+	share = (mem->frames + mem->node_count - 1) / mem->node_count;
+	mem->frames_per_node = ALIGN_UP(share, 1ull << (BUDDY_ORDERS - 1));
+}
+
+u64 node_first_frame(const struct memory *mem, u32 node)
+{
+	return min(node * mem->frames_per_node, mem->frames);
+}
+
+static inline u64 zone_end(const struct memory *mem, const struct zone *zone)
+{
+	return node_first_frame(mem, zone->node + 1);
 }
 
 /* ---- buddy lists: zone->lock held ------------------------------------------------------------ */
@@ -94,16 +122,15 @@ static void buddy_remove(struct zone *zone, struct page *page, u32 order)
 }
 
 /* Set up the next block of frames that nobody has used yet. False: there is none. */
-static bool zone_grow(const struct memory *mem)
+static bool zone_grow(const struct memory *mem, struct zone *zone)
 {
-	struct zone *zone = mem->zone;
-	u64 pfn = zone->first_untouched;
+	u64 pfn = zone->first_untouched, end = zone_end(mem, zone);
 	u32 order = BUDDY_ORDERS - 1;
 
-	if (pfn >= mem->frames)
+	if (pfn >= end)
 		return false;
 	/* The largest block that is aligned and fits: the ends of memory may be ragged. */
-	while (pfn & ((1ull << order) - 1) || pfn + (1ull << order) > mem->frames)
+	while (pfn & ((1ull << order) - 1) || pfn + (1ull << order) > end)
 		order--;
 	zone->first_untouched = pfn + (1ull << order);
 	buddy_insert(zone, pfn_to_page(mem, pfn), order);
@@ -112,13 +139,13 @@ static bool zone_grow(const struct memory *mem)
 
 /* Take a block of at most max_order: the smallest that there is, split if it is larger.
  * NULL: no frame is left. */
-static struct page *buddy_take(const struct memory *mem, u32 max_order, u32 *order_taken)
+static struct page *buddy_take(const struct memory *mem, struct zone *zone, u32 max_order,
+			       u32 *order_taken)
 {
-	struct zone *zone = mem->zone;
 	struct page *page;
 	u32 order;
 
-	if (!zone->nonempty && !zone_grow(mem))
+	if (!zone->nonempty && !zone_grow(mem, zone))
 		return NULL;
 	order = (u32)__builtin_ctz(zone->nonempty);
 	line_write(zone, free[order]);
@@ -133,10 +160,9 @@ static struct page *buddy_take(const struct memory *mem, u32 max_order, u32 *ord
 	return page;
 }
 
-static void buddy_give(const struct memory *mem, struct page *page)
+static void buddy_give(const struct memory *mem, struct zone *zone, struct page *page)
 {
-	struct zone *zone = mem->zone;
-	u64 pfn = page_to_pfn(mem, page);
+	u64 pfn = page_to_pfn(mem, page), end = zone_end(mem, zone);
 	u32 order = 0;
 
 	zone->free_pages++;
@@ -144,8 +170,8 @@ static void buddy_give(const struct memory *mem, struct page *page)
 		u64 buddy_pfn = pfn ^ (1ull << order);
 		struct page *buddy = pfn_to_page(mem, buddy_pfn);
 
-		/* Beyond first_untouched no flag is set; beyond frames there is no struct page. */
-		if (buddy_pfn >= mem->frames || !(READ_ONCE(buddy->flags) & PAGE_BUDDY) ||
+		/* Beyond first_untouched no flag is set; beyond the end it is another node's, or none. */
+		if (buddy_pfn >= end || !(READ_ONCE(buddy->flags) & PAGE_BUDDY) ||
 		    buddy->order != order)
 			break;
 		buddy_remove(zone, buddy, order);
@@ -172,66 +198,87 @@ static inline void pcp_push(struct per_cpu_pages *pcp, struct page *page, bool f
 	*slot = page;
 }
 
-static NOINLINE void pcp_refill(const struct memory *mem, struct per_cpu_pages *pcp)
+static NOINLINE void pcp_refill(const struct memory *mem, struct zone *zone, struct per_cpu_pages *pcp)
 {
 	u32 want = PCP_BATCH;
 
-	spin_lock(&mem->zone->lock);
+	if (READ_ONCE(zone->exhausted))
+		return;
+	spin_lock(&zone->lock);
 	while (want) {
 		u32 order, max_order = 31 - (u32)__builtin_clz(want);
-		struct page *block = buddy_take(mem, max_order, &order);
+		struct page *block = buddy_take(mem, zone, max_order, &order);
 
-		if (!block)
+		if (!block) {
+			WRITE_ONCE(zone->exhausted, 1u);
 			break;
+		}
 		want -= 1u << order;
 		/* Backwards, so that they are handed out in address order. */
 		for (u32 i = 1u << order; i-- > 0;)
 			pcp_push(pcp, block + i, !pcp->count);
 	}
-	spin_unlock(&mem->zone->lock);
+	spin_unlock(&zone->lock);
 	count_event(COUNTER_PGALLOC_PCP_REFILL);
 }
 
-static void pcp_drain(const struct memory *mem, struct per_cpu_pages *pcp, u32 n)
+static void pcp_drain(const struct memory *mem, struct zone *zone, struct per_cpu_pages *pcp, u32 n)
 {
-	spin_lock(&mem->zone->lock);
+	spin_lock(&zone->lock);
 	for (u32 i = 0; i < n; i++) {
 		line_read_next(pcp_slot(pcp, i), !i || pcp_slot(pcp, i) == pcp->ring);
-		buddy_give(mem, *pcp_slot(pcp, i));
+		buddy_give(mem, zone, *pcp_slot(pcp, i));
 	}
-	spin_unlock(&mem->zone->lock);
+	if (READ_ONCE(zone->exhausted))
+		WRITE_ONCE(zone->exhausted, 0u);
+	spin_unlock(&zone->lock);
 	pcp->coldest += n;
 	pcp->count -= n;
 	count_event(COUNTER_PGALLOC_PCP_DRAIN);
 }
 
-static void pcp_free(const struct memory *mem, struct page **pages, u32 n)
+/* All of one node. */
+static void pcp_free_node(const struct memory *mem, const struct memory_node *node, struct page **pages,
+			  u32 n)
 {
 	struct per_cpu_pages *pcp;
 
 	preempt_disable();
-	pcp = this_cpu_ptr(mem->pcp, struct per_cpu_pages);
+	pcp = this_cpu_ptr(node->pcp, struct per_cpu_pages);
 	spin_lock(&pcp->lock);
 	for (u32 i = 0; i < n; i++)
 		pcp_push(pcp, pages[i], !i);
 	if (unlikely(pcp->count >= PCP_HIGH))
-		pcp_drain(mem, pcp, PCP_BATCH);
+		pcp_drain(mem, node->zone, pcp, PCP_BATCH);
 	spin_unlock(&pcp->lock);
 	preempt_enable();
 }
 
+static void pcp_free(const struct memory *mem, struct page **pages, u32 n)
+{
+	while (n) {
+		u32 node = page_node(mem, pages[0]), some = 1;
+
+		while (some < n && page_node(mem, pages[some]) == node)
+			some++;
+		pcp_free_node(mem, &mem->nodes[node], pages, some);
+		pages += some;
+		n -= some;
+	}
+}
+
 /* ---- allocation ------------------------------------------------------------------------------ */
 
-static inline struct page *pcp_take(const struct memory *mem)
+static inline struct page *pcp_take(const struct memory *mem, const struct memory_node *node)
 {
 	struct per_cpu_pages *pcp;
 	struct page *page = NULL;
 
 	preempt_disable();
-	pcp = this_cpu_ptr(mem->pcp, struct per_cpu_pages);
+	pcp = this_cpu_ptr(node->pcp, struct per_cpu_pages);
 	spin_lock(&pcp->lock);
 	if (unlikely(!pcp->count))
-		pcp_refill(mem, pcp);
+		pcp_refill(mem, node->zone, pcp);
 	line_read_ptr(pcp_slot(pcp, pcp->count - 1));
 	if (likely(pcp->count)) {
 		page = *pcp_slot(pcp, --pcp->count);
@@ -242,26 +289,42 @@ static inline struct page *pcp_take(const struct memory *mem)
 	return page;
 }
 
-/* Other CPUs may sit on frames that the zone misses (Linux: drain_all_pages()). */
-static NOINLINE struct page *page_alloc_slow(const struct memory *mem)
+static inline struct page *take_nearest(const struct memory *mem)
+{
+	u32 local = cpu_node(this_cpu());
+	struct page *page = pcp_take(mem, &mem->nodes[local]);
+
+	for (u32 i = 1; unlikely(!page) && i < mem->node_count; i++)
+		page = pcp_take(mem, &mem->nodes[(local + i) % mem->node_count]);
+	return page;
+}
+
+static void drain_all(const struct memory *mem, const struct memory_node *node)
 {
 	u32 cpus = machine_cpu_count(mem->machine);
 
 	for (u32 i = 0; i < cpus; i++) {
 		struct cpu *cpu = machine_cpu(mem->machine, i);
-		struct per_cpu_pages *pcp = per_cpu_ptr(mem->pcp, struct per_cpu_pages, cpu);
+		struct per_cpu_pages *pcp = per_cpu_ptr(node->pcp, struct per_cpu_pages, cpu);
 
 		spin_lock(&pcp->lock);
 		if (pcp->count)
-			pcp_drain(mem, pcp, pcp->count);
+			pcp_drain(mem, node->zone, pcp, pcp->count);
 		spin_unlock(&pcp->lock);
 	}
-	return pcp_take(mem);
+}
+
+/* Other CPUs may sit on frames that the zones miss (Linux: drain_all_pages()). */
+static NOINLINE struct page *page_alloc_slow(const struct memory *mem)
+{
+	for (u32 node = 0; node < mem->node_count; node++)
+		drain_all(mem, &mem->nodes[node]);
+	return take_nearest(mem);
 }
 
 struct page *page_alloc(const struct memory *mem, u32 alloc_flags)
 {
-	struct page *page = pcp_take(mem);
+	struct page *page = take_nearest(mem);
 
 	if (unlikely(!page)) {
 		page = page_alloc_slow(mem);
@@ -274,7 +337,7 @@ struct page *page_alloc(const struct memory *mem, u32 alloc_flags)
 		MMSIM_BUG("frame %llu was free but has references",
 			  (unsigned long long)page_to_pfn(mem, page));
 	count_event(COUNTER_PGALLOC_PCP);
-	engine_charge(COST_PAGE_SERIAL);
+	engine_charge_node(page_node(mem, page));
 	if (alloc_flags & ALLOC_ZERO)
 		page_clear_content(mem, page);
 	/* Release: who gets a reference through a stale page-cache pointer sees it empty. */
@@ -313,7 +376,7 @@ static void page_put_some(const struct memory *mem, struct page **pages, u32 n)
 {
 	struct page *dead[LRU_BATCH_PAGES];
 	u32 dead_count = 0;
-	bool locked = false;
+	spinlock_t *locked = NULL; /* lru_lock of one node at a time */
 
 	for (u32 i = 0; i < n; i++) {
 		struct page *page = pages[i];
@@ -323,16 +386,21 @@ static void page_put_some(const struct memory *mem, struct page **pages, u32 n)
 		if (!page_ref_drop(mem, page))
 			continue;
 		if (page_has(page, PAGE_LRU)) {
-			if (!locked)
-				spin_lock(lru_lock(mem));
-			locked = true;
+			spinlock_t *lock = lru_lock(mem, page);
+
+			if (lock != locked) {
+				if (locked)
+					spin_unlock(locked);
+				spin_lock(lock);
+				locked = lock;
+			}
 			lru_del_locked(mem, page);
 		}
 		page_free_prepare(mem, page);
 		dead[dead_count++] = page;
 	}
 	if (locked)
-		spin_unlock(lru_lock(mem));
+		spin_unlock(locked);
 	if (dead_count)
 		pcp_free(mem, dead, dead_count);
 }
@@ -356,6 +424,7 @@ void page_put(const struct memory *mem, struct page *page)
 static const struct obj_field zone_fields[] = {
 	OBJ_FIELD(struct zone, lock, "zone->lock"),
 	OBJ_FIELD(struct zone, nonempty, "zone->free_area"),
+	OBJ_FIELD(struct zone, exhausted, "zone->vm_stat"),
 };
 static const struct obj_layout zone_layout = { sizeof(struct zone), ARRAY_SIZE(zone_fields),
 					       zone_fields };
@@ -368,46 +437,71 @@ static const struct obj_layout pcp_layout = { sizeof(struct per_cpu_pages), ARRA
 
 /* ---- set-up ---------------------------------------------------------------------------------- */
 
-int zone_init(struct memory *mem)
+static int zone_create(struct memory *mem, u32 node)
 {
 	struct zone *zone =
 		machine_memory_alloc(mem->machine, sizeof(*zone), MMSIM_CACHE_LINE_BYTES);
+	u64 start = node_first_frame(mem, node), end = node_first_frame(mem, node + 1);
 
 	if (!zone)
 		return -ENOMEM;
+	machine_memory_on_node(mem->machine, zone, sizeof(*zone), node);
+	region_set_layout(mem->machine, zone, sizeof(*zone), &zone_layout);
 	spin_lock_init(&zone->lock, LOCK_RANK_ZONE);
 	zone->nonempty = 0;
-	zone->free_pages = mem->frames;
-	zone->first_untouched = 0;
+	zone->first_untouched = start;
+	zone->node = node;
+	zone->free_pages = end - start;
+	zone->exhausted = start == end;
 	for (u32 i = 0; i < BUDDY_ORDERS; i++)
 		list_init(&zone->free[i]);
-	mem->zone = zone;
-	mem->pcp = percpu_alloc(mem->machine, sizeof(struct per_cpu_pages), MMSIM_CACHE_LINE_BYTES);
-	if (!mem->pcp) {
-		machine_memory_free(mem->machine, zone, sizeof(*zone));
-		return -ENOMEM;
-	}
-	region_set_layout(mem->machine, zone, sizeof(*zone), &zone_layout);
-	percpu_set_layout(mem->machine, mem->pcp, &pcp_layout);
-	for (u32 i = 0; i < machine_cpu_count(mem->machine); i++)
-		spin_lock_init(
-			&per_cpu_ptr(mem->pcp, struct per_cpu_pages, machine_cpu(mem->machine, i))
-				 ->lock,
-			LOCK_RANK_PCP);
+	mem->nodes[node].zone = zone;
 	return 0;
 }
 
-void zone_destroy(struct memory *mem)
+static int pcp_create(struct memory *mem, u32 node)
 {
-	percpu_free(mem->machine, mem->pcp, sizeof(struct per_cpu_pages));
-	machine_memory_free(mem->machine, mem->zone, sizeof(*mem->zone));
+	struct machine *m = mem->machine;
+	percpu_t pcp = percpu_alloc(m, sizeof(struct per_cpu_pages), MMSIM_CACHE_LINE_BYTES);
+
+	if (!pcp)
+		return -ENOMEM;
+	percpu_set_layout(m, pcp, &pcp_layout);
+	for (u32 i = 0; i < machine_cpu_count(m); i++)
+		spin_lock_init(&per_cpu_ptr(pcp, struct per_cpu_pages, machine_cpu(m, i))->lock,
+			       LOCK_RANK_PCP);
+	mem->nodes[node].pcp = pcp;
+	return 0;
+}
+
+int zones_init(struct memory *mem)
+{
+	for (u32 node = 0; node < mem->node_count; node++) {
+		if (zone_create(mem, node) || pcp_create(mem, node)) {
+			zones_destroy(mem);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void zones_destroy(struct memory *mem)
+{
+	for (u32 i = 0; i < mem->node_count; i++) {
+		struct memory_node *node = &mem->nodes[i];
+
+		if (node->pcp)
+			percpu_free(mem->machine, node->pcp, sizeof(struct per_cpu_pages));
+		if (node->zone)
+			machine_memory_free(mem->machine, node->zone, sizeof(*node->zone));
+	}
 }
 
 /* No task runs yet: straight from the zone, so that the caller need not be a task. */
 struct page *zone_take_reserved(const struct memory *mem)
 {
 	u32 order;
-	struct page *page = buddy_take(mem, 0, &order);
+	struct page *page = buddy_take(mem, mem->nodes[0].zone, 0, &order);
 
 	MMSIM_BUG_ON(!page);
 	WRITE_ONCE(page->flags, (u32)(PAGE_RESERVED | PAGE_UPTODATE));
@@ -415,21 +509,31 @@ struct page *zone_take_reserved(const struct memory *mem)
 	return page;
 }
 
-u64 memory_frames_used(const struct machine *m)
+static u64 node_free_pages(const struct memory *mem, const struct memory_node *node)
 {
-	const struct memory *mem = memory_of(m);
+	const struct machine *m = mem->machine;
 	u64 free_pages;
 
-	spin_lock(&mem->zone->lock);
-	free_pages = mem->zone->free_pages;
-	spin_unlock(&mem->zone->lock);
+	spin_lock(&node->zone->lock);
+	free_pages = node->zone->free_pages;
+	spin_unlock(&node->zone->lock);
 	for (u32 i = 0; i < machine_cpu_count(m); i++) {
 		struct per_cpu_pages *pcp =
-			per_cpu_ptr(mem->pcp, struct per_cpu_pages, machine_cpu(m, i));
+			per_cpu_ptr(node->pcp, struct per_cpu_pages, machine_cpu(m, i));
 
 		spin_lock(&pcp->lock);
 		free_pages += pcp->count;
 		spin_unlock(&pcp->lock);
 	}
+	return free_pages;
+}
+
+u64 memory_frames_used(const struct machine *m)
+{
+	const struct memory *mem = memory_of(m);
+	u64 free_pages = 0;
+
+	for (u32 node = 0; node < mem->node_count; node++)
+		free_pages += node_free_pages(mem, &mem->nodes[node]);
 	return mem->frames - free_pages;
 }

@@ -33,7 +33,7 @@ ini=$here/sim/machines/$machine.ini
 # is 15 for each; docs/VIRTUAL.md says why ivybridge40 is further off at 4 threads.
 case $machine in
 ivybridge40)
-	run="-w pft -s mmap_lock -d 20ms"
+	run="-w pft -s mmap_lock --kernel 4.15 -d 20ms"
 	work_key=cost.fault_work serial_key=cost.page_serial
 	points="1:628011:fits:15 4:2475859:check:18 40:3362504:fits:15"
 	;;

@@ -22,8 +22,6 @@
 
 #include "sim/model_presets.h"
 
-#define LINE_BYTES_MAX 198 /* of inih */
-
 enum unit { UNIT_COUNT, UNIT_NS };
 
 struct field {
@@ -226,57 +224,20 @@ static int finish_reading(struct reading *r, int line)
 	return check_whole(r);
 }
 
-/* What the parser would take for something else: it takes a long line for two, and ends at a NUL byte. */
-static int check_text(struct reading *r, const char *text, size_t bytes)
-{
-	const char *at = text, *end = text + bytes, *why = NULL;
-	int line = 0;
-
-	while (at < end && !why) {
-		const char *next = memchr(at, '\n', (size_t)(end - at));
-		size_t len = (size_t)((next ? next : end) - at);
-
-		line++;
-		if (memchr(at, 0, len))
-			why = "a NUL byte: not a machine's file";
-		else if (len > LINE_BYTES_MAX)
-			why = "longer than a line may be (198 bytes)";
-		else if (*at == '[' && !memchr(at, ']', len))
-			why = "the ] is missing";
-		at = next ? next + 1 : end;
-	}
-	if (!bytes)
-		why = "empty: not a machine's file";
-	if (!why)
-		return 0;
-	snprintf(r->error->text, sizeof(r->error->text), "%.80s: line %d: %s", r->name, max(line, 1), why);
-	return -EINVAL;
-}
-
 static int load_file(struct reading *r)
 {
-	size_t room = 0;
-	char *text = NULL;
-	ssize_t bytes = 0;
-	int err = 0;
-	FILE *f;
+	FILE *f = fopen(r->name, "r");
+	int line;
 
-	errno = 0;
-	f = fopen(r->name, "re");
-	if (f)
-		bytes = getdelim(&text, &room, 0, f); /* all of it, or up to a NUL, which is refused */
-	if (!f || (bytes < 0 && !feof(f))) {
-		err = -(errno ? errno : EIO);
-		snprintf(r->error->text, sizeof(r->error->text), "%.120s: %s", r->name, strerror(-err));
-	} else {
-		err = check_text(r, text, bytes > 0 ? (size_t)bytes : 0);
+	if (!f) {
+		int err = errno;
+
+		snprintf(r->error->text, sizeof(r->error->text), "%.120s: %s", r->name, strerror(err));
+		return -err;
 	}
-	if (f)
-		fclose(f);
-	if (!err)
-		err = finish_reading(r, ini_parse_string(text, on_entry, r));
-	free(text);
-	return err;
+	line = ini_parse_file(f, on_entry, r);
+	fclose(f);
+	return finish_reading(r, line);
 }
 
 static u32 edit_distance(const char *a, const char *b)

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include <mmsim/locking.h>
+#include <mmsim/machine_model.h>
 #include <mmsim/workload.h>
 
 #define CLOCK_READS 1000
@@ -198,8 +199,11 @@ static int machine_init(struct bench *b)
 	};
 	int err;
 
-	if (!mc.memory_bytes)
+	if (!mc.memory_bytes) {
 		mc.memory_bytes = b->workload->memory_bytes(b);
+		if (mc.model) /* on each node: memory near by does not run out */
+			mc.memory_bytes *= mc.model->topology_sockets;
+	}
 	b->machine = machine_create(&mc);
 	if (!b->machine)
 		return describe(b, errno ? -errno : -ENOMEM, "creating the machine");

@@ -13,6 +13,7 @@
  *   line_write_neighbours(node)   the list entries before and after, which an unlink writes
  *   engine_charge(COST_x)   local work of that kind
  *   engine_charge_n(COST_x, n)
+ *   engine_charge_node(n)   COST_PAGE_SERIAL: a page of node n, which serves one after the other
  *   engine_zeroed(p, bytes)   that memory was zeroed, which COST_PAGE_ZERO has paid for: its lines are in
  *                           this CPU's caches
  *   engine_user_mode()      from here on the task's time is user time; COST_EXCEPTION and
@@ -35,7 +36,7 @@ enum engine_cost {
 	COST_WALK_LEVEL,
 	COST_PAGE_ZERO,
 	COST_PAGE_COPY,
-	COST_PAGE_SERIAL, /* held on the node of the calling CPU: serial */
+	COST_PAGE_SERIAL, /* by engine_charge_node() only */
 	COST_TLB_FLUSH_PAGE,
 	COST_TLB_FLUSH_ALL,
 	COST_TLBI_BROADCAST,
@@ -59,6 +60,7 @@ enum engine_cost {
 #define line_write_next(p, begins) ((void)sizeof(p), (void)sizeof(begins))
 #define engine_charge(cost) ((void)0)
 #define engine_charge_n(cost, n) ((void)sizeof(n))
+#define engine_charge_node(node) ((void)sizeof(node))
 #endif
 
 #define line_read(obj, field) line_read_ptr(&(obj)->field)

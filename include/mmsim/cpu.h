@@ -155,6 +155,32 @@ void *MUST_CHECK machine_memory_alloc(struct machine *m, u64 bytes, u64 align);
 void machine_memory_free(struct machine *m, void *p, u64 bytes);
 
 /*
+ * Memory nodes: virtual: one per socket; natively one, whatever the host has. machine_memory_on_node()
+ * says of which node a piece of machine memory is; all else is of the node that touches it first.
+ */
+#define MMSIM_NODES_MAX 64
+#if defined(MMSIM_ENGINE_VIRTUAL)
+u32 machine_node_count(const struct machine *m);
+u32 cpu_node(const struct cpu *cpu);
+void machine_memory_on_node(struct machine *m, const void *p, u64 bytes, u32 node);
+#else
+static inline u32 machine_node_count(const struct machine *m)
+{
+	(void)m;
+	return 1;
+}
+static inline u32 cpu_node(const struct cpu *cpu)
+{
+	(void)cpu;
+	return 0;
+}
+static inline void machine_memory_on_node(struct machine *m, const void *p, u64 bytes, u32 node)
+{
+	(void)m, (void)p, (void)bytes, (void)node;
+}
+#endif
+
+/*
  * fn(next) runs on a CPU, as task next, when it goes from one task to another or has been idle. May use the primitives, may not sleep. Never natively, where each task has a CPU of its own.
  */
 void machine_set_task_switch(struct machine *m, void (*fn)(struct task *next));

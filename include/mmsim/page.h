@@ -1,9 +1,10 @@
 /*
  * mmsim/page.h - simulated physical memory: frames, their contents, the page allocator, LRU, RSS
  *
- * Models       struct page (64 bytes, as in Linux), a buddy allocator per zone under zone->lock,
- *              per-CPU lists in front of it (batch and high marks as Linux has them), reference
- *              counts, LRU lists filled through per-CPU batches under lruvec->lru_lock.
+ * Models       struct page (64 bytes, as in Linux), a buddy allocator per memory node under zone->lock,
+ *              per-CPU lists in front of each (batch and high marks as Linux has them), the nearest
+ *              node first; reference counts; LRU lists per node under lruvec->lru_lock, filled through
+ *              per-CPU batches.
  * Contents     `content_words` 64-bit words per frame, kept beside struct page, so that zeroing,
  *              copying and file contents are checkable without touching 4 KiB.
  * Tables       a frame used as a page table also has page_bytes of real host memory at
@@ -95,11 +96,15 @@ struct memory {
 	struct page *special_page;	/* behind special and device mappings, with PTE_SPECIAL */
 	struct machine *machine;
 	struct wait_queue *page_waits;	/* hashed: who waits for a page lock */
-	struct zone *zone;
-	struct lruvec *lruvec;
 	struct invariants *watch;	/* mm/invariants.c, or NULL */
-	percpu_t pcp;		/* struct per_cpu_pages */
 	percpu_t lru_batch;	/* struct lru_batch */
+	u32 node_count;
+	u64 frames_per_node;	/* whole largest blocks; the last nodes may have fewer, or none */
+	struct memory_node {
+		struct zone *zone;
+		struct lruvec *lruvec;
+		percpu_t pcp; /* struct per_cpu_pages */
+	} nodes[MMSIM_NODES_MAX];
 };
 
 struct memory *memory_of(const struct machine *m);
@@ -119,6 +124,11 @@ static inline u64 page_to_pfn(const struct memory *mem, const struct page *page)
 static inline struct page *pfn_to_page(const struct memory *mem, u64 pfn)
 {
 	return &mem->pages[pfn];
+}
+/* Linux: page_to_nid() */
+static inline u32 page_node(const struct memory *mem, const struct page *page)
+{
+	return mem->node_count == 1 ? 0 : (u32)(page_to_pfn(mem, page) / mem->frames_per_node);
 }
 static inline void *phys_to_virt(const struct memory *mem, u64 pfn)
 {
@@ -143,8 +153,8 @@ void page_copy_content(const struct memory *mem, struct page *to, struct page *f
 
 enum alloc_flags { ALLOC_ZERO = 1 };
 
-/* One frame with refcount 1 and no flags, or NULL (counted: PGALLOC_FAIL). Content zeroed on
- * ALLOC_ZERO. Before it fails, frames on all CPUs' lists are tried. */
+/* One frame with refcount 1 and no flags, of this CPU's node if it has one left, or NULL (counted:
+ * PGALLOC_FAIL). Content zeroed on ALLOC_ZERO. Before it fails, frames on all CPUs' lists are tried. */
 struct page *MUST_CHECK page_alloc(const struct memory *mem, u32 alloc_flags);
 /* Another reference, by one who has one. */
 static inline void page_get(struct page *page)
@@ -171,9 +181,9 @@ u64 memory_frames_used(const struct machine *m);
 /* Put a new page on the LRU through this CPU's batch (which takes a reference meanwhile). The caller
  * holds the only reference and nobody else can find the page yet. */
 void lru_add(const struct memory *mem, struct page *page);
-/* Take a page whose last reference is gone off the LRU: page_alloc.c. lru_lock held. */
+/* Take a page whose last reference is gone off the LRU: page_alloc.c. Its lru_lock is held. */
 void lru_del_locked(const struct memory *mem, struct page *page);
-spinlock_t *lru_lock(const struct memory *mem);
+spinlock_t *lru_lock(const struct memory *mem, const struct page *page);
 u64 lru_pages(const struct memory *mem); /* on all lists */
 /* Drain all CPUs' batches: at the end of a run, and where Linux does (lru_add_drain_all). Only
  * when no task runs. */

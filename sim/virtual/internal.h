@@ -139,7 +139,6 @@ struct vcpu {
 	u64 l1_mask, l2_mask;
 	u64 fill_line[FILL_BUFFERS], fill_ps[FILL_BUFFERS]; /* prefetched lines; when they arrive */
 	u64 fills_until_ps; /* the last of them */
-	u64 stores_until_ps; /* when the last store of the store buffer is done */
 	u64 held_line, held_until_ps, hold_ps; /* after a compare-and-swap that failed */
 	u64 seen[SEEN_LINES]; /* tags */
 	u32 seen_count;
@@ -154,9 +153,12 @@ struct vcpu {
 	u8 pend;      /* enum access_op that waits for its turn to be reserved */
 	bool relaxing;	  /* in cpu_relax(), or in a long piece of local work: may be poked */
 	bool relax_woken; /* by a write */
-	u64 pend_line; /* OP_NODE, OP_FABRIC: how long */
+	bool clock_read;  /* since the last cpu_relax() */
+	u8 relax_vain;	  /* how many sleeps of a spin-wait in a row nobody ended */
+	u64 relax_ops;	  /* ops at the end of the last of them */
+	u64 pend_line;	  /* OP_NODE, OP_FABRIC: how long */
 	u64 pend_tag;  /* out: of the line as it was reserved */
-	u8 pend_word;
+	u8 pend_word; /* OP_NODE: which */
 	u64 ready_ps; /* when an idle CPU gets to its first task */
 	struct vtask *curr, *last;
 	bool was_idle; /* since last ran */
@@ -206,6 +208,8 @@ struct machine {
 	u64 region_bytes, region_top;
 	struct vline *lines;
 	struct region_free *region_free;
+	struct node_range *node_ranges; /* by rising start, disjoint */
+	u32 node_range_count, node_range_capacity;
 
 	/* prices, ps */
 	u64 cost_ps[COST_KINDS];
@@ -233,6 +237,7 @@ struct machine {
 	struct context *dump_back; /* deadlock.c: print your stack and switch back here */
 	struct vtask *dumped;
 	u64 relax_timeouts, relax_since_ps; /* cpu_relax() in vain since anything moved */
+	u64 progress_ps; /* when a system call or fault ended last, or a page was done: livelock_check() */
 	u64 switches;  /* between tasks of one CPU */
 	struct relax_node *relax_nodes; /* SEEN_LINES per CPU */
 	struct virq *virq_free;
@@ -278,6 +283,8 @@ static inline struct vtask *softirq_task(struct machine *m, u32 cpu)
 
 int MUST_CHECK region_create(struct machine *m);
 void region_destroy(struct machine *m);
+/* Of which node machine_memory_on_node() said that the line is; `other` if it said nothing. */
+u32 region_node(const struct machine *m, u64 line, u32 other);
 
 /* ---- lines.c --------------------------------------------------------------------------------------- */
 
@@ -314,6 +321,13 @@ void sched_delay(struct vcpu *c, u64 ps);
 void sched_mode(struct vcpu *c, bool kernel);
 /* cpu_relax() has ended: does anything move at all? */
 void sched_relaxed(struct vcpu *c);
+/* A task is woken at now_ps: do wake-ups lead anywhere? */
+void sched_woken(struct machine *m, u64 now_ps);
+/* They do. */
+static inline void sched_progress(struct vcpu *c)
+{
+	c->m->progress_ps = c->e.clock_ps;
+}
 /* cpu_relax() inside machine_enter(): nobody else runs. */
 void sched_relax_alone(struct vcpu *c);
 

@@ -99,12 +99,18 @@ static u64 by_way_of_home(const struct vcpu *c, const struct vline *vl, u64 ps)
 	return ps;
 }
 
+/* c is the first who touches it. */
+static inline void give_home(const struct vcpu *c, struct vline *vl)
+{
+	if (!vl->home)
+		vl->home = (u8)(region_node(c->m, (u64)(vl - c->lines), c->place.socket) + 1);
+}
+
 static u64 memory_ps(const struct vcpu *c, struct vline *vl)
 {
 	const struct machine_model *model = &c->m->model;
 
-	if (!vl->home)
-		vl->home = (u8)(c->place.socket + 1); /* first touch */
+	give_home(c, vl);
 	return vl->home == c->place.socket + 1 ? model->latency_memory : model->latency_memory_remote;
 }
 
@@ -243,8 +249,7 @@ static void prefetch_buddy(struct vcpu *c, u64 line, bool write)
 	if (buddy >= c->region_bytes >> LINE_SHIFT || vl->busy_ps > c->e.clock_ps ||
 	    cached(c, buddy, tag))
 		return;
-	if (!vl->home)
-		vl->home = (u8)(c->place.socket + 1);
+	give_home(c, vl);
 	if (write || !vl->state) {
 		vl->version++;
 		vl->state = c->id + 1;
@@ -310,7 +315,7 @@ static u64 reserve_write(struct vcpu *c, struct vline *vl, u64 line)
 
 static u64 reserve_node(struct vcpu *c)
 {
-	u64 *busy = &c->m->node_busy_ps[c->place.socket];
+	u64 *busy = &c->m->node_busy_ps[c->pend_word];
 
 	*busy = max(*busy, c->e.clock_ps) + c->pend_line;
 	return *busy;
@@ -493,66 +498,6 @@ static NOINLINE void prefetch_miss(struct vcpu *c, struct vline *vl, u64 line, u
 	c->fills_until_ps = max(c->fills_until_ps, *buffer);
 }
 
-/* ---- the store buffer --------------------------------------------------------------------------------------
- *
- * A plain store does not wait for its line: it leaves the CPU when it comes, behind the stores before it,
- * while the CPU goes on. An atomic or a full barrier waits until the buffer is empty. Others see the new
- * value from then on: the line is busy until the store is done.
- */
-
-static void stores_drain(struct vcpu *c)
-{
-	u64 until_ps = c->stores_until_ps;
-
-	c->stores_until_ps = 0;
-	if (c->nosched)
-		c->e.clock_ps = max(c->e.clock_ps, until_ps);
-	else
-		sched_until(c, until_ps);
-}
-
-static inline void stores_done(struct vcpu *c)
-{
-	if (unlikely(c->e.clock_ps < c->stores_until_ps))
-		stores_drain(c);
-}
-
-/* The store is behind those that wait for their lines. */
-static inline void store_in_order(struct vcpu *c, struct vline *vl)
-{
-	if (unlikely(c->e.clock_ps < c->stores_until_ps))
-		vl->busy_ps = max(vl->busy_ps, c->stores_until_ps);
-}
-
-/* False: there is no room. Then, and where the line has come meanwhile, the store is made as usual. */
-static NOINLINE bool store_buffered(struct vcpu *c, struct vline *vl, u64 line, u8 word)
-{
-	u64 *buffer, now_ps;
-
-	if (c->nosched || still_held(c, line))
-		return false;
-	sched_until(c, c->e.clock_ps); /* others come first */
-	buffer = fill_buffer(c, line);
-	if (!buffer || prefetched(c, vl, line, true))
-		return false;
-	c->fill_line[buffer - c->fill_ps] = line;
-	now_ps = c->e.clock_ps;
-	if (miss_is_local(c, vl, line)) {
-		*buffer = c->e.clock_ps;
-		c->e.clock_ps = now_ps;
-	} else {
-		c->pend = OP_WRITE;
-		c->pend_line = line;
-		c->pend_word = word;
-		*buffer = lines_reserve(c);
-	}
-	c->fills_until_ps = max(c->fills_until_ps, *buffer);
-	c->stores_until_ps = max(c->stores_until_ps, *buffer);
-	vl->busy_ps = max(vl->busy_ps, c->stores_until_ps);
-	c->e.clock_ps += c->e.l1_ps;
-	return true;
-}
-
 void vt_prefetch_write(const volatile void *p)
 {
 	struct vcpu *c = vt_cpu();
@@ -596,27 +541,22 @@ void vt_load(const volatile void *p)
 	charge_noted(c, line, false);
 }
 
-static ALWAYS_INLINE void write_access(struct vcpu *c, u64 offset, u64 hit_ps, bool rmw)
+static ALWAYS_INLINE void write_access(struct vcpu *c, u64 offset, u64 hit_ps, bool reads)
 {
 	u64 line = offset >> LINE_SHIFT;
 	struct vline *vl = &c->lines[line];
 
-	if (rmw) {
-		stores_done(c);
-		line_arrives(c, line);
-	}
+	line_arrives(c, line);
 	/* It came from another CPU a moment ago, so somebody may want it back: no running ahead. */
 	if (unlikely(c->e.clock_ps < vl->busy_ps + c->contended_ps) && !c->nosched)
 		sched_until(c, c->e.clock_ps);
 	if (likely(vl->state == c->id + 1u && *l1_slot(c, line) == line_tag(line, vl->version)))
 		c->e.clock_ps += hit_ps;
-	else if (rmw || !store_buffered(c, vl, line, word_of(offset)))
+	else
 		write_miss(c, line, word_of(offset), hit_ps);
-	if (!rmw)
-		store_in_order(c, vl);
 	if (unlikely(vl->sleepers))
 		wake_sleepers(c, vl);
-	if (rmw)
+	if (reads)
 		c->seen[c->seen_count % SEEN_LINES] = line_tag(line, vl->version);
 	charge_noted(c, line, true);
 }
@@ -663,8 +603,7 @@ void vt_zeroed(const void *p, u64 bytes)
 	for (u64 line = offset >> LINE_SHIFT; line <= (offset + bytes - 1) >> LINE_SHIFT; line++) {
 		struct vline *vl = &c->lines[line];
 
-		if (!vl->home)
-			vl->home = (u8)(c->place.socket + 1);
+		give_home(c, vl);
 		vl->version++;
 		vl->state = c->id + 1;
 		vl->sockets = c->group_bit;
@@ -685,12 +624,14 @@ void vt_fence(void)
 {
 	struct vcpu *c = vt_cpu();
 
-	stores_done(c);
 	c->e.clock_ps += c->rmw_ps;
 	barrier();
 }
 
 /* ---- cpu_relax() -------------------------------------------------------------------------------------------- */
+
+#define RELAX_DOUBLINGS 9 /* of sched.relax_max: 2 us become 1 ms */
+#define SPIN_OPS 16 /* a loop that does more between two cpu_relax() is another */
 
 /* Link c to the lines that it has looked at. False: one has changed since. */
 static bool sleep_on_seen(struct vcpu *c)
@@ -710,6 +651,19 @@ static bool sleep_on_seen(struct vcpu *c)
 	return true;
 }
 
+/*
+ * How long to sleep if nobody writes. What a loop waits for is mostly a write, which ends the sleep; so the
+ * sleeps of one that goes on in vain get longer, and a long wait does not cost host time by its length.
+ * Not if it looks at the clock, or yields, and not where time does not say who runs next.
+ */
+static u64 relax_ps(struct vcpu *c)
+{
+	if (c->clock_read || c->ops - c->relax_ops > SPIN_OPS || c->m->cfg.schedule != SCHEDULE_TIME)
+		c->relax_vain = 0;
+	c->clock_read = false;
+	return c->m->model.sched_relax_max << c->relax_vain;
+}
+
 void vt_relax(void)
 {
 	struct vcpu *c = vt_cpu();
@@ -726,14 +680,17 @@ void vt_relax(void)
 	}
 	c->relax_woken = !sleep_on_seen(c);
 	if (!c->relax_woken) {
-		until = c->e.clock_ps + c->m->model.sched_relax_max;
-		if (c->ready_head && c->e.preempt_count == 0)
+		until = c->e.clock_ps + relax_ps(c);
+		/* With preemption off it may ask need_resched(), but not twice. */
+		if (c->ready_head && (c->e.preempt_count == 0 || c->slice_end_ps > c->e.clock_ps))
 			until = max(min(until, c->slice_end_ps), c->e.clock_ps + 1);
 		until = min(until, max(c->irq_due_ps, c->e.clock_ps + 1));
 		c->relaxing = true;
 		sched_until(c, until);
 		c->relaxing = false;
 	}
+	c->relax_vain = c->relax_woken ? 0 : min(c->relax_vain + 1, RELAX_DOUBLINGS);
+	c->relax_ops = c->ops;
 	lines_unlink_relaxed(c);
 	sched_relaxed(c);
 	c->seen_count = 0;
@@ -746,19 +703,27 @@ void vt_relax(void)
 void vt_charge(enum engine_cost cost, u64 n)
 {
 	struct vcpu *c = vt_cpu();
-	u64 ps;
-
 	if (unlikely(!c->region_bytes))
 		return;
 	if (cost == COST_EXCEPTION || cost == COST_SYSCALL)
 		sched_mode(c, true);
 	if (cost == COST_EXCEPTION || cost == COST_SYSCALL || cost == COST_RCU_CALLBACK)
 		charge_section_begins(c);
-	ps = c->m->cost_ps[cost] * n;
-	if (cost != COST_PAGE_SERIAL)
-		sched_charge(c, ps);
-	else if (ps)
-		transact(c, OP_NODE, ps, 0);
+	if (cost == COST_PAGE_ZERO || cost == COST_PAGE_COPY || cost == COST_ZAP_PAGE)
+		sched_progress(c);
+	sched_charge(c, c->m->cost_ps[cost] * n);
+}
+
+void vt_charge_node(u32 node)
+{
+	struct vcpu *c = vt_cpu();
+	u64 ps;
+
+	if (unlikely(!c->region_bytes))
+		return;
+	ps = c->m->cost_ps[COST_PAGE_SERIAL];
+	if (ps)
+		transact(c, OP_NODE, ps, (u8)node);
 }
 
 void vt_user_mode(void)

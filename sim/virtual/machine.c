@@ -326,6 +326,7 @@ static void run_to_end(struct machine *m, u32 tasks)
 		m->vcpus[i].e.clock_ps = m->now_ps;
 	m->running = true;
 	m->relax_timeouts = 0;
+	m->progress_ps = m->now_ps;
 	vt_machine = m;
 	m->live = tasks;
 	for (u32 i = 0; i < tasks; i++)
@@ -377,6 +378,7 @@ struct task *machine_task(struct machine *m, u32 index)
 
 u64 engine_now_ns(void)
 {
+	vt_cpu()->clock_read = true;
 	return mmsim_engine_cpu->clock_ps / PS_PER_NS;
 }
 

@@ -21,6 +21,12 @@
 /* CPUs' areas must not be a power of two apart: the host's caches would see them as one set. */
 #define PERCPU_STRIDE_BYTES (MMSIM_PERCPU_AREA_BYTES + 65 * MMSIM_CACHE_LINE_BYTES)
 
+/* Lines. */
+struct node_range {
+	u64 start, end;
+	u32 node;
+};
+
 struct region_free {
 	struct region_free *next;
 	u64 offset, bytes;
@@ -94,6 +100,7 @@ void region_destroy(struct machine *m)
 		m->region_free = f->next;
 		free(f);
 	}
+	free(m->node_ranges);
 	if (m->region)
 		munmap(m->region, m->region_bytes);
 	if (m->lines)
@@ -135,12 +142,83 @@ void *machine_memory_alloc(struct machine *m, u64 bytes, u64 align)
 	return mem ? mem : region_carve(m, bytes, align);
 }
 
+/* ---- which memory is of which node ----------------------------------------------------------------- */
+
+u32 machine_node_count(const struct machine *m)
+{
+	return (u32)m->model.topology_sockets;
+}
+
+u32 cpu_node(const struct cpu *cpu)
+{
+	return vcpu_of(cpu)->place.socket;
+}
+
+/* The first range that ends behind the line; node_range_count: none. */
+static u32 node_range_after(const struct machine *m, u64 line)
+{
+	u32 low = 0, high = m->node_range_count;
+
+	while (low < high) {
+		u32 mid = (low + high) / 2;
+
+		if (m->node_ranges[mid].end <= line)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+u32 region_node(const struct machine *m, u64 line, u32 other)
+{
+	u32 i = node_range_after(m, line);
+
+	return i < m->node_range_count && m->node_ranges[i].start <= line ? m->node_ranges[i].node : other;
+}
+
+void machine_memory_on_node(struct machine *m, const void *p, u64 bytes, u32 node)
+{
+	u64 offset = (u64)((const char *)p - m->region);
+	struct node_range r = { .start = offset >> LINE_SHIFT,
+				.end = (offset + bytes + MMSIM_CACHE_LINE_BYTES - 1) >> LINE_SHIFT,
+				.node = node };
+	u32 at = node_range_after(m, r.start);
+
+	MMSIM_BUG_ON(offset >= m->region_bytes || offset % MMSIM_CACHE_LINE_BYTES);
+	if (m->node_range_count == m->node_range_capacity) {
+		u32 capacity = m->node_range_capacity ? m->node_range_capacity * 2 : 16;
+		struct node_range *grown = realloc(m->node_ranges, capacity * sizeof(*grown));
+
+		if (!grown)
+			MMSIM_BUG("the host has no memory for the ranges of nodes");
+		m->node_ranges = grown;
+		m->node_range_capacity = capacity;
+	}
+	memmove(&m->node_ranges[at + 1], &m->node_ranges[at],
+		(m->node_range_count - at) * sizeof(r));
+	m->node_ranges[at] = r;
+	m->node_range_count++;
+}
+
+static void forget_nodes(struct machine *m, u64 line, u64 lines)
+{
+	u32 first = node_range_after(m, line), end = first;
+
+	while (end < m->node_range_count && m->node_ranges[end].start < line + lines)
+		end++;
+	memmove(&m->node_ranges[first], &m->node_ranges[end],
+		(m->node_range_count - end) * sizeof(m->node_ranges[0]));
+	m->node_range_count -= end - first;
+}
+
 void machine_memory_free(struct machine *m, void *p, u64 bytes)
 {
 	struct region_free *f = malloc(sizeof(*f));
 
 	names_remove(m, p);
 	bytes = rounded(bytes);
+	forget_nodes(m, (u64)((char *)p - m->region) >> LINE_SHIFT, bytes >> LINE_SHIFT);
 	if (bytes >= LARGE_BYTES)
 		(void)madvise(p, bytes, MADV_DONTNEED);
 	if (!f)

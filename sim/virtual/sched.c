@@ -8,13 +8,15 @@
  * reserved by whoever is looking for the next CPU, without a switch to its context.
  * choose() is the policy: the smallest, or a random one.
  * Progress     with one runnable CPU the horizon is TIME_NEVER. An empty heap with live tasks is a
- *              deadlock; nothing but cpu_relax() in vain for LIVELOCK_PS is a livelock.
+ *              deadlock; nothing but cpu_relax() in vain for LIVELOCK_PS is a livelock, and so is it
+ *              when tasks wake each other for so long, all of them in the kernel, and no system call or
+ *              fault ends, and no page is zeroed, copied or unmapped (a long call makes progress so).
  */
 #include "sim/virtual/internal.h"
 
 #define HEAP_ARY 4
 #define LIVELOCK_PS 1000000000000ull /* 1 simulated second */
-#define LIVELOCK_TIMEOUTS 10000
+#define LIVELOCK_TIMEOUTS 10000 /* of sched.relax_max */
 #define RELAX_ALONE_MAX 10000000
 /* An operation-rich stretch between two cpu_relax() is work, not waiting. */
 #define WORK_LOADS 64
@@ -326,11 +328,26 @@ void sched_relaxed(struct vcpu *c)
 		m->relax_timeouts = 0;
 		return;
 	}
-	if (!m->relax_timeouts++)
+	if (!m->relax_timeouts)
 		m->relax_since_ps = c->e.clock_ps;
+	m->relax_timeouts += 1ull << c->relax_vain;
 	if (m->relax_timeouts > LIVELOCK_TIMEOUTS &&
 	    c->e.clock_ps > m->relax_since_ps + LIVELOCK_PS)
 		deadlock_report(m, "livelock: tasks spin, and nothing changes");
+}
+
+void sched_woken(struct machine *m, u64 now_ps)
+{
+	if (likely(now_ps <= m->progress_ps + LIVELOCK_PS) || !m->running)
+		return;
+	m->progress_ps = now_ps; /* to be asked again after so long */
+	for (u32 i = 0; i < m->task_count; i++) {
+		const struct vtask *t = &m->vtasks[i];
+
+		if (t->state != TASK_UNUSED && t->state != TASK_ENDED && !t->in_kernel)
+			return; /* what a program does in its own time is its own matter */
+	}
+	deadlock_report(m, "livelock: tasks wake each other, and no system call or fault ends");
 }
 
 void sched_relax_alone(struct vcpu *c)

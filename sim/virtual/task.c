@@ -37,6 +37,7 @@ void sched_mode(struct vcpu *c, bool kernel)
 		return;
 	task_account(t);
 	t->in_kernel = kernel;
+	sched_progress(c);
 }
 
 void engine_cpu_time_ns(u64 *user_ns, u64 *system_ns)
@@ -218,10 +219,12 @@ void task_yield(void)
 	struct vcpu *c = vt_cpu();
 
 	if (c->m && c->m->running && c->ready_head && c->e.preempt_count == 0 && !c->e.irq_off &&
-	    !c->curr->softirq)
+	    !c->curr->softirq) {
 		task_preempt(c);
-	else
+	} else {
+		c->relax_vain = 0;
 		vt_relax();
+	}
 }
 
 /* ---- waking -------------------------------------------------------------------------------------------------- */
@@ -230,25 +233,26 @@ void task_yield(void)
  * A task that was woken preempts the running one if it has had less of the CPU, counting no more than
  * a slice of what it slept through (as Linux's fair schedulers do, without their granularities).
  */
-static void wake_on_busy(struct vcpu *c, struct vtask *t)
+static void wake_on_busy(struct vcpu *c, struct vtask *t, u64 now_ps)
 {
 	const struct vtask *curr = c->curr;
 	u64 slice = c->m->model.sched_slice, used;
 
+	now_ps = max(now_ps, c->e.clock_ps); /* a CPU that waits has its clock where it began to */
 	if (!curr || curr->softirq) {
 		ready_push_tail(c, t);
 		return;
 	}
-	used = curr->vruntime_ps + c->e.clock_ps - curr->run_since_ps;
+	used = curr->vruntime_ps + now_ps - curr->run_since_ps;
 	t->vruntime_ps = max(t->vruntime_ps, used - min(used, slice));
 	if (t->vruntime_ps < used) {
 		ready_push_head(c, t);
-		c->slice_end_ps = min(c->slice_end_ps, c->e.clock_ps);
+		c->slice_end_ps = min(c->slice_end_ps, now_ps);
 	} else {
 		ready_push_tail(c, t);
 	}
 	if (c->relaxing)
-		sched_poke(c, c->e.clock_ps);
+		sched_poke(c, now_ps);
 }
 
 bool task_wake(struct vtask *t, u64 now_ps)
@@ -257,6 +261,7 @@ bool task_wake(struct vtask *t, u64 now_ps)
 	struct machine *m = c->m;
 
 	m->relax_timeouts = 0;
+	sched_woken(m, now_ps);
 	if (t->state != TASK_SLEEPING) {
 		t->wake_pending = true;
 		return false;
@@ -269,7 +274,7 @@ bool task_wake(struct vtask *t, u64 now_ps)
 		sched_poke(c, c->ready_ps);
 		return true;
 	}
-	wake_on_busy(c, t);
+	wake_on_busy(c, t, now_ps);
 	if (c == m->on_host)
 		c->e.horizon_ps = min(c->e.horizon_ps, c->slice_end_ps);
 	return true;
@@ -367,6 +372,7 @@ static NORETURN void task_end(struct vtask *t)
 	t->state = TASK_ENDED;
 	c->m->live--;
 	c->m->relax_timeouts = 0;
+	sched_progress(c);
 	choose_next(c);
 	sched_away(c);
 	MMSIM_BUG("a task that has ended runs");

@@ -36,16 +36,6 @@ printf '[topology]\ncores = 1000\nsockets = 60\n' >"$tmp/huge.ini"
 printf '[global]\nengine = virtual\nmachine = phone8\n[a]\nworkload = mmap1\ncpus = 9\n' >"$tmp/nine.ini"
 printf '[a]\nworkload = mmap1\nengine = virtual\n' >"$tmp/late.ini"
 
-printf '[machine\nname = odd\n' >"$tmp/bracket.ini"
-printf '[machine]\n# %0300d\nname = odd\n' 1 >"$tmp/long.ini"
-printf '[machine]\nna\000me = odd\n' >"$tmp/nul.ini"
-: >"$tmp/empty.ini"
-
-v "--machine=$tmp: Is a directory" -m "$tmp"
-v 'empty.ini: line 1: empty' -m "$tmp/empty.ini"
-v 'bracket.ini: line 1: the ] is missing' -m "$tmp/bracket.ini"
-v 'long.ini: line 2: longer than' -m "$tmp/long.ini"
-v 'nul.ini: line 2: a NUL byte' -m "$tmp/nul.ini"
 v '--machine=laptop9: unknown machine (nearest: laptop8)' -m laptop9
 v '--machine=: a machine' -m ''
 v 'No such file or directory' -m ./none.ini

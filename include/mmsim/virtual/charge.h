@@ -5,6 +5,7 @@
 #include <mmsim/atomic.h>
 
 void vt_charge(enum engine_cost cost, u64 n);
+void vt_charge_node(u32 node);
 void vt_user_mode(void);
 void vt_zeroed(const void *p, u64 bytes);
 
@@ -33,6 +34,7 @@ static inline void vt_line_next(const void *p, bool begins, void (*op)(const vol
 #define line_write_next(p, begins) vt_line_next((p), (begins), vt_store)
 #define engine_charge(cost) vt_charge((cost), 1)
 #define engine_charge_n(cost, n) vt_charge((cost), (n))
+#define engine_charge_node(node) vt_charge_node(node)
 #define engine_user_mode() vt_user_mode()
 #define engine_zeroed(p, bytes) vt_zeroed((p), (bytes))
 

@@ -1,6 +1,7 @@
 /* tests/unit/sim/virtual/test_deadlock.c - the report when nothing can run */
 #include "virtual_test.h"
 
+#include <mmsim/charge.h>
 #include <mmsim/rwsem.h>
 #include <mmsim/spinlock.h>
 
@@ -93,6 +94,54 @@ static void test_one_task_that_spins(void **state)
 	vt_expect_report(run_for_ever, texts);
 }
 
+/* Two tasks wake each other for longer than anybody may do so: inside one call, or in one call after another. */
+static bool calls_end;
+
+static void wake_each_other(void *arg, u32 index)
+{
+	struct machine *m = arg;
+
+	while (engine_now_ns() < 1500 * 1000000ull) {
+		struct task *other = machine_task(m, !index);
+
+		engine_charge(COST_SYSCALL);
+		if (other)
+			task_unpark(other);
+		engine_delay_ns(100000);
+		if (engine_now_ns() < 1400 * 1000000ull)
+			task_park();
+		if (calls_end)
+			engine_user_mode();
+	}
+}
+
+static void run_wake_each_other(void)
+{
+	struct machine *m = setup();
+
+	(void)!engine_run(m, 2, wake_each_other, m, NULL);
+	_exit(0);
+}
+
+static void test_tasks_that_wake_each_other(void **state)
+{
+	static const char *const texts[] = { "livelock: tasks wake each other", "seed 0x5eed", "task 0 on cpu 0",
+					     "task 1 on cpu 1", "wake_each_other", NULL };
+	int status;
+	pid_t pid;
+
+	calls_end = false;
+	vt_expect_report(run_wake_each_other, texts);
+	calls_end = true;
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		run_wake_each_other();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 /* Random schedules find the deadlock that time would not show. */
 static u32 ready[2];
 
@@ -164,6 +213,7 @@ int main(void)
 		cmocka_unit_test(test_spin_locks),
 		cmocka_unit_test(test_sleeping_locks),
 		cmocka_unit_test(test_one_task_that_spins),
+		cmocka_unit_test(test_tasks_that_wake_each_other),
 		cmocka_unit_test(test_random_schedules_find_it),
 	};
 

@@ -158,11 +158,11 @@ static void write_what_was_evicted(void *arg, u32 index)
 		line_read_ptr(&lines[i]);
 	before = engine_now_ns();
 	for (u32 i = 0; i < 64; i++)
-		(void)fetch_add(&lines[i].word[0], 1ull);
+		line_write_ptr(&lines[i]);
 	finished_ns[0] = engine_now_ns() - before;
 }
 
-static double add_after_load(u32 kib)
+static double store_after_load(u32 kib)
 {
 	struct machine_model model = VT_MODEL(VT_FLAT);
 
@@ -176,50 +176,8 @@ static double add_after_load(u32 kib)
 
 static void test_load_of_what_nobody_caches_is_exclusive(void **state)
 {
-	struct machine_model model = VT_MODEL(VT_FLAT);
-
-	vt_assert_near(add_after_load(64), 40, 0.05); /* the other copy has to go */
-	vt_assert_near(add_after_load(1024), (double)model.latency_rmw / 1000, 0.05); /* there is none */
-}
-
-/* CPU 0 owns the line of the data and the line of the flag. CPU 1 takes the data's, then writes it and sets the
- * flag, which it owns; CPU 0 waits for the flag. */
-static void store_and_tell(void *arg, u32 index)
-{
-	u64 before;
-
-	if (index == 0) {
-		WRITE_ONCE(lines[0].word[0], 1ull);
-		WRITE_ONCE(handed_over, 1ull);
-		while (!READ_ONCE(lines[1].word[0]))
-			cpu_relax();
-		finished_ns[0] = engine_now_ns();
-		return;
-	}
-	while (!READ_ONCE(handed_over))
-		cpu_relax();
-	engine_delay_ns(1000);
-	(void)fetch_add(&lines[1].word[1], 1ull);
-	before = engine_now_ns();
-	WRITE_ONCE(lines[0].word[0], 2ull);
-	WRITE_ONCE(lines[1].word[0], 1ull);
-	finished_ns[1] = engine_now_ns() - before;
-	finished_ns[2] = before;
-	(void)fetch_add(&lines[2].word[0], 1ull); /* waits for the store */
-	finished_ns[3] = engine_now_ns() - before;
-}
-
-static void test_stores_do_not_wait_but_keep_their_order(void **state)
-{
-	struct machine_model model = VT_MODEL(VT_FLAT);
-
-	handed_over = 0;
-	start(&model, 2, 4);
-	assert_int_equal(engine_run(machine, 2, store_and_tell, NULL, NULL), 0);
-	stop();
-	assert_true(finished_ns[1] < 5);		       /* two hits' worth */
-	assert_true(finished_ns[0] >= finished_ns[2] + 40);    /* the flag is behind the data */
-	assert_true(finished_ns[3] >= 40);		       /* so is an atomic */
+	vt_assert_near(store_after_load(64), 40, 0.05);  /* the other copy has to go */
+	vt_assert_near(store_after_load(1024), 1, 0.05); /* there is none */
 }
 
 static u64 work_ns;
@@ -484,6 +442,45 @@ static double per_section(u32 cpus, void (*fn)(void *, u32))
 	return ns;
 }
 
+/* A line on a node that was named costs what that node's memory costs, whoever touches it first. */
+static void touch_cold(void *arg, u32 index)
+{
+	u64 start_ns = engine_now_ns();
+
+	(void)READ_ONCE(lines[index].word[0]);
+	finished_ns[index] = engine_now_ns() - start_ns;
+}
+
+static void test_memory_is_of_its_node(void **state)
+{
+	struct machine_model model = VT_MODEL(VT_FLAT, "topology.sockets", "2", "topology.cores", "4",
+					      "latency.memory", "80", "latency.memory_remote", "150");
+	static const struct {
+		u32 first, count, node; /* lines that are said to be there */
+		u64 ns[4];		/* CPUs 0 to 3, of nodes 0, 1, 0, 1, each touch their line */
+	} cases[] = {
+		{ 0, 0, 0, { 80, 80, 80, 80 } },
+		{ 0, 4, 0, { 80, 150, 80, 150 } },
+		{ 0, 4, 1, { 150, 80, 150, 80 } },
+		{ 2, 1, 1, { 80, 80, 150, 80 } },
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+		start(&model, 4, 4);
+		assert_int_equal(machine_node_count(machine), 2);
+		if (cases[i].count)
+			machine_memory_on_node(machine, &lines[cases[i].first],
+					       cases[i].count * sizeof(*lines), cases[i].node);
+		(void)run(4, touch_cold);
+		for (u32 cpu = 0; cpu < 4; cpu++)
+			assert_int_equal(finished_ns[cpu], cases[i].ns[cpu]);
+		/* Freed, it is nobody's again. */
+		machine_memory_free(machine, lines, 4 * sizeof(*lines));
+		lines = machine_memory_alloc(machine, 4 * sizeof(*lines), 4096);
+		stop();
+	}
+}
+
 static void test_ticket_lock_collapses_where_queue_does_not(void **state)
 {
 	double ticket4 = per_section(4, ticket_rounds), ticket64 = per_section(64, ticket_rounds);
@@ -525,7 +522,6 @@ int main(void)
 		cmocka_unit_test(test_caches_are_finite),
 		cmocka_unit_test(test_buddy_line_comes_along),
 		cmocka_unit_test(test_load_of_what_nobody_caches_is_exclusive),
-		cmocka_unit_test(test_stores_do_not_wait_but_keep_their_order),
 		cmocka_unit_test(test_prefetch_overlaps_with_work),
 		cmocka_unit_test(test_contended_atomic_is_one_per_transfer),
 		cmocka_unit_test(test_compare_and_swap_does_not_melt_down),
@@ -533,6 +529,7 @@ int main(void)
 		cmocka_unit_test(test_false_sharing),
 		cmocka_unit_test(test_readers_of_an_unmodified_line_scale),
 		cmocka_unit_test(test_distance_decides),
+		cmocka_unit_test(test_memory_is_of_its_node),
 		cmocka_unit_test(test_ticket_lock_collapses_where_queue_does_not),
 		cmocka_unit_test(test_hot_line_is_found),
 	};

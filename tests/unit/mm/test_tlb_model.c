@@ -1,0 +1,346 @@
+/*
+ * tests/unit/mm/test_tlb_model.c - TLBs of a machine model: tags, lazy CPUs, ranges, walk caches, and
+ * the same results as without a TLB
+ *
+ * Natively there is no model: what is counted is then not looked at, what is read and written is.
+ */
+#include "tests/unit/mm/mmu_world.h"
+
+#include <mmsim/machine_model.h>
+
+#include "mm/mmu_internal.h"
+
+#define BASE 0x7e00000000ull
+#define CPUS 4u
+
+static u64 counter(const struct world *w, enum counter c)
+{
+	return machine_counter(w->m, c);
+}
+
+static void model_set(struct machine_model *model, const char *key, const char *value)
+{
+	struct machine_model_error error;
+
+	if (machine_model_set(model, key, value, &error))
+		fail_msg("%s", error.text);
+}
+
+/* As world_create(), on a machine of CPUS CPUs with these keys changed: "key=value key=value". */
+static struct world model_world(const struct arch_desc *a, struct machine_model *model,
+				const char *keys, u64 seed)
+{
+	struct machine_config cfg = {.tasks = CPUS, .cpus = CPUS, .memory_bytes = 4096ull << a->page_shift,
+				     .content_words = 8, .seed = seed};
+	struct world w = {.a = a, .page = arch_page_bytes(a)};
+	char text[256], *at = text, *pair;
+	struct machine_model_error error;
+
+	if (machine_model_load(model, "laptop8", &error))
+		fail_msg("%s", error.text);
+	model_set(model, "tlb.per_core", "0");
+	snprintf(text, sizeof(text), "%s", keys);
+	while ((pair = strsep(&at, " ")) != NULL && *pair) {
+		char *value = strchr(pair, '=');
+
+		*value = '\0';
+		model_set(model, pair, value + 1);
+	}
+#if defined(MMSIM_ENGINE_VIRTUAL)
+	cfg.model = model;
+#endif
+	w.m = machine_create(&cfg);
+	assert_non_null(w.m);
+	assert_int_equal(mm_machine_init(w.m, a, NULL), 0);
+	tlb_check_invariants(w.m);
+	machine_enter(w.m);
+	w.mem = memory_of(w.m);
+	w.mm = mm_create(w.m, a, &mm_locking_mmap_lock);
+	assert_non_null(w.mm);
+	return w;
+}
+
+static bool modelled(const struct world *w)
+{
+	return machine_config(w->m)->model != NULL;
+}
+
+static u64 map_region(struct world *w, struct mm *mm, u64 pages)
+{
+	s64 at = mm_mmap(mm, 0, pages * w->page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 NULL, 0);
+
+	assert_true(at > 0);
+	return (u64)at;
+}
+
+/* ---- one CPU ---------------------------------------------------------------------------------- */
+
+/* 64 pages are the L1's, 600 the L2's; one line of table entries serves walks from the walk cache. */
+static void two_levels(void **state)
+{
+	struct machine_model model;
+	struct world w = model_world(&arch_x86_64, &model, "tlb.l1_entries=64 tlb.l2_entries=1536", 1);
+	u64 at = map_region(&w, w.mm, 600), l2, misses, below;
+
+	mmu_switch(w.mm);
+	below = counter(&w, COUNTER_WALK_CACHE_HIT);
+	for (u64 i = 0; i < 600; i++)
+		assert_int_equal(user_write(at + i * w.page, i), FAULT_OK);
+	misses = counter(&w, COUNTER_TLB_MISS);
+	l2 = counter(&w, COUNTER_TLB_L2_HIT);
+	if (modelled(&w))
+		assert_true(counter(&w, COUNTER_WALK_CACHE_HIT) - below > 1100); /* two walks a page */
+	for (u64 i = 0; i < 600; i++)
+		assert_int_equal(user_read(at + i * w.page, NULL), FAULT_OK);
+	if (modelled(&w)) {
+		assert_int_equal(counter(&w, COUNTER_TLB_MISS), misses);
+		assert_int_equal(counter(&w, COUNTER_TLB_L2_HIT) - l2, 600);
+		for (u32 i = 0; i < 10; i++)
+			assert_int_equal(user_read(at + 599 * w.page, NULL), FAULT_OK);
+		assert_int_equal(counter(&w, COUNTER_TLB_L2_HIT) - l2, 600);
+	}
+	mmu_switch(NULL);
+	world_destroy(&w);
+}
+
+/* Other address spaces' entries stay, as many as there are PCIDs; one more, and they do not. */
+static void tags(void **state)
+{
+	struct machine_model model;
+	struct world w = model_world(&arch_x86_64, &model, "tlb.pcids=3", 1);
+	struct mm *mms[4];
+	u64 at[4], misses;
+
+	for (u32 i = 0; i < 4; i++) {
+		mms[i] = mm_create(w.m, w.a, &mm_locking_mmap_lock);
+		at[i] = map_region(&w, mms[i], 1);
+		mmu_switch(mms[i]);
+		assert_int_equal(user_write(at[i], i), FAULT_OK);
+	}
+	for (u32 count = 3; count <= 4; count++) {
+		for (u32 round = 0; round < 4; round++) {
+			misses = counter(&w, COUNTER_TLB_MISS);
+			for (u32 i = 0; i < count; i++) {
+				u64 value = ~0ull;
+
+				mmu_switch(mms[i]);
+				assert_int_equal(user_read(at[i], &value), FAULT_OK);
+				assert_int_equal(value, i);
+			}
+		}
+		if (modelled(&w))
+			assert_int_equal(counter(&w, COUNTER_TLB_MISS) - misses, count == 3 ? 0 : 4);
+	}
+	mmu_switch(NULL);
+	for (u32 i = 0; i < 4; i++)
+		mm_put(mms[i]);
+	world_destroy(&w);
+}
+
+/* More address spaces than ASIDs: numbers come round, and nobody sees another's pages. */
+static void asids_roll_over(void **state)
+{
+	struct machine_model model;
+	struct world w = model_world(&arch_arm64_4k, &model, "tlb.asid_bits=4", 1);
+	struct mm *mms[40];
+	u64 at[40], value;
+
+	for (u32 i = 0; i < 40; i++) {
+		mms[i] = mm_create(w.m, w.a, &mm_locking_mmap_lock);
+		at[i] = map_region(&w, mms[i], 1);
+	}
+	for (u32 round = 0; round < 5; round++)
+		for (u32 i = 0; i < 40; i++) {
+			mmu_switch(mms[i]);
+			if (round) {
+				assert_int_equal(user_read(at[i], &value), FAULT_OK);
+				assert_int_equal(value, round * 100 + i);
+			}
+			assert_int_equal(user_write(at[i], (round + 1) * 100 + i), FAULT_OK);
+		}
+	if (modelled(&w)) {
+		assert_true(counter(&w, COUNTER_TLB_ASID_ROLLOVER) >= 10);
+		assert_true(counter(&w, COUNTER_TLB_SWITCH_FLUSH) >= 10);
+	}
+	mmu_switch(NULL);
+	for (u32 i = 0; i < 40; i++)
+		mm_put(mms[i]);
+	world_destroy(&w);
+}
+
+/* ---- several CPUs ------------------------------------------------------------------------------ */
+
+struct shared {
+	struct world *w;
+	u64 at, pages, seed;
+	u32 stage; /* (atomic) */
+};
+
+static void wait_for(struct shared *s, u32 stage)
+{
+	while (READ_ONCE(s->stage) < stage)
+		engine_delay_ns(1000);
+}
+
+/* CPU 1 has the page in its TLB and goes to a kernel task; CPU 0 unmaps it; CPU 1 comes back. */
+static void lazy_task(void *arg, u32 index)
+{
+	struct shared *s = arg;
+	u64 value = 0;
+
+	if (index > 1)
+		return;
+	mmu_switch(s->w->mm);
+	if (index == 1) {
+		if (user_write(s->at, 7) != FAULT_OK)
+			MMSIM_BUG("write failed");
+		mmu_switch(NULL);
+		WRITE_ONCE(s->stage, 1u);
+		wait_for(s, 2);
+		mmu_switch(s->w->mm);
+		if (user_read(s->at, &value) != FAULT_OK || value)
+			MMSIM_BUG("found %llu", (unsigned long long)value);
+	} else {
+		wait_for(s, 1);
+		if (mm_madvise(s->w->mm, s->at, s->w->page, MADV_DONTNEED))
+			MMSIM_BUG("madvise failed");
+		WRITE_ONCE(s->stage, 2u);
+	}
+	mmu_switch(NULL);
+}
+
+static void lazy_cpus_are_skipped(void **state)
+{
+	struct machine_model model;
+	struct world w = model_world(&arch_x86_64, &model, "", 1);
+	struct shared s = {.w = &w, .at = map_region(&w, w.mm, 1)};
+	u64 skipped = counter(&w, COUNTER_TLB_LAZY_SKIP), sent = counter(&w, COUNTER_IPI_SENT);
+
+	machine_leave();
+	assert_int_equal(engine_run(w.m, CPUS, lazy_task, &s, NULL), 0);
+	machine_enter(w.m);
+	if (modelled(&w)) {
+		assert_int_equal(counter(&w, COUNTER_TLB_LAZY_SKIP) - skipped, 1);
+		assert_int_equal(counter(&w, COUNTER_IPI_SENT) - sent, 0);
+		assert_true(counter(&w, COUNTER_TLB_SWITCH_FLUSH) >= 1);
+	}
+	world_destroy(&w);
+}
+
+/*
+ * Goal:   whatever the TLB is, programs see the same.
+ * Method: each task works at random in a region of its own, mapped, unmapped, protected and thrown
+ *         away at random, and knows what it must read; the tasks share the address space, so flushes
+ *         reach all of them. TLBs of one entry and of thousands, alone and shared by SMT siblings.
+ */
+static void random_task(void *arg, u32 index)
+{
+	struct shared *s = arg;
+	struct mm *mm = s->w->mm;
+	u64 rng = s->seed + index * 77, page = s->w->page, own = s->at + index * s->pages * page;
+	u64 token[64] = {0};
+	bool writable[64];
+
+	for (u32 i = 0; i < s->pages; i++)
+		writable[i] = true;
+	mmu_switch(mm);
+	for (u32 step = 0; step < 600; step++) {
+		u32 i = test_random(&rng) % s->pages, what = test_random(&rng) % 16;
+		u64 va = own + i * page, value = 0;
+
+		if (what < 6) {
+			if (user_read(va, &value) != FAULT_OK || value != token[i])
+				MMSIM_BUG("step %u: %#llx has %#llx, not %#llx", step,
+					  (unsigned long long)va, (unsigned long long)value,
+					  (unsigned long long)token[i]);
+		} else if (what < 12) {
+			value = (u64)index << 32 | step;
+			if ((user_write(va, value) == FAULT_OK) != writable[i])
+				MMSIM_BUG("step %u: a write where %d is right", step, writable[i]);
+			token[i] = writable[i] ? value : token[i];
+		} else if (what < 14) {
+			writable[i] = test_random(&rng) % 2;
+			if (mm_mprotect(mm, va, page, PROT_READ | (writable[i] ? PROT_WRITE : 0)))
+				MMSIM_BUG("mprotect failed");
+		} else if (what == 14) {
+			if (mm_madvise(mm, own, s->pages * page, MADV_DONTNEED))
+				MMSIM_BUG("madvise failed");
+			memset(token, 0, sizeof(token));
+		} else {
+			mmu_switch(NULL);
+			engine_delay_ns(test_random(&rng) % 3000);
+			mmu_switch(mm);
+		}
+	}
+	mmu_switch(NULL);
+}
+
+static void same_results(void **state)
+{
+	static const char *const shapes[] = {
+		"tlb.l1_entries=1 tlb.l1_ways=1 tlb.l2_entries=0 tlb.walk_entries_1=0 tlb.walk_entries_2=0 tlb.walk_entries_3=0",
+		"tlb.l1_entries=16 tlb.l1_ways=2 tlb.l2_entries=24 tlb.l2_ways=3 tlb.pcids=1",
+		"topology.cores=1 topology.smt=4 tlb.per_core=1 tlb.l1_entries=64 tlb.asid_bits=4",
+		"tlb.l1_entries=0",
+	};
+
+	for (u32 a = 0; arch_all[a]; a++)
+		for (u32 shape = 0; shape < ARRAY_SIZE(shapes); shape++) {
+			struct machine_model model;
+			u64 seed = test_seed("same_results");
+			struct world w = model_world(arch_all[a], &model, shapes[shape], seed);
+			struct shared s = {.w = &w, .pages = 12, .seed = seed};
+
+			s.at = map_region(&w, w.mm, s.pages * CPUS);
+			machine_leave();
+			assert_int_equal(engine_run(w.m, CPUS, random_task, &s, NULL), 0);
+			machine_enter(w.m);
+			mm_check(w.mm);
+			world_destroy(&w);
+		}
+}
+
+/* 33 pages by themselves; with range operations no full flush is needed for many more. */
+static void threshold_and_ranges(void **state)
+{
+	struct machine_model model;
+	struct world w = model_world(&arch_x86_64, &model, "", 1);
+	u64 full, named;
+
+	mmu_switch(w.mm);
+	for (u64 pages = 32; pages <= 34; pages++) {
+		full = counter(&w, COUNTER_TLB_FLUSH_FULL);
+		named = counter(&w, COUNTER_TLB_FLUSH_PAGES);
+		tlb_flush_range(w.mm, BASE, BASE + pages * w.page, false);
+		assert_int_equal(counter(&w, COUNTER_TLB_FLUSH_FULL) - full, pages > 33);
+		assert_int_equal(counter(&w, COUNTER_TLB_FLUSH_PAGES) - named, pages > 33 ? 0 : pages);
+	}
+	mmu_switch(NULL);
+	world_destroy(&w);
+	for (u32 ranges = 0; ranges < 2; ranges++) {
+		w = model_world(&arch_arm64_4k, &model,
+				ranges ? "tlb.range_operations=1" : "tlb.range_operations=0", 1);
+		mmu_switch(w.mm);
+		full = counter(&w, COUNTER_TLB_FLUSH_FULL);
+		tlb_flush_range(w.mm, BASE, BASE + 600 * w.page, false);
+		if (modelled(&w))
+			assert_int_equal(counter(&w, COUNTER_TLB_FLUSH_FULL) - full, !ranges);
+		mmu_switch(NULL);
+		world_destroy(&w);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(two_levels),
+		cmocka_unit_test(tags),
+		cmocka_unit_test(asids_roll_over),
+		cmocka_unit_test(lazy_cpus_are_skipped),
+		cmocka_unit_test(threshold_and_ranges),
+		cmocka_unit_test(same_results),
+	};
+
+	return cmocka_run_group_tests_name("tlb_model", tests, NULL, NULL);
+}

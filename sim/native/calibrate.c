@@ -202,6 +202,9 @@ static void set_defaults(struct calib *c)
 			"of the model, not of the host, the default");
 	calib_estimated(c, CALIBRATE_rcu_gp_min, 100000, "of the model (hosts batch), the default");
 	calib_estimated(c, CALIBRATE_cache_home_on_path, 0, "not visible from user space");
+	calib_estimated(c, CALIBRATE_cache_prefetchw, 1, "nothing measures it, the default");
+	calib_estimated(c, CALIBRATE_cost_fault_entry, 50,
+			"which part of a fault comes before its lock is not visible from user space, the default");
 }
 
 /* ---- the steps ------------------------------------------------------------------------------ */

@@ -327,7 +327,7 @@ static ALWAYS_INLINE bool descend_tree(const struct arch_desc *a, const struct m
 		/* Pairs with the release in table_link(). */
 		pte_t e = smp_load_acquire(p);
 
-		if (unlikely(!pte_present(a, e)))
+		if (unlikely(!pte_present(a, e) || entry_is_leaf(a, e, level)))
 			break;
 		pa = table_pa(a, e);
 		p = (pte_t *)(mem->direct_map + pa) + level_index(a, va, level - 1);

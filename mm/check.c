@@ -32,14 +32,35 @@ static void check_anon_vma(const struct vma *vma)
 		MMSIM_BUG("vma %" PRIx64 ": its anon_vma counts no active VMA", vma->start);
 }
 
+/* A huge leaf lies inside one VMA that may have it, and maps a block that nobody else does. */
+static void check_leaf(const struct tally *t, u64 va, const struct page *head, u32 level)
+{
+	const struct vma *vma = t->vma;
+	u64 bytes = level_bytes(t->mm->arch, level);
+
+	if ((va & (bytes - 1)) || va < vma->start || va + bytes > vma->end || !vma_is_anonymous(vma))
+		MMSIM_BUG("%" PRIx64 ": huge leaf of level %u in VMA [%" PRIx64 ", %" PRIx64 ")", va, level,
+			  vma->start, vma->end);
+	if (level != 1 || (READ_ONCE(head->flags) & (PAGE_HUGE | PAGE_ANON_EXCLUSIVE)) !=
+				  (PAGE_HUGE | PAGE_ANON_EXCLUSIVE))
+		MMSIM_BUG("%" PRIx64 ": huge leaf maps a page with flags %#x", va, head->flags);
+	for (u32 i = 0; i < 1u << t->mm->memory->huge_order; i++)
+		if (atomic_read(&head[i].mapcount) != (i == 0) || atomic_read(&head[i].refcount) < 1 ||
+		    (i > 0 && atomic_read(&head[i].refcount) != 1))
+			MMSIM_BUG("%" PRIx64 ": frame %u of a huge page: refcount %d, mapcount %d", va, i,
+				  atomic_read(&head[i].refcount), atomic_read(&head[i].mapcount));
+}
+
 /* The page table must not allow more than the VMA. */
 static void check_entry(void *arg, u64 va, pte_t e, u32 level)
 {
 	struct tally *t = arg;
 	const struct mm *mm = t->mm;
 	const struct vma *vma = t->vma;
-	struct page *page = pfn_to_page(mm->memory, pte_pfn(mm->arch, e));
+	struct page *page = pfn_to_page(mm->memory, leaf_pfn(mm->arch, e, level));
 
+	if (level)
+		check_leaf(t, va, page, level);
 	if (pte_has(mm->arch, e, PTE_WRITE) && !(vma->flags & VM_WRITE))
 		MMSIM_BUG("%" PRIx64 ": writable entry in a VMA that is not", va);
 	if (pte_has(mm->arch, e, PTE_EXEC) && !(vma->flags & VM_EXEC))

@@ -61,6 +61,9 @@ static const u32 coverage_bits[] = { 0, 0, 0, COVER_FILE, COVER_ALL };
 static const char *const placements[] = { [VMA_LOCK_SEPARATE] = "separate",
 					  [VMA_LOCK_EMBEDDED] = "embedded", NULL };
 
+static const char *const thp_modes[] = { [THP_MADVISE] = "madvise", [THP_NEVER] = "never",
+					 [THP_ALWAYS] = "always", NULL };
+
 const struct param mm_params[MM_PARAM_COUNT + 1] = {
 	[MM_PARAM_COVERAGE] = { "coverage", PARAM_CHOICE, "era", 0, 0, coverages,
 				"what a fault may do under a VMA lock alone; era: as --kernel did" },
@@ -68,6 +71,8 @@ const struct param mm_params[MM_PARAM_COUNT + 1] = {
 					  "the VMA's lock is an object of its own, or part of its first lines" },
 	[MM_PARAM_RANGE_LIST_PATIENCE] = { "range_list_patience", PARAM_UINT, "0", 0, 1000000, NULL,
 					   "waits after which a task shuts later ones out; 0: never" },
+	[MM_PARAM_THP] = { "thp", PARAM_CHOICE, "madvise", 0, 0, thp_modes,
+			   "huge pages for private anonymous memory: where madvise asks, never, always" },
 };
 
 u32 mm_config_coverage(const struct mm_config *cfg)

@@ -8,7 +8,7 @@
  *                 as it takes; each further round is one STEP_RETRY, counted.
  *              3. Inside either: is there a VMA (else grow a stack), may it be accessed so, and
  *                 then one handler by kind of fault (fault_anon.c, fault_file.c, fault_cow.c).
- * Leaves out   Swap, NUMA hints, userfaultfd, huge pages, memory cgroups, real signals.
+ * Leaves out   Swap, NUMA hints, userfaultfd, memory cgroups, real signals.
  * Guarantee    On FAULT_OK the entry allowed the access when it was looked at; the access is made
  *              again and may fault again. Every fault is counted once in FAULT_TOTAL and once by
  *              what became of it.
@@ -246,8 +246,15 @@ static enum fault_step fault_missing(struct fault *f)
 	const struct vma *vma = f->vma;
 	bool write = f->access == ACCESS_WRITE;
 
-	if (unlikely(!f->pte && fault_unpinned(f)))
-		return fault_refuse(f, REFUSED_NO_TABLE);
+	if (unlikely(!f->pte)) {
+		enum fault_step step;
+
+		if (fault_unpinned(f)) /* nor a huge leaf */
+			return fault_refuse(f, REFUSED_NO_TABLE);
+		step = fault_huge_present(f);
+		if (step != STEP_CONTINUE)
+			return step;
+	}
 	line_read(vma, file);
 	if (likely(vma_is_anonymous(vma)))
 		return write ? fault_anon_write(f) : fault_anon_read(f);
@@ -291,7 +298,7 @@ static enum fault_step fault_by_kind(struct fault *f)
 
 /* ---- the page-table lock --------------------------------------------------------------------- */
 
-/* *f->pte and f->ptl for pte_lock. CONTINUE, OOM, RETRY. */
+/* *f->pte and f->ptl for pte_lock. CONTINUE, OOM, RETRY; DONE: a huge leaf. */
 static inline enum fault_step fault_find_pte(struct fault *f)
 {
 	/* What the peek found is a table still only if the tables are pinned. */
@@ -302,6 +309,10 @@ static inline enum fault_step fault_find_pte(struct fault *f)
 		return f->pte ? STEP_CONTINUE : fault_refuse(f, REFUSED_NO_TABLE);
 	}
 	f->pte = pgtable_alloc(f->mm, f->va, &f->ptl);
+	if (unlikely(f->pte == PGTABLE_LEAF)) { /* another CPU was faster */
+		count_event(COUNTER_FAULT_SPURIOUS);
+		return STEP_DONE;
+	}
 	return f->pte ? STEP_CONTINUE : STEP_OOM;
 }
 

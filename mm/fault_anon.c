@@ -2,8 +2,7 @@
  * mm/fault_anon.c - first touch of anonymous memory: a zeroed page, or the zero page for a read
  *
  * Models       Linux do_anonymous_page, vmf_anon_prepare, and of do_huge_pmd_anonymous_page that a
- *              read in a MADV_HUGEPAGE VMA gives it an anon_vma (huge pages themselves are not
- *              modelled).
+ *              read where a huge page could stand gives the VMA an anon_vma (writes: huge.c).
  * Locks        A VMA lock alone does not let an anon_vma be given, because that looks at the
  *              neighbours: mmap_lock is tried for read, and if that fails the fault is redone.
  * Counters     FAULT_ANON, FAULT_ZERO_PAGE.
@@ -11,8 +10,6 @@
  */
 #include "mm/internal.h"
 #include "mm/fault_internal.h"
-
-#define HUGE_BYTES (2ull << 20)
 
 static NOINLINE enum fault_step anon_prepare_slow(struct fault *f)
 {
@@ -48,10 +45,16 @@ enum fault_step fault_anon_prepare(struct fault *f)
 bool fault_wants_huge(const struct fault *f)
 {
 	const struct vma *vma = f->vma;
-	u64 start = ALIGN_DOWN(f->va, HUGE_BYTES);
+	u64 thp = f->mm->mmm->config.params[MM_PARAM_THP];
+	u64 bytes, start;
 
-	return (vma->flags & (VM_HUGEPAGE | VM_NOHUGEPAGE)) == VM_HUGEPAGE && !f->pte &&
-	       start >= vma->start && start + HUGE_BYTES <= vma->end;
+	if (likely(!(vma->flags & VM_HUGEPAGE) && thp != THP_ALWAYS) || f->pte)
+		return false;
+	if ((vma->flags & VM_NOHUGEPAGE) || thp == THP_NEVER || !f->mm->memory->huge_order)
+		return false;
+	bytes = level_bytes(f->mm->arch, 1);
+	start = ALIGN_DOWN(f->va, bytes);
+	return start >= vma->start && start + bytes <= vma->end;
 }
 
 struct page *fault_anon_page(struct fault *f, u32 alloc_flags)
@@ -87,9 +90,13 @@ void fault_map_anon(struct fault *f, struct page *page)
 
 enum fault_step fault_anon_write(struct fault *f)
 {
-	enum fault_step step = fault_anon_prepare(f);
+	enum fault_step step = STEP_CONTINUE;
 	struct page *page;
 
+	if (unlikely(fault_wants_huge(f)))
+		step = fault_anon_huge(f);
+	if (likely(step == STEP_CONTINUE))
+		step = fault_anon_prepare(f);
 	if (unlikely(step != STEP_CONTINUE))
 		return step;
 	page = fault_anon_page(f, ALLOC_ZERO);

@@ -56,6 +56,10 @@ enum fault_step fault_anon_prepare(struct fault *f);
 /* May a huge page stand here, so that even a read gives an anon_vma (rule 14)? */
 bool fault_wants_huge(const struct fault *f);
 enum fault_step fault_anon_write(struct fault *f);
+/* huge.c. A huge leaf for a write, if fault_wants_huge(). CONTINUE: a small page will have to do. */
+enum fault_step fault_anon_huge(struct fault *f);
+/* There is no table at f->va: is there a huge leaf? CONTINUE: no. Else what became of the fault. */
+enum fault_step fault_huge_present(struct fault *f);
 enum fault_step fault_anon_read(struct fault *f);
 /* A new page, not zeroed unless alloc_flags says so, dressed as f->vma's anonymous memory.
  * NULL: no simulated memory. */

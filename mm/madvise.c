@@ -2,10 +2,10 @@
  * mm/madvise.c - advice: flags of VMAs, dropping and populating pages
  *
  * Models       Linux 6.18 mm/madvise.c for the behaviours in behavior_class() below.
- * Leaves out   MADV_COLLAPSE, guard regions, hardware poison: -EINVAL, as a kernel without them.
+ * Leaves out   MADV_COLLAPSE of files; guard regions, hardware poison: -EINVAL, as a kernel without them.
  *              WILLNEED, COLD and PAGEOUT check what Linux checks and change nothing that can be
  *              seen (there is no swap).
- * Locks        flags: mmap_lock W over the range. The others: mmap_lock R; another fault in the VMA may
+ * Locks        flags, COLLAPSE: mmap_lock W over the range. The others: mmap_lock R; another fault in the VMA may
  *              run meanwhile, the page-table lock orders the two. DONTNEED, DONTNEED_LOCKED and FREE
  *              inside one VMA: its own lock for read where the scheme has one (since 6.17), if that
  *              needs no waiting.
@@ -14,7 +14,7 @@
 #include "mm/filemap_internal.h"
 #include "mm/page_internal.h"
 
-enum behavior_class { ADVICE_UNKNOWN, ADVICE_FLAGS, ADVICE_PAGES, ADVICE_POPULATE };
+enum behavior_class { ADVICE_UNKNOWN, ADVICE_FLAGS, ADVICE_PAGES, ADVICE_POPULATE, ADVICE_COLLAPSE };
 
 static enum behavior_class behavior_class(int behavior)
 {
@@ -44,6 +44,8 @@ static enum behavior_class behavior_class(int behavior)
 	case MADV_POPULATE_READ:
 	case MADV_POPULATE_WRITE:
 		return ADVICE_POPULATE;
+	case MADV_COLLAPSE:
+		return ADVICE_COLLAPSE;
 	default:
 		return ADVICE_UNKNOWN;
 	}
@@ -227,6 +229,8 @@ static int walk_vmas(struct mm *mm, u64 start, u64 end, int behavior)
 		stop = min(vma->end, end);
 		if (flags)
 			err = advise_flags(prev, &vma, start, stop, behavior);
+		else if (behavior == MADV_COLLAPSE)
+			err = pgtable_collapse(vma, start, stop);
 		else
 			err = advise_pages(vma, start, stop, behavior);
 		if (err)
@@ -280,7 +284,7 @@ int mm_madvise(struct mm *mm, u64 start, u64 len, int behavior)
 	if (class == ADVICE_POPULATE)
 		return mm_populate_rw(mm, start, len_aligned, behavior == MADV_POPULATE_WRITE);
 
-	if (class == ADVICE_FLAGS) {
+	if (class == ADVICE_FLAGS || class == ADVICE_COLLAPSE) {
 		if (mmap_write_lock_vmas_killable(mm, hold, start, end))
 			return -EINTR;
 		err = walk_vmas(mm, start, end, behavior);

@@ -100,7 +100,7 @@ static void page_waits_destroy(struct memory *mem)
 			    PAGE_WAIT_QUEUES * sizeof(*mem->page_waits));
 }
 
-int memory_init(struct machine *m, u8 page_shift)
+int memory_init(struct machine *m, u8 page_shift, u8 huge_order)
 {
 	const struct machine_config *cfg = machine_config(m);
 	struct mm_machine *mmm = mm_machine(m);
@@ -110,6 +110,7 @@ int memory_init(struct machine *m, u8 page_shift)
 	*mem = (struct memory){
 		.machine = m,
 		.page_shift = page_shift,
+		.huge_order = huge_order,
 		.frames = cfg->memory_bytes >> page_shift,
 		.content_words = cfg->content_words ? cfg->content_words : 1,
 	};

@@ -110,7 +110,7 @@ int mm_machine_init(struct machine *m, const struct arch_desc *arch, const struc
 	err = create_caches(mmm, m);
 	if (err)
 		goto no_caches;
-	err = memory_init(m, arch->page_shift);
+	err = memory_init(m, arch->page_shift, (arch->huge_levels & 2) ? arch->idx_bits[0] : 0);
 	if (err)
 		goto no_caches;
 	err = tlb_machine_init(m, arch);

@@ -56,6 +56,10 @@ static inline struct mmu_machine *mmu_machine(const struct machine *m)
  */
 u64 pgtable_span(struct mm *mm, u64 va, u64 end, pte_t **pte, spinlock_t **ptl);
 
+/* Likewise, and *leaf is the level-1 entry, with *ptl its lock, if a huge leaf is there; the others
+ * split it. Look again under the lock. */
+u64 pgtable_span_leaf(struct mm *mm, u64 va, u64 end, pte_t **pte, spinlock_t **ptl, pte_t **leaf);
+
 /* The entry of `level` for va, or NULL where a table is missing and (alloc) cannot be had.
  * *ptl: the lock of the table page that the entry is in. */
 pte_t *pgtable_entry(struct mm *mm, u64 va, u32 level, bool alloc, spinlock_t **ptl);
@@ -64,6 +68,34 @@ pte_t *pgtable_entry(struct mm *mm, u64 va, u32 level, bool alloc, spinlock_t **
  * (MMSIM_BUG otherwise). No TLB knows it afterwards. */
 void mmu_forget(struct mm *mm);
 
+/* huge.c. Is this level-1 entry a leaf? */
+bool pgtable_is_leaf(const struct mm *mm, pte_t e);
+/* ptl held: a table of small pages in the place of the leaf at va (aligned to it). */
+void pgtable_split_locked(struct mm *mm, pte_t *leaf, u64 va);
+/* The same for the leaf that maps va, if there is one. */
+void pgtable_split(struct mm *mm, u64 va);
+/* ptl held: remove the leaf at va. true: the gather is full. */
+bool pgtable_zap_leaf(struct mmu_gather *tlb, pte_t *leaf, u64 va, s64 *rss);
+
+/* One mapping less. An exclusive page is mapped once, and only who holds the ptl of that one entry
+ * can map it again (fork): no atomic needed. */
+static inline void page_unmap_one(struct page *page)
+{
+	u32 flags = READ_ONCE(page->flags);
+	s32 mapped = atomic_read(&page->mapcount);
+
+	if (unlikely(mapped < 1))
+		MMSIM_BUG("unmapping a page that is not mapped (map count %d, flags %#x)", mapped,
+			  flags);
+	if (likely(flags & PAGE_ANON_EXCLUSIVE))
+		atomic_set(&page->mapcount, 0);
+	else
+		atomic_dec(&page->mapcount);
+}
+
+/* A table that is linked nowhere yet, counted as the mm's; and away with one. */
+struct page *pgtable_page_alloc(struct mm *mm);
+void pgtable_page_free(struct mm *mm, struct page *page);
 /* A table page that nothing refers to any more goes back to the allocator. */
 void table_page_free(const struct memory *mem, struct page *page);
 /* Give back the tables whose grace period is over. */

@@ -1,14 +1,14 @@
 /*
  * mm/page_alloc.c - frames: a buddy allocator behind per-CPU lists, reference counts, contents
  *
- * Models       One zone per memory node: free blocks of 2^0..2^10 frames under zone->lock, split on
- *              allocation and merged with their buddy when freed. In front of each one list per CPU, refilled
+ * Models       One zone per memory node: free blocks of 2^0..2^10 frames (or of a huge page, if that is
+ *              larger) under zone->lock, split on allocation and merged with their buddy when freed. In front of each one list per CPU, refilled
  *              and drained PCP_BATCH frames at a time (Linux: percpu_pagelist, pcp->batch). The coldest
  *              frames are drained first. A frame comes from the caller's node, else from the next that
  *              has one (all others are as far); it goes back to its own. When all zones are empty all
  *              CPUs' lists are drained.
  * Leaves out   Several zones of a node, policies and migration, migrate types, watermarks and reclaim,
- *              high-order requests, pcp->high that tunes itself (6.7): it is fixed at six batches, as before 5.14.
+ *              other high-order requests than huge pages, pcp->high that tunes itself (6.7): it is fixed at six batches, as before 5.14.
  * Guarantee    A frame is on one list or has a positive refcount, never both; a second free, or a
  *              reference taken on a free frame, stops the program.
  * Lock order   LRU before PCP before ZONE. Another CPU's list is locked only by the slow path.
@@ -24,7 +24,8 @@
 #include "mm/invariants.h"
 #include "mm/page_internal.h"
 
-#define BUDDY_ORDERS 11 /* 2^0 .. 2^10 frames */
+#define BUDDY_ORDERS 14 /* lists; the largest block: */
+#define BUDDY_ORDER_MAX 10 /* Linux's; or a huge page, if that is larger (64 KiB pages: 13) */
 #define PCP_BATCH 63
 #define PCP_HIGH (6 * PCP_BATCH)
 #define PCP_RING 512 /* power of two; the most that one list holds: */
@@ -78,13 +79,19 @@ void page_copy_content(const struct memory *mem, struct page *to, struct page *f
 
 /* ---- which frames a node has ----------------------------------------------------------------- */
 
+/* Of a block. */
+static inline u32 order_max(const struct memory *mem)
+{
+	return max((u32)BUDDY_ORDER_MAX, (u32)mem->huge_order);
+}
+
 void memory_split(struct memory *mem)
 {
 	u64 share;
 
 	mem->node_count = machine_node_count(mem->machine);
 	share = (mem->frames + mem->node_count - 1) / mem->node_count;
-	mem->frames_per_node = ALIGN_UP(share, 1ull << (BUDDY_ORDERS - 1));
+	mem->frames_per_node = ALIGN_UP(share, 1ull << order_max(mem));
 }
 
 u64 node_first_frame(const struct memory *mem, u32 node)
@@ -125,7 +132,7 @@ static void buddy_remove(struct zone *zone, struct page *page, u32 order)
 static bool zone_grow(const struct memory *mem, struct zone *zone)
 {
 	u64 pfn = zone->first_untouched, end = zone_end(mem, zone);
-	u32 order = BUDDY_ORDERS - 1;
+	u32 order = order_max(mem);
 
 	if (pfn >= end)
 		return false;
@@ -137,17 +144,18 @@ static bool zone_grow(const struct memory *mem, struct zone *zone)
 	return true;
 }
 
-/* Take a block of at most max_order: the smallest that there is, split if it is larger.
- * NULL: no frame is left. */
-static struct page *buddy_take(const struct memory *mem, struct zone *zone, u32 max_order,
+/* Take a block of min_order to max_order: the smallest that there is, split if it is larger.
+ * NULL: there is none. */
+static struct page *buddy_take(const struct memory *mem, struct zone *zone, u32 min_order, u32 max_order,
 			       u32 *order_taken)
 {
 	struct page *page;
 	u32 order;
 
-	if (!zone->nonempty && !zone_grow(mem, zone))
-		return NULL;
-	order = (u32)__builtin_ctz(zone->nonempty);
+	while (!(zone->nonempty >> min_order))
+		if (!zone_grow(mem, zone))
+			return NULL;
+	order = min_order + (u32)__builtin_ctz(zone->nonempty >> min_order);
 	line_write(zone, free[order]);
 	page = list_first_entry(&zone->free[order], struct page, lru);
 	buddy_remove(zone, page, order);
@@ -160,13 +168,12 @@ static struct page *buddy_take(const struct memory *mem, struct zone *zone, u32 
 	return page;
 }
 
-static void buddy_give(const struct memory *mem, struct zone *zone, struct page *page)
+static void buddy_give(const struct memory *mem, struct zone *zone, struct page *page, u32 order)
 {
 	u64 pfn = page_to_pfn(mem, page), end = zone_end(mem, zone);
-	u32 order = 0;
 
-	zone->free_pages++;
-	while (order < BUDDY_ORDERS - 1) {
+	zone->free_pages += 1ull << order;
+	while (order < order_max(mem)) {
 		u64 buddy_pfn = pfn ^ (1ull << order);
 		struct page *buddy = pfn_to_page(mem, buddy_pfn);
 
@@ -207,7 +214,7 @@ static NOINLINE void pcp_refill(const struct memory *mem, struct zone *zone, str
 	spin_lock(&zone->lock);
 	while (want) {
 		u32 order, max_order = 31 - (u32)__builtin_clz(want);
-		struct page *block = buddy_take(mem, zone, max_order, &order);
+		struct page *block = buddy_take(mem, zone, 0, max_order, &order);
 
 		if (!block) {
 			WRITE_ONCE(zone->exhausted, 1u);
@@ -227,7 +234,7 @@ static void pcp_drain(const struct memory *mem, struct zone *zone, struct per_cp
 	spin_lock(&zone->lock);
 	for (u32 i = 0; i < n; i++) {
 		line_read_next(pcp_slot(pcp, i), !i || pcp_slot(pcp, i) == pcp->ring);
-		buddy_give(mem, zone, *pcp_slot(pcp, i));
+		buddy_give(mem, zone, *pcp_slot(pcp, i), 0);
 	}
 	if (READ_ONCE(zone->exhausted))
 		WRITE_ONCE(zone->exhausted, 0u);
@@ -345,6 +352,33 @@ struct page *page_alloc(const struct memory *mem, u32 alloc_flags)
 	return page;
 }
 
+struct page *page_alloc_huge(const struct memory *mem, u32 alloc_flags)
+{
+	u32 order = mem->huge_order, local = cpu_node(this_cpu()), taken;
+	struct page *head = NULL;
+
+	MMSIM_BUG_ON(order >= BUDDY_ORDERS);
+	for (u32 i = 0; !head && i < mem->node_count; i++) {
+		struct zone *zone = mem->nodes[(local + i) % mem->node_count].zone;
+
+		spin_lock(&zone->lock);
+		head = buddy_take(mem, zone, order, order, &taken);
+		spin_unlock(&zone->lock);
+	}
+	if (!head)
+		return NULL;
+	engine_charge_node(page_node(mem, head));
+	for (u32 i = 0; i < 1u << order; i++) {
+		if (unlikely(atomic_read(&head[i].refcount)))
+			MMSIM_BUG("frame %llu was free but has references",
+				  (unsigned long long)page_to_pfn(mem, head + i));
+		if (alloc_flags & ALLOC_ZERO)
+			page_clear_content(mem, head + i);
+		atomic_set_release(&head[i].refcount, 1);
+	}
+	return head;
+}
+
 /* ---- references and freeing ------------------------------------------------------------------ */
 
 /* True: that was the last one. */
@@ -372,6 +406,25 @@ static void page_free_prepare(const struct memory *mem, struct page *page)
 		invariants_frame_freed(mem->watch, page_to_pfn(mem, page));
 }
 
+/* All of it but the first frame's reference, which is gone already. */
+static void page_free_huge(const struct memory *mem, struct page *head)
+{
+	struct zone *zone = mem->nodes[page_node(mem, head)].zone;
+
+	page_free_prepare(mem, head);
+	for (u32 i = 1; i < 1u << mem->huge_order; i++) {
+		if (unlikely(!page_ref_drop(mem, head + i)))
+			MMSIM_BUG("frame %llu, inside a huge page, has references of its own",
+				  (unsigned long long)page_to_pfn(mem, head + i));
+		page_free_prepare(mem, head + i);
+	}
+	spin_lock(&zone->lock);
+	buddy_give(mem, zone, head, mem->huge_order);
+	if (READ_ONCE(zone->exhausted))
+		WRITE_ONCE(zone->exhausted, 0u);
+	spin_unlock(&zone->lock);
+}
+
 static void page_put_some(const struct memory *mem, struct page **pages, u32 n)
 {
 	struct page *dead[LRU_BATCH_PAGES];
@@ -395,6 +448,10 @@ static void page_put_some(const struct memory *mem, struct page **pages, u32 n)
 				locked = lock;
 			}
 			lru_del_locked(mem, page);
+		}
+		if (unlikely(page_has(page, PAGE_HUGE))) {
+			page_free_huge(mem, page);
+			continue;
 		}
 		page_free_prepare(mem, page);
 		dead[dead_count++] = page;
@@ -501,7 +558,7 @@ void zones_destroy(struct memory *mem)
 struct page *zone_take_reserved(const struct memory *mem)
 {
 	u32 order;
-	struct page *page = buddy_take(mem, mem->nodes[0].zone, 0, &order);
+	struct page *page = buddy_take(mem, mem->nodes[0].zone, 0, 0, &order);
 
 	MMSIM_BUG_ON(!page);
 	WRITE_ONCE(page->flags, (u32)(PAGE_RESERVED | PAGE_UPTODATE));

@@ -51,6 +51,24 @@ void table_page_free(const struct memory *mem, struct page *page)
 	page_put(mem, page);
 }
 
+struct page *pgtable_page_alloc(struct mm *mm)
+{
+	struct page *page = table_page_alloc(mm);
+
+	if (!page)
+		return NULL;
+	count_event(COUNTER_PT_ALLOC);
+	(void)fetch_add_relaxed(&mm->table_pages, 1);
+	return page;
+}
+
+void pgtable_page_free(struct mm *mm, struct page *page)
+{
+	table_page_free(mm->memory, page);
+	(void)fetch_add_relaxed(&mm->table_pages, -1);
+	count_event(COUNTER_PT_FREE);
+}
+
 u64 pgtable_create(struct mm *mm)
 {
 	const struct arch_desc *a = mm->arch;
@@ -127,9 +145,12 @@ pte_t *pgtable_entry(struct mm *mm, u64 va, u32 level, bool alloc, spinlock_t **
 	struct pt_place at;
 
 	/* Each further turn has made one table. The way down to it is short and warm. */
-	while (unlikely(!descend(mm, va, level, &at)))
+	while (unlikely(!descend(mm, va, level, &at))) {
+		if (at.level == 1 && pgtable_is_leaf(mm, READ_ONCE(*at.entry)))
+			return alloc ? PGTABLE_LEAF : NULL;
 		if (!alloc || !table_link(mm, &at))
 			return NULL;
+	}
 	*ptl = place_ptl(mm, &at);
 	return at.entry;
 }
@@ -149,13 +170,49 @@ pte_t *pgtable_alloc(struct mm *mm, u64 va, spinlock_t **ptl)
 	return pgtable_entry(mm, va, 0, true, ptl);
 }
 
+pte_t pgtable_peek_leaf(struct mm *mm, u64 va)
+{
+	struct pt_place at;
+
+	return descend(mm, va, 1, &at) ? READ_ONCE(*at.entry) : 0;
+}
+
+pte_t pgtable_translation(struct mm *mm, u64 va)
+{
+	struct pt_place at;
+	pte_t e;
+
+	if (descend(mm, va, 0, &at))
+		return READ_ONCE(*at.entry);
+	if (at.level != 1)
+		return 0;
+	e = READ_ONCE(*at.entry);
+	return pgtable_is_leaf(mm, e) ? e : 0;
+}
+
 u64 pgtable_span(struct mm *mm, u64 va, u64 end, pte_t **pte, spinlock_t **ptl)
+{
+	pte_t *leaf;
+	u64 stop = pgtable_span_leaf(mm, va, end, pte, ptl, &leaf);
+
+	while (unlikely(leaf)) {
+		pgtable_split(mm, va);
+		stop = pgtable_span_leaf(mm, va, end, pte, ptl, &leaf);
+	}
+	return stop;
+}
+
+u64 pgtable_span_leaf(struct mm *mm, u64 va, u64 end, pte_t **pte, spinlock_t **ptl, pte_t **leaf)
 {
 	struct pt_place at;
 
 	*pte = NULL;
+	*leaf = NULL;
 	if (descend(mm, va, 0, &at)) {
 		*pte = at.entry;
+		*ptl = place_ptl(mm, &at);
+	} else if (at.level == 1 && pgtable_is_leaf(mm, READ_ONCE(*at.entry))) {
+		*leaf = at.entry;
 		*ptl = place_ptl(mm, &at);
 	}
 	/* Up to the end of va's level-0 table, or of what the entry covers that has no table. */

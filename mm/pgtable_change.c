@@ -58,9 +58,24 @@ void pgtable_protect(struct vma *vma, u64 start, u64 end)
 
 	for (u64 va = start; va < end; va = stop) {
 		spinlock_t *ptl;
-		pte_t *pte;
+		pte_t *pte, *leaf;
 
-		stop = pgtable_span(mm, va, end, &pte, &ptl);
+		stop = pgtable_span_leaf(mm, va, end, &pte, &ptl, &leaf);
+		if (unlikely(leaf)) {
+			spin_lock(ptl);
+			/* Whoever splits it meanwhile (a boundary elsewhere in it) leaves a table. */
+			if (!pgtable_is_leaf(mm, pte_get(leaf))) {
+				stop = va;
+			} else if (stop - va < level_bytes(mm->arch, 1)) {
+				pgtable_split_locked(mm, leaf, ALIGN_DOWN(va, level_bytes(mm->arch, 1)));
+				stop = va; /* once more, by its pages */
+			} else if (protect_entry(vma, leaf, va, prot)) {
+				first = min(first, va);
+				last = stop;
+			}
+			spin_unlock(ptl);
+			continue;
+		}
 		if (!pte)
 			continue;
 		spin_lock(ptl);

@@ -128,8 +128,8 @@ static void unlock_two(spinlock_t *a, spinlock_t *b)
 	spin_unlock(a);
 }
 
-/* Both aligned to what a level-1 entry covers: move the table instead of its entries, if the
- * target has none. false: not done. */
+/* Both aligned to what a level-1 entry covers: move the table instead of its entries, or the huge
+ * leaf, if the target has none. false: not done. */
 static bool move_table(struct mm *mm, u64 old, u64 new_va)
 {
 	u64 len = level_bytes(mm->arch, 1);
@@ -196,9 +196,10 @@ u64 pgtable_move(struct vma *old_vma, u64 old, struct vma *new_vma, u64 new, u64
 		spinlock_t *old_ptl, *new_ptl;
 		pte_t *from, *to;
 		u64 va = old + done, target = new + done;
-		u64 n = pgtable_span(mm, va, old + len, &from, &old_ptl) - va;
+		pte_t *leaf;
+		u64 n = pgtable_span_leaf(mm, va, old + len, &from, &old_ptl, &leaf) - va;
 
-		if (!from) {
+		if (!from && !leaf) {
 			done += n;
 			continue;
 		}
@@ -206,6 +207,10 @@ u64 pgtable_move(struct vma *old_vma, u64 old, struct vma *new_vma, u64 new, u64
 		if (n == table_bytes && !(target & (table_bytes - 1)) && !mm->arch->hashed &&
 		    move_table(mm, va, target)) {
 			done += n;
+			continue;
+		}
+		if (leaf) {
+			pgtable_split(mm, va);
 			continue;
 		}
 		n = min(n, ALIGN_DOWN(target, table_bytes) + table_bytes - target);

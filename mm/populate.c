@@ -14,9 +14,7 @@
 /* Would a fault for this access find nothing to do? */
 static bool already_there(struct mm *mm, u64 va, bool write)
 {
-	spinlock_t *ptl;
-	pte_t *pte = pgtable_lookup(mm, va, &ptl);
-	pte_t e = pte ? pte_get(pte) : 0;
+	pte_t e = pgtable_translation(mm, va);
 
 	if (!e || !pte_present(mm->arch, e))
 		return false;

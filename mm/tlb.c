@@ -392,14 +392,10 @@ bool mmu_translate(struct mm *mm, u64 va, enum access_kind kind, bool user, u64 
 bool mmu_probe(struct mm *mm, u64 va, enum access_kind kind)
 {
 	const u32 need = tlb_hit_needs[kind] & ~(u32)PTE_DIRTY;
-	spinlock_t *ptl;
-	pte_t *pte, e;
+	pte_t e;
 
 	if (va >= mm->arch->task_size)
 		return false;
-	pte = pgtable_lookup(mm, va, &ptl);
-	if (!pte)
-		return false;
-	e = pte_get(pte);
+	e = pgtable_translation(mm, va);
 	return pte_present(mm->arch, e) && (pte_attrs(mm->arch, e) & (need | PTE_HIDDEN)) == need;
 }

@@ -197,6 +197,7 @@ int vma_split(struct vma *vma, u64 addr, bool new_below)
 		file_get(new->file);
 
 	vma_start_write(vma);
+	pgtable_split_at(mm, addr);
 	vma_boundary_lock(vma);
 	vm_write_begin(vma);
 	vma_shelve(vma);

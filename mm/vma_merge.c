@@ -133,6 +133,10 @@ static void carry_out(struct mm *mm, const struct merge_plan *plan)
 		if (plan->gone[i])
 			vma_start_write(plan->gone[i]);
 
+	if (shrunk) {
+		pgtable_split_at(mm, plan->shrunk_start);
+		pgtable_split_at(mm, plan->shrunk_end);
+	}
 	/* Sequences after i_mmap_rwsem: the other order can deadlock against truncation. Those that
 	 * go are never ended: who still looks at one gives up. All are of one file. */
 	vma_boundary_lock(target);

@@ -14,22 +14,6 @@
  */
 #include "mm/mmu_internal.h"
 
-/* One mapping less. An exclusive page is mapped once, and only who holds the ptl of that one entry
- * can map it again (fork): no atomic needed. */
-static inline void page_unmap_one(struct page *page)
-{
-	u32 flags = READ_ONCE(page->flags);
-	s32 mapped = atomic_read(&page->mapcount);
-
-	if (unlikely(mapped < 1))
-		MMSIM_BUG("unmapping a page that is not mapped (map count %d, flags %#x)", mapped,
-			  flags);
-	if (likely(flags & PAGE_ANON_EXCLUSIVE))
-		atomic_set(&page->mapcount, 0);
-	else
-		atomic_dec(&page->mapcount);
-}
-
 /* What a shared file page's entry knew goes to the page. */
 static void transfer_bits(const struct arch_desc *a, struct page *page, pte_t e)
 {
@@ -92,16 +76,25 @@ void pgtable_zap(struct mmu_gather *tlb, struct vma *vma, u64 start, u64 end)
 	vm_write_begin(vma);
 	while (va < end) {
 		spinlock_t *ptl;
-		pte_t *pte;
-		bool full;
-		u64 stop = pgtable_span(mm, va, end, &pte, &ptl);
+		pte_t *pte, *leaf;
+		bool full = false;
+		u64 stop = pgtable_span_leaf(mm, va, end, &pte, &ptl, &leaf);
 
-		if (!pte) {
+		if (!pte && !leaf) {
 			va = stop;
 			continue;
 		}
 		spin_lock(ptl);
-		va = zap_entries(tlb, pte, va, stop, rss, &full);
+		if (pte) {
+			va = zap_entries(tlb, pte, va, stop, rss, &full);
+		} else if (pgtable_is_leaf(mm, pte_get(leaf))) {
+			if (stop - va == level_bytes(mm->arch, 1)) {
+				full = pgtable_zap_leaf(tlb, leaf, va, rss);
+				va = stop;
+			} else {
+				pgtable_split_locked(mm, leaf, ALIGN_DOWN(va, level_bytes(mm->arch, 1)));
+			}
+		}
 		spin_unlock(ptl);
 		for (u32 kind = 0; kind < RSS_KINDS; kind++)
 			if (rss[kind]) {

@@ -254,7 +254,7 @@ struct arch_ops {
 			    const struct mmu_regs *regs, u64 va, enum access_kind kind, bool user,
 			    struct walk_trace *trace, struct mmu_walk *w);
 	/* Software's way down to va's entry of level `lowest`, which sets nothing. false: a table
-	 * is missing on the way, and *at is where it should be linked. Context: see
+	 * is missing on the way, and *at is where it should be linked, or a leaf is there. Context: see
 	 * pgtable_lookup(). arch_descend_tree() does it for every arch. */
 	bool (*descend)(const struct arch_desc *a, const struct memory *mem, u64 root_pfn, u64 va,
 			u32 lowest, struct pt_place *at);

@@ -99,6 +99,10 @@
 	X(PT_FREE, "tables", "page-table pages freed")                                             \
 	X(PTL_CONTENDED, "acquisitions", "page-table locks that had to wait")                      \
 	X(LRU_BATCH, "batches", "per-CPU batches moved to the LRU under its lock")                 \
+	X(THP_FAULT_ALLOC, "leaves", "huge leaves that faults installed")                          \
+	X(THP_FAULT_FALLBACK, "faults", "faults that could have had one, but no block of frames was free") \
+	X(THP_SPLIT, "leaves", "huge leaves split into tables of small pages")                     \
+	X(THP_COLLAPSE, "leaves", "tables of small pages collapsed into a huge leaf")              \
 	X(RCU_CALLBACK, "call-backs", "objects handed to call_rcu")                                \
 	X(RCU_THROTTLE, "events", "call_rcu callers held back by the backlog")                     \
 	X(SYSCALL_MMAP, "calls", "mmap")                                                           \

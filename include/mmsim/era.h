@@ -41,10 +41,15 @@ enum mm_param {
 	MM_PARAM_COVERAGE,	     /* index of choices; 0: the era's */
 	MM_PARAM_VMA_LOCK_PLACEMENT, /* enum vma_lock_placement */
 	MM_PARAM_RANGE_LIST_PATIENCE, /* struct range_list.patience */
+	MM_PARAM_THP,		     /* enum thp_mode */
 	MM_PARAM_COUNT,
 };
 #define MM_PARAM_BIT(name) (1u << MM_PARAM_##name)
+/* Those of mm/ as such: every scheme heeds them. */
+#define MM_PARAMS_OF_ALL MM_PARAM_BIT(THP)
 
+/* Who gets huge pages: as Linux's transparent_hugepage/enabled. */
+enum thp_mode { THP_MADVISE, THP_NEVER, THP_ALWAYS };
 enum vma_lock_placement { VMA_LOCK_SEPARATE, VMA_LOCK_EMBEDDED };
 
 extern const struct param mm_params[MM_PARAM_COUNT + 1]; /* by enum mm_param; ends with key == NULL */

@@ -35,6 +35,7 @@ enum page_flags {
 	PAGE_RESERVED = 1 << 10, /* the zero page; never freed */
 	PAGE_BUDDY = 1 << 11,	 /* head of a free block: `order` is valid */
 	PAGE_UNEVICTABLE = 1 << 12,
+	PAGE_HUGE = 1 << 13,	 /* first of a block that one entry maps: stands for all of it */
 };
 
 /* Key: (a) atomic  (z) zone->lock  (l) lru_lock  (p) page lock  (o) owner of the only reference */
@@ -53,7 +54,10 @@ struct page {
 	};
 	union {
 		struct {
-			struct mapping *mapping;    /* (p) file that it caches */
+			union {
+				struct mapping *mapping; /* (p) file that it caches */
+				struct page *deposit;	 /* (ptl) second of a PAGE_HUGE block: mm/huge.c */
+			};
 			struct anon_vma *anon_vma;  /* (p) PAGE_ANON: where rmap starts */
 			u64 index;		    /* (p) page offset in file, or in the VMA's pgoff space */
 		};
@@ -92,6 +96,7 @@ struct memory {
 	u64 frames;
 	u32 content_words;
 	u8 page_shift;
+	u8 huge_order;		/* 2^this frames are a leaf of level 1; 0: the arch has none */
 	struct page *zero_page;		/* mapped with PTE_SPECIAL for reads of untouched memory */
 	struct page *special_page;	/* behind special and device mappings, with PTE_SPECIAL */
 	struct machine *machine;
@@ -112,8 +117,9 @@ struct memory *memory_of(const struct machine *m);
 /* Less is no machine: the CPUs' lists alone want as much. */
 #define MEMORY_FRAMES_MIN 64
 
-/* 0, -EINVAL: too little memory, or -ENOMEM (host). page_shift: the arch's. Part of mm_machine_init(). */
-int MUST_CHECK memory_init(struct machine *m, u8 page_shift);
+/* 0, -EINVAL: too little memory, or -ENOMEM (host). page_shift, huge_order: the arch's. Part of
+ * mm_machine_init(). */
+int MUST_CHECK memory_init(struct machine *m, u8 page_shift, u8 huge_order);
 /* Stops (MMSIM_BUG) if a frame is still allocated: a leak in the model. */
 void memory_destroy(struct machine *m);
 
@@ -156,6 +162,9 @@ enum alloc_flags { ALLOC_ZERO = 1 };
 /* One frame with refcount 1 and no flags, of this CPU's node if it has one left, or NULL (counted:
  * PGALLOC_FAIL). Content zeroed on ALLOC_ZERO. Before it fails, frames on all CPUs' lists are tried. */
 struct page *MUST_CHECK page_alloc(const struct memory *mem, u32 alloc_flags);
+/* A block of 2^huge_order frames, aligned to that, with a reference count of 1 each, or NULL. The
+ * caller sets PAGE_HUGE on the first; dropping its last reference then frees all of them. */
+struct page *MUST_CHECK page_alloc_huge(const struct memory *mem, u32 alloc_flags);
 /* Another reference, by one who has one. */
 static inline void page_get(struct page *page)
 {

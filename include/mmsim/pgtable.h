@@ -33,6 +33,18 @@ void pgtable_destroy(struct mm *mm);
 pte_t *pgtable_lookup(struct mm *mm, u64 va, spinlock_t **ptl);
 /* As lookup, but allocates the missing levels. NULL: no simulated memory. Does not sleep. */
 pte_t *pgtable_alloc(struct mm *mm, u64 va, spinlock_t **ptl);
+/* ... or this: a huge leaf maps va. */
+#define PGTABLE_LEAF ((pte_t *)1)
+/* What translates va at this moment, of level 0 or a huge leaf; 0: nothing. Context as lookup. */
+pte_t pgtable_translation(struct mm *mm, u64 va);
+/* va's entry of level 1, whatever it is; 0: none. Context as lookup. */
+pte_t pgtable_peek_leaf(struct mm *mm, u64 va);
+/* No huge leaf crosses `boundary` any more, which is going to lie between two VMAs. Address-space lock
+ * for write, the VMA write-started. */
+void pgtable_split_at(struct mm *mm, u64 boundary);
+/* MADV_COLLAPSE: huge leaves for all of [start, end) that lies in whole ones, inside vma. Address-space
+ * lock for write over the range. 0, -EINVAL, -ENOMEM. */
+int MUST_CHECK pgtable_collapse(struct vma *vma, u64 start, u64 end);
 
 /*
  * The attributes of a fresh, accessed, clean entry of this VMA: Linux's vm_page_prot. WRITE is in

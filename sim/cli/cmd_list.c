@@ -92,6 +92,9 @@ static void each_param(emit_fn emit, void *arg)
 			emit_param(emit, arg, workload_all[i]->name, p);
 	for (const struct param *p = bench_common_params; p->key; p++)
 		emit_param(emit, arg, "(all)", p);
+	for (u32 p = 0; p < MM_PARAM_COUNT; p++)
+		if (MM_PARAMS_OF_ALL & (1u << p))
+			emit_param(emit, arg, "(all)", &mm_params[p]);
 	for (u32 i = 0; mm_locking_all[i]; i++)
 		for (u32 p = 0; p < MM_PARAM_COUNT; p++)
 			if (mm_locking_all[i]->params & (1u << p))
@@ -289,6 +292,9 @@ static json_t *topic_json(const struct topic *t)
 	} else if (t->each == each_param) {
 		json_decref(a);
 		a = params_array(bench_common_params);
+		for (u32 p = 0; p < MM_PARAM_COUNT; p++)
+			if (MM_PARAMS_OF_ALL & (1u << p))
+				json_array_append_new(a, param_object(&mm_params[p]));
 	} else {
 		t->each(add_object, a);
 	}

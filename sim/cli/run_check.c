@@ -77,7 +77,7 @@ static bool add_text(char *text, size_t bytes, const char *key, const char *valu
 static bool scheme_has(const struct mm_locking *scheme, const char *key, u32 *which)
 {
 	for (*which = 0; *which < MM_PARAM_COUNT; (*which)++)
-		if ((scheme->params & (1u << *which)) && strcmp(mm_params[*which].key, key) == 0)
+		if (((scheme->params | MM_PARAMS_OF_ALL) & (1u << *which)) && strcmp(mm_params[*which].key, key) == 0)
 			return true;
 	return false;
 }
@@ -92,7 +92,7 @@ static bool check_key(const struct run_options *o, const char *key, struct cli_e
 		if (scheme_has(o->schemes[i], key, &slot))
 			return true;
 		for (slot = 0; slot < MM_PARAM_COUNT; slot++)
-			if ((o->schemes[i]->params & (1u << slot)) && n < KEYS_MAX)
+			if (((o->schemes[i]->params | MM_PARAMS_OF_ALL) & (1u << slot)) && n < KEYS_MAX)
 				names[n++] = mm_params[slot].key;
 	}
 	for (slot = 0; slot < MM_PARAM_COUNT; slot++)

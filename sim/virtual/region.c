@@ -207,6 +207,8 @@ static void forget_nodes(struct machine *m, u64 line, u64 lines)
 
 	while (end < m->node_range_count && m->node_ranges[end].start < line + lines)
 		end++;
+	if (end == first)
+		return;
 	memmove(&m->node_ranges[first], &m->node_ranges[end],
 		(m->node_range_count - end) * sizeof(m->node_ranges[0]));
 	m->node_range_count -= end - first;

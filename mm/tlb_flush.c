@@ -123,7 +123,8 @@ static u32 flush_targets(struct mm *mm, const struct cpu *cpu, const struct tlb_
 			bits &= ~(rest & -rest);
 		}
 		targets->bits[i] = bits;
-		count += (u32)__builtin_popcountll(bits);
+		if (bits)
+			count += (u32)__builtin_popcountll(bits);
 	}
 	return count;
 }

@@ -295,6 +295,7 @@ void tlb_context_load(struct cpu *cpu, struct mm *mm)
 		if (tlb->mmu->how == TLBI_BY_IPI)
 			catch_up(tlb, tlb->slot, READ_ONCE(mm->tlb_gen));
 	}
+	tlb->missed = false;
 	cpu_insn_end(cpu);
 }
 

@@ -119,6 +119,7 @@ static u32 flush_targets(struct mm *mm, const struct cpu *cpu, const struct tlb_
 
 			if (!READ_ONCE(cpu_tlb(c)->lazy) && !cpu_is_idle(c))
 				continue;
+			cpu_tlb(c)->missed = true;
 			count_event(COUNTER_TLB_LAZY_SKIP);
 			bits &= ~(rest & -rest);
 		}

@@ -304,8 +304,9 @@ static bool slot_is_usable(const struct tlb_core *core, const struct tlb_slot *s
 
 		if (!tlb)
 			continue;
-		/* Who is away looks what it has missed before it comes back. */
-		if (tlb->slot == slot && !tlb_context_is_lazy(tlb->cpu))
+		/* Who is away, or on its way back, looks what it has missed before it uses it. */
+		if (tlb->slot == slot && !tlb_context_is_lazy(tlb->cpu) &&
+		    !(tlb->missed && slot->gen < READ_UNPRICED(slot->mm->tlb_gen)))
 			return true;
 		pending &= tlb->asid_flush_pending;
 	}

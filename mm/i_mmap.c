@@ -36,8 +36,10 @@ static bool compute_last(struct rb_node *node)
 	struct vma *vma = node_vma(node);
 	u64 last = vma_last_pgoff(vma);
 
+	line_read(node, left);
 	last = max(last, subtree_last(node->left));
 	last = max(last, subtree_last(node->right));
+	line_read(vma, i_mmap_last);
 	if (vma->i_mmap_last == last)
 		return false;
 	line_write(vma, i_mmap_last);

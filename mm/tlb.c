@@ -269,7 +269,7 @@ static NOINLINE bool checked_hit(struct tlb *tlb, const struct mm *mm, u64 va, e
 static inline bool tlb_translate(struct tlb *tlb, struct mm *mm, u64 va,
 				 enum access_kind kind, struct mmu_walk *w)
 {
-	const struct arch_desc *a = mm->arch;
+	const struct arch_desc *a = mmu_arch(mm);
 	u64 vpn = va >> tlb->page_shift, tag = tlb->gen | vpn;
 	struct tlb_entry *ent = &tlb->entries[vpn % TLB_ENTRIES];
 	u32 need = tlb_hit_needs[kind] & ~(u32)PTE_DIRTY;
@@ -285,7 +285,7 @@ static inline bool tlb_translate(struct tlb *tlb, struct mm *mm, u64 va,
 	if (unlikely(!tlb->limit) && checked_hit(tlb, mm, va, kind, ent, tag, w))
 		return true;
 	count_event(COUNTER_TLB_MISS);
-	if (!a->ops->walk(a, mm->memory, &tlb->regs, va, kind, true, w))
+	if (!a->ops->walk(a, tlb->mem, &tlb->regs, va, kind, true, w))
 		return false;
 	ent->tag = tag;
 	ent->data = w->pfn << TLB_ATTR_BITS | w->attrs;
@@ -298,7 +298,7 @@ static inline bool tlb_translate(struct tlb *tlb, struct mm *mm, u64 va,
 static enum fault_result take_fault(const struct tlb *tlb, struct mm *mm, u64 va,
 				    enum access_kind kind, const struct mmu_walk *w)
 {
-	const struct arch_desc *a = mm->arch;
+	const struct arch_desc *a = mmu_arch(mm);
 	struct syndrome s = a->ops->raise(a, &tlb->regs, va, kind, true, w);
 	struct mmu_fault f;
 
@@ -339,9 +339,10 @@ static NOINLINE enum fault_result access_slow(struct cpu *cpu, u64 va, enum acce
 			return result;
 		cpu = this_cpu();
 		cpu_insn_begin(cpu);
-		if (unlikely(mm->arch->hashed))
-			mm->arch->ops->preload(mm->arch, mm->memory,
-					       &((struct tlb *)cpu->tlb)->regs, va, kind, true);
+		tlb = cpu->tlb;
+		if (unlikely(mmu_arch(mm)->hashed))
+			mmu_arch(mm)->ops->preload(mmu_arch(mm), tlb->mem, &tlb->regs, va, kind,
+						   true);
 	}
 	MMSIM_BUG("fault at %#llx (access %d) is said to be resolved and comes back for ever",
 		  (unsigned long long)va, (int)kind);

@@ -179,4 +179,15 @@ void tlb_context_forget(struct mm *mm);
 int tlb_context_init(struct mmu_machine *mmu);
 void tlb_context_destroy(struct mmu_machine *mmu);
 
+/* In life the MMU has this in registers: it is not a read of the mm. */
+static inline const struct arch_desc *mmu_arch(const struct mm *mm)
+{
+	const struct arch_desc *a;
+
+	unpriced_begin();
+	a = mm->arch;
+	unpriced_end();
+	return a;
+}
+
 #endif

@@ -169,15 +169,15 @@ static void walk_start(struct tlb_core *core, const struct arch_desc *a, const s
 static bool model_walk(struct tlb *tlb, struct mm *mm, u64 va, enum access_kind kind,
 		       struct mmu_walk *w)
 {
-	const struct arch_desc *a = mm->arch;
+	const struct arch_desc *a = mmu_arch(mm);
 	struct tlb_core *core = tlb->core;
 	struct walk_path path;
 	enum walk_verdict verdict = WALK_UNDECIDED;
 
 	if (a->hashed || va >= a->task_size)
-		return a->ops->walk(a, mm->memory, &tlb->regs, va, kind, true, w);
+		return a->ops->walk(a, tlb->mem, &tlb->regs, va, kind, true, w);
 	walk_start(core, a, tlb, va, &path);
-	verdict = arch_walk_path(a, mm->memory, va, kind, &path, w);
+	verdict = arch_walk_path(a, tlb->mem, va, kind, &path, w);
 	for (u32 level = path.lowest; level < path.top; level++)
 		walk_fill(core, level, va >> level_shift(a, level + 1), path.table[level],
 			  tlb->slot->walk_tag);
@@ -186,7 +186,7 @@ static bool model_walk(struct tlb *tlb, struct mm *mm, u64 va, enum access_kind 
 	if (likely(verdict != WALK_UNDECIDED))
 		return verdict == WALK_OK;
 	/* What is not plain the architecture judges, from the root; the lines are at hand. */
-	return a->ops->walk(a, mm->memory, &tlb->regs, va, kind, true, w);
+	return a->ops->walk(a, tlb->mem, &tlb->regs, va, kind, true, w);
 }
 
 /* ---- one access ------------------------------------------------------------------------------------- */
@@ -214,7 +214,7 @@ static void model_fill(struct tlb *tlb, const struct arch_desc *a, u64 va, const
 bool tlb_model_translate(struct tlb *tlb, struct mm *mm, u64 va, enum access_kind kind,
 			 struct mmu_walk *w)
 {
-	const struct arch_desc *a = mm->arch;
+	const struct arch_desc *a = mmu_arch(mm);
 	struct tlb_core *core = tlb->core;
 	u32 need = tlb_hit_needs[kind];
 	bool level2;

@@ -2,8 +2,8 @@
  * mm/pgtable_copy.c - page tables at fork and mremap: copy entries, move entries
  *
  * Models       copy_page_range() and move_page_tables() of Linux.
- * Locks        fork: both mms' address-space locks for write, src write-begun. Per table: dst's
- *              ptl, then src's, nested. mremap: the lock for write, both VMAs write-begun. Per
+ * Locks        fork: both mms' address-space locks for write, src write-started. Per table: dst's
+ *              ptl, then src's, nested. mremap: the lock for write, both VMAs write-started. Per
  *              table: the old ptl, then the new one, nested (lock_rank.h: LOCK_RANK_PTE).
  * Guarantee    The MMU may set Accessed and Dirty in the old entries at any moment: they are only
  *              changed by read-modify-writes, so that nothing it sets is lost.

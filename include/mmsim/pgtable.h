@@ -111,11 +111,11 @@ static inline pte_t pte_get_and_clear(struct mm *mm, pte_t *pte, u64 va)
 	return xchg(pte, (pte_t)0);
 }
 
-/* fork: copy the entries of src (write-begun) for [src->start, src->end) into dst, write-protecting
+/* fork: copy the entries of src (write-started) for [src->start, src->end) into dst, write-protecting
  * private writable pages in both. The parent's TLBs are flushed by the caller when *flush becomes
  * true. 0 or -ENOMEM. */
 int MUST_CHECK pgtable_copy(struct vma *dst, struct vma *src, bool *flush);
-/* mremap: move the entries of [old, old + len) to [new, ...). Both VMAs write-begun, mmap lock W.
+/* mremap: move the entries of [old, old + len) to [new, ...). Both VMAs write-started, mmap lock W.
  * Flushes. Returns the bytes moved (less than len: no memory for a table). */
 u64 pgtable_move(struct vma *old_vma, u64 old, struct vma *new_vma, u64 new, u64 len);
 /* mprotect: give the entries of [start, end) the VMA's (new) protection. The VMA's flags are

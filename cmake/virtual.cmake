@@ -71,7 +71,9 @@ if(BUILD_TESTING)
   endforeach()
   add_test(NAME virtual.fit.ivybridge40
     COMMAND ${CMAKE_SOURCE_DIR}/scripts/fit.sh --bin ${CMAKE_BINARY_DIR}/bin/mmsim --check ivybridge40)
-  set_tests_properties(virtual.fit.ivybridge40 PROPERTIES LABELS calibrate)
+  add_test(NAME virtual.fit.power8-80
+    COMMAND ${CMAKE_SOURCE_DIR}/scripts/fit.sh --bin ${CMAKE_BINARY_DIR}/bin/mmsim --check power8-80)
+  set_tests_properties(virtual.fit.ivybridge40 virtual.fit.power8-80 PROPERTIES LABELS calibrate)
   # A few seeds of short parts by default; MMSIM_CONFORMANCE_SEEDS=N ctest -L seeds: many.
   add_executable(virtual.conformance ${conformance_sources})
   target_link_libraries(virtual.conformance PRIVATE mmsim_virtual_mm ${CMOCKA_LIBRARY})

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Fit a machine's two constants to its published points, and check them.
+# Fit a machine's constants (two at the most) to its published points, and check them.
 #
 #	scripts/fit.sh [--bin MMSIM] [--check | --write] MACHINE
 #
@@ -37,6 +37,12 @@ ivybridge40)
 	work_key=cost.fault_work serial_key=cost.page_serial
 	points="1:628011:fits:15 4:2475859:check:18 40:3362504:fits:15"
 	;;
+power8-80)
+	# One point and one constant: an unmapped page's tlbie, which every record pays for in turn.
+	run="-w ebizzy -s mmap_lock --kernel 4.12 -d 150ms --warmup 50ms"
+	work_key=cost.tlbi_broadcast serial_key=
+	points="80:38942:fits:15"
+	;;
 *)
 	echo "fit.sh: $machine: no published points are known here" >&2
 	exit 2
@@ -50,7 +56,7 @@ value_of() { # KEY, as in the file
 rate() { # CPUS WORK SERIAL: operations per second
 	# shellcheck disable=SC2086
 	"$bin" run -q -e virtual -m "$machine" $run -c "$1" -o - \
-		-p "machine.$work_key=$2" -p "machine.$serial_key=$3" |
+		-p "machine.$work_key=$2" ${serial_key:+-p "machine.$serial_key=$3"} |
 		awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "ops_per_sec") col = i }
 			 NR == 2 { print $col }'
 }
@@ -60,7 +66,8 @@ fitted() { # 1: the first point that fits a constant, $: the last
 }
 
 work=$(value_of $work_key)
-serial=$(value_of $serial_key)
+serial=0
+[ -z "$serial_key" ] || serial=$(value_of $serial_key)
 if [ $mode != check ]; then
 	IFS=: read -r one_cpus one_rate _ <<<"$(fitted 1)"
 	IFS=: read -r all_cpus all_rate _ <<<"$(fitted '$')"
@@ -74,7 +81,7 @@ if [ $mode != check ]; then
 	done
 fi
 
-echo "$machine: $work_key = $work, $serial_key = $serial"
+echo "$machine: $work_key = $work${serial_key:+, $serial_key = $serial}"
 printf '%6s %12s %12s %8s\n' CPUs published predicted off
 too_far=0
 for point in $points; do
@@ -87,8 +94,8 @@ for point in $points; do
 	fi
 done
 if [ $mode = write ]; then
-	sed -i -e "s/^${work_key#*.} = .*/${work_key#*.} = $work/" \
-		-e "s/^${serial_key#*.} = .*/${serial_key#*.} = $serial/" "$ini"
+	sed -i "s/^${work_key#*.} = .*/${work_key#*.} = $work/" "$ini"
+	[ -z "$serial_key" ] || sed -i "s/^${serial_key#*.} = .*/${serial_key#*.} = $serial/" "$ini"
 	echo "written to $ini"
 fi
 if [ $mode = check ] && [ $too_far = 1 ]; then

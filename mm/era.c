@@ -73,6 +73,8 @@ const struct param mm_params[MM_PARAM_COUNT + 1] = {
 					   "waits after which a task shuts later ones out; 0: never" },
 	[MM_PARAM_THP] = { "thp", PARAM_CHOICE, "madvise", 0, 0, thp_modes,
 			   "huge pages for private anonymous memory: where madvise asks, never, always" },
+	[MM_PARAM_CHECK_INVARIANTS] = { "check_invariants", PARAM_BOOL, "0", 0, 1, NULL,
+					"watch the TLBs for stale entries, at a cost; always on in virtual time" },
 };
 
 u32 mm_config_coverage(const struct mm_config *cfg)

@@ -116,6 +116,8 @@ int mm_machine_init(struct machine *m, const struct arch_desc *arch, const struc
 	err = tlb_machine_init(m, arch);
 	if (!err) {
 		mm_name_layouts(mmm);
+		if (mmm->config.params[MM_PARAM_CHECK_INVARIANTS])
+			tlb_check_invariants(m);
 		goto out;
 	}
 	memory_destroy(m);

@@ -42,11 +42,12 @@ enum mm_param {
 	MM_PARAM_VMA_LOCK_PLACEMENT, /* enum vma_lock_placement */
 	MM_PARAM_RANGE_LIST_PATIENCE, /* struct range_list.patience */
 	MM_PARAM_THP,		     /* enum thp_mode */
+	MM_PARAM_CHECK_INVARIANTS,   /* bool: tlb_check_invariants() */
 	MM_PARAM_COUNT,
 };
 #define MM_PARAM_BIT(name) (1u << MM_PARAM_##name)
 /* Those of mm/ as such: every scheme heeds them. */
-#define MM_PARAMS_OF_ALL MM_PARAM_BIT(THP)
+#define MM_PARAMS_OF_ALL (MM_PARAM_BIT(THP) | MM_PARAM_BIT(CHECK_INVARIANTS))
 
 /* Who gets huge pages: as Linux's transparent_hugepage/enabled. */
 enum thp_mode { THP_MADVISE, THP_NEVER, THP_ALWAYS };

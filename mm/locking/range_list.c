@@ -4,7 +4,8 @@
  * Models       Kogan, Dice, Issa (EuroSys'20) as address-space lock.
  * Protocol     That of range.c; the lock is sim/locks/range_list.c: a sorted list of held ranges, entered
  *              by a compare-and-swap, left by a mark; waiters spin for a while, then sleep; readers
- *              are preferred, so a writer may starve unless range_list_patience is set.
+ *              are preferred; who has waited range_list_patience times shuts later ones out, or a
+ *              range over everything would starve behind small ones (-p range_list_patience=1000000).
  * Leaves out   the paper's speculative mprotect (a read lock first, a VMA-sized write lock then): writers
  *              are VMA-sized here from the start.
  * Guarantee    as range.
@@ -21,10 +22,23 @@ static inline struct range_hold *list_hold(struct mm_hold *h)
 	return (struct range_hold *)h->scheme;
 }
 
+/* As era.c's table says. */
+#define PATIENCE_DEFAULT 16
+#define PATIENCE_NEVER 1000000
+
+static u32 patience(const struct mm *mm)
+{
+	u32 asked = (u32)mm->mmm->config.params[MM_PARAM_RANGE_LIST_PATIENCE];
+
+	if (asked == PATIENCE_NEVER)
+		return RANGE_LIST_PATIENT;
+	return asked ? asked : PATIENCE_DEFAULT;
+}
+
 static int mm_init(struct mm *mm)
 {
 	range_list_init(&mm->mmap_range_list, mm->mmm->range_list_pool, LOCK_RANK_MMAP, SPIN_NS,
-			(u32)mm->mmm->config.params[MM_PARAM_RANGE_LIST_PATIENCE]);
+			patience(mm));
 	return 0;
 }
 

@@ -142,13 +142,14 @@ static bool move_table(struct mm *mm, u64 old, u64 new_va)
 		return false;
 	lock_two(old_lock, new_lock);
 	if (!pte_present(mm->arch, READ_ONCE(*to))) {
-		pte_t e;
+		pte_t e = READ_ONCE(*from);
 
-		/* A fault without any other lock may have found its VMA unchanged under this one a
-		 * moment ago: it finishes first. Who comes later sees that we are inside. */
-		if (mm->locking->caps & LK_CAP_TRY_UNPINNED) {
-			spinlock_t *ptl = &pfn_to_page(mm->memory,
-						       table_pfn(mm->arch, READ_ONCE(*from)))->ptl;
+		/* A fault without any other lock may have found its VMA unchanged under the table's a
+		 * moment ago: it finishes first. Who comes later sees that we are inside. (Such faults
+		 * leave huge leaves alone.) */
+		if ((mm->locking->caps & LK_CAP_TRY_UNPINNED) && pte_present(mm->arch, e) &&
+		    !entry_is_leaf(mm->arch, e, 1)) {
+			spinlock_t *ptl = &pfn_to_page(mm->memory, table_pfn(mm->arch, e))->ptl;
 
 			spin_lock_nested(ptl);
 			spin_unlock(ptl);

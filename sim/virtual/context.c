@@ -26,11 +26,11 @@
 void __sanitizer_start_switch_fiber(void **fake_stack_save, const void *bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void *fake_stack_save, const void **bottom_old, size_t *size_old);
 void __asan_unpoison_memory_region(void const volatile *addr, size_t size);
-/* A stack that was here before left its red zones: unmapping does not clear them. */
-#define stack_is_fresh(start, bytes) __asan_unpoison_memory_region((start), (bytes))
+/* Unmapping does not clear a stack's red zones: whatever is mapped there next must not meet them. */
+#define stack_is_gone(start, bytes) __asan_unpoison_memory_region((start), (bytes))
 #define STACK_BYTES (1u << 20)
 #else
-#define stack_is_fresh(start, bytes) ((void)0)
+#define stack_is_gone(start, bytes) ((void)0)
 #define STACK_BYTES (256u << 10)
 #endif
 
@@ -174,7 +174,6 @@ int context_create(struct context *c, void (*fn)(void *arg), void *arg, u32 colo
 		c->map = NULL;
 		return -ENOMEM;
 	}
-	stack_is_fresh(c->map, c->map_bytes);
 	(void)mprotect(c->map, GUARD_BYTES, PROT_NONE);
 	top = c->map + c->map_bytes - offset;
 	top = (char *)ALIGN_DOWN((uintptr_t)top, 64);
@@ -205,8 +204,10 @@ int context_create(struct context *c, void (*fn)(void *arg), void *arg, u32 colo
 
 void context_destroy(struct context *c)
 {
-	if (c->map)
+	if (c->map) {
 		munmap(c->map, c->map_bytes);
+		stack_is_gone(c->map, c->map_bytes);
+	}
 	c->map = NULL;
 #if !defined(__x86_64__) && !defined(__aarch64__)
 	free(c->ucontext);

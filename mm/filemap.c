@@ -276,7 +276,7 @@ static int filemap_insert_new(const struct memory *mem, struct mapping *mapping,
 	if (slot && !READ_ONCE(*slot)) {
 		rcu_assign_pointer(*slot, (void *)new);
 		line_write(mapping, cached_pages);
-		mapping->cached_pages++;
+		WRITE_UNPRICED(mapping->cached_pages, mapping->cached_pages + 1);
 		*page = new;
 	}
 	spin_unlock(&mapping->tree_lock);
@@ -373,7 +373,7 @@ static void filemap_remove(const struct memory *mem, struct mapping *mapping, st
 	spin_lock(&mapping->tree_lock);
 	rcu_assign_pointer(*node_slot(radix_leaf(mapping, page->index), page->index), NULL);
 	line_write(mapping, cached_pages);
-	mapping->cached_pages--;
+	WRITE_UNPRICED(mapping->cached_pages, mapping->cached_pages - 1);
 	spin_unlock(&mapping->tree_lock);
 	page_put(mem, page); /* the tree's */
 }

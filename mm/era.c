@@ -55,6 +55,9 @@ const struct kernel_era *kernel_era_newest(void)
 
 /* ---- parameters ------------------------------------------------------------------------------ */
 
+#define TEXT(x) #x
+#define AS_TEXT(number) TEXT(number)
+
 static const char *const coverages[] = { "era", "v1", "6.4", "6.7", "6.15", NULL };
 /* By the index of coverages[]. 0: not looked at. */
 static const u32 coverage_bits[] = { 0, 0, 0, COVER_FILE, COVER_ALL };
@@ -69,8 +72,10 @@ const struct param mm_params[MM_PARAM_COUNT + 1] = {
 				"what a fault may do under a VMA lock alone; era: as --kernel did" },
 	[MM_PARAM_VMA_LOCK_PLACEMENT] = { "vma_lock_placement", PARAM_CHOICE, "separate", 0, 0, placements,
 					  "the VMA's lock is an object of its own, or part of its first lines" },
-	[MM_PARAM_RANGE_LIST_PATIENCE] = { "range_list_patience", PARAM_UINT, "16", 1, 1000000, NULL,
-					   "waits after which a task shuts later ones out; 1000000: never" },
+	[MM_PARAM_RANGE_LIST_PATIENCE] = { "range_list_patience", PARAM_UINT,
+					   AS_TEXT(RANGE_LIST_PATIENCE_DEFAULT), 1, RANGE_LIST_PATIENCE_NEVER, NULL,
+					   "waits after which a task shuts later ones out; "
+					   AS_TEXT(RANGE_LIST_PATIENCE_NEVER) ": never" },
 	[MM_PARAM_THP] = { "thp", PARAM_CHOICE, "madvise", 0, 0, thp_modes,
 			   "huge pages for private anonymous memory: where madvise asks, never, always" },
 	[MM_PARAM_CHECK_INVARIANTS] = { "check_invariants", PARAM_BOOL, "0", 0, 1, NULL,

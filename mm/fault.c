@@ -199,16 +199,9 @@ static enum fault_step fault_grow_stack(struct fault *f)
 	return STEP_CONTINUE;
 }
 
-/* x86: what may be written or executed may be read. */
 static enum fault_step fault_check_access(const struct fault *f)
 {
-	static const u64 any_of[ACCESS_KINDS] = {
-		[ACCESS_READ] = VM_ACCESS_FLAGS,
-		[ACCESS_WRITE] = VM_WRITE,
-		[ACCESS_EXEC] = VM_EXEC,
-	};
-
-	return f->vma->flags & any_of[f->access] ? STEP_CONTINUE : STEP_ACCERR;
+	return vma_allows(f->vma, f->access) ? STEP_CONTINUE : STEP_ACCERR;
 }
 
 /* ---- which kind of fault is it? -------------------------------------------------------------- */

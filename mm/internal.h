@@ -278,6 +278,18 @@ struct vma *vma_merge_existing(struct vma_merge *vmg);
 struct vma *MUST_CHECK vma_modify_flags(struct vma *prev, struct vma *vma, u64 start, u64 end,
 					u64 new_flags, int *error);
 
+/* Does the VMA allow the access? What may be written or executed may be read. */
+static inline bool vma_allows(const struct vma *vma, enum access_kind access)
+{
+	static const u64 any_of[ACCESS_KINDS] = {
+		[ACCESS_READ] = VM_ACCESS_FLAGS,
+		[ACCESS_WRITE] = VM_WRITE,
+		[ACCESS_EXEC] = VM_EXEC,
+	};
+
+	return (vma->flags & any_of[access]) != 0;
+}
+
 /* ---- limits and accounting (vma.c) --------------------------------------------------------- */
 
 bool may_expand_vm(const struct mm *mm, u64 flags, u64 npages);

@@ -201,7 +201,6 @@ struct mm *mm_create(struct machine *m, const struct arch_desc *arch,
 				   arch_page_bytes(arch));
 	tree_init(mm);
 	wait_queue_init(&mm->vma_writer_wait);
-	spin_lock_init(&mm->vma_writer_lock, LOCK_RANK_WAIT);
 	spin_lock_init(&mm->tree_lock, LOCK_RANK_VMA_TREE);
 	list_init(&mm->reserved);
 	spin_lock_init(&mm->page_table_lock, LOCK_RANK_PAGE_TABLE);

@@ -242,7 +242,7 @@ u32 vma_pte_attrs(const struct vma *vma)
 
 	if (!(vma->flags & (VM_READ | VM_WRITE | VM_EXEC)))
 		attrs |= PTE_HIDDEN;
-	/* What may be written or executed may be read: as fault_check_access() has it. */
+	/* What may be written or executed may be read: as vma_allows() has it. */
 	if (vma->flags & (VM_READ | VM_WRITE | VM_EXEC))
 		attrs |= PTE_USER | PTE_READ;
 	if (vma->flags & VM_EXEC)

@@ -46,6 +46,9 @@ enum mm_param {
 	MM_PARAM_COUNT,
 };
 #define MM_PARAM_BIT(name) (1u << MM_PARAM_##name)
+/* range_list_patience: what 0 in mm_config.params stands for, and what stands for no limit. */
+#define RANGE_LIST_PATIENCE_DEFAULT 16
+#define RANGE_LIST_PATIENCE_NEVER 1000000
 /* Those of mm/ as such: every scheme heeds them. */
 #define MM_PARAMS_OF_ALL (MM_PARAM_BIT(THP) | MM_PARAM_BIT(CHECK_INVARIANTS))
 

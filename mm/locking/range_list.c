@@ -22,17 +22,13 @@ static inline struct range_hold *list_hold(struct mm_hold *h)
 	return (struct range_hold *)h->scheme;
 }
 
-/* As era.c's table says. */
-#define PATIENCE_DEFAULT 16
-#define PATIENCE_NEVER 1000000
-
 static u32 patience(const struct mm *mm)
 {
 	u32 asked = (u32)mm->mmm->config.params[MM_PARAM_RANGE_LIST_PATIENCE];
 
-	if (asked == PATIENCE_NEVER)
+	if (asked == RANGE_LIST_PATIENCE_NEVER)
 		return RANGE_LIST_PATIENT;
-	return asked ? asked : PATIENCE_DEFAULT;
+	return asked ? asked : RANGE_LIST_PATIENCE_DEFAULT;
 }
 
 static int mm_init(struct mm *mm)

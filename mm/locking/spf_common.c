@@ -26,11 +26,6 @@ void spf_copy_vma(struct fault *f, const struct vma *vma)
 
 enum counter spf_check_copy(const struct fault *f, bool needs_anon_vma)
 {
-	static const u64 any_of[ACCESS_KINDS] = {
-		[ACCESS_READ] = VM_ACCESS_FLAGS,
-		[ACCESS_WRITE] = VM_WRITE,
-		[ACCESS_EXEC] = VM_EXEC,
-	};
 	const struct vma *vma = f->vma;
 
 	/* A stack may have to grow: that is for the classic way. */
@@ -40,7 +35,7 @@ enum counter spf_check_copy(const struct fault *f, bool needs_anon_vma)
 		return COUNTER_SPF_ABORT_NOTSUP;
 	if (unlikely(needs_anon_vma && !vma->anon_vma))
 		return COUNTER_SPF_ABORT_NOANON;
-	if (unlikely(!(vma->flags & any_of[f->access])))
+	if (unlikely(!vma_allows(vma, f->access)))
 		return COUNTER_SPF_ABORT_ACCESS;
 	return SPF_ADMITTED;
 }

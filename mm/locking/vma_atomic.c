@@ -144,6 +144,12 @@ static void start_write(struct vma *vma)
 	count_event(COUNTER_VMA_WRITE_LOCK);
 }
 
+static int mm_init(struct mm *mm)
+{
+	spin_lock_init(&mm->vma_writer_lock, LOCK_RANK_WAIT);
+	return mm_init_rwsem(mm);
+}
+
 static void init(struct vma *vma)
 {
 	WRITE_ONCE(vma->vm_lock_seq, VMA_SEQ_NEVER);
@@ -157,7 +163,7 @@ const struct mm_locking mm_locking_vma_atomic = {
 	.params = MM_PARAM_BIT(COVERAGE) | MM_PARAM_BIT(VMA_LOCK_PLACEMENT),
 	.vma_read = &vma_read,
 
-	.mm_init = mm_init_rwsem,
+	.mm_init = mm_init,
 	.mm_destroy = mm_hook_nop,
 
 	.vma_init = init,

@@ -151,7 +151,7 @@ static bool readers_share(const struct world *w)
 	return !(w->mm->locking->caps & LK_CAP_READERS_ALONE);
 }
 
-/* A write-begun VMA becomes usable for faults at the downgrade, not at the unlock. */
+/* A write-started VMA becomes usable for faults at the downgrade, not at the unlock. */
 static void downgrade(struct world *w, u32 task)
 {
 	struct mm_hold *h = mm_hold(HOLD_SYSCALL);

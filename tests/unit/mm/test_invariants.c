@@ -107,13 +107,13 @@ static void run_case(const struct breakage *b, u32 broken)
 {
 	const struct machine_config cfg = {.tasks = CPUS, .cpus = CPUS, .memory_bytes = 4096ull << b->arch->page_shift,
 					   .content_words = 8, .seed = SEED};
+	const struct mm_config watched = {.params = {[MM_PARAM_CHECK_INVARIANTS] = 1}};
 	struct run r = {.b = b, .w = {.a = b->arch, .page = arch_page_bytes(b->arch)}};
 	s64 at;
 
 	r.w.m = machine_create(&cfg);
-	if (!r.w.m || mm_machine_init(r.w.m, b->arch, NULL))
+	if (!r.w.m || mm_machine_init(r.w.m, b->arch, &watched))
 		MMSIM_BUG("no machine");
-	tlb_check_invariants(r.w.m);
 	machine_enter(r.w.m);
 	r.w.mm = mm_create(r.w.m, b->arch, &mm_locking_mmap_lock);
 	at = mm_mmap(r.w.mm, 0, PAGES * r.w.page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);

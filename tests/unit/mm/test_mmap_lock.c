@@ -37,8 +37,11 @@ static void modes_and_counts(void **state)
 	mm_world_destroy(&w);
 }
 
+/* One holds it until the other is seen to wait, in the list or on its way to it. */
+#define HELD_NS 2000000
 struct wait {
 	struct mm *mm;
+	enum mmap_lock_mode mode;
 	u32 held;
 };
 
@@ -46,17 +49,20 @@ static void wait_task(void *arg, u32 index)
 {
 	struct wait *s = arg;
 	struct mm_hold *h = mm_hold(HOLD_SYSCALL);
+	const struct rwsem *sem = &s->mm->mmap_lock;
 
 	if (index == 0) {
 		mmap_write_lock(s->mm, h, MM_RANGE_ALL);
 		smp_store_release(&s->held, 1u);
-		engine_delay_ns(5000000);
+		while (!rwsem_is_contended(sem) && !READ_ONCE(sem->osq_tail))
+			engine_yield();
+		engine_delay_ns(HELD_NS);
 		mmap_write_unlock(h);
 		return;
 	}
 	while (!smp_load_acquire(&s->held))
 		engine_yield();
-	if (index == 1) {
+	if (s->mode == MMAP_READ) {
 		mmap_read_lock(s->mm, h, MM_RANGE_ALL);
 		mmap_read_unlock(h);
 	} else {
@@ -67,15 +73,20 @@ static void wait_task(void *arg, u32 index)
 
 static void contention_is_counted(void **state)
 {
-	struct mm_world w = mm_world_create(&mm_locking_vma_refcnt, MEMORY, 3);
-	struct wait s = {.mm = w.mm};
+	struct mm_world w = mm_world_create(&mm_locking_vma_refcnt, MEMORY, 2);
+	struct wait s = {.mm = w.mm, .mode = MMAP_READ};
 
-	mm_world_run(&w, 3, wait_task, &s);
+	EXPECT_COUNT(&w, MMAP_LOCK_READ_CONTENDED, 1, mm_world_run(&w, 2, wait_task, &s));
 	assert_int_equal(COUNT(&w, MMAP_LOCK_READ), 1);
+	assert_int_equal(COUNT(&w, MMAP_LOCK_WRITE), 1);
+	assert_int_equal(COUNT(&w, MMAP_LOCK_WRITE_CONTENDED), 0);
+	assert_true(COUNT(&w, MMAP_LOCK_WAIT_NS) >= HELD_NS);
+
+	s = (struct wait){.mm = w.mm, .mode = MMAP_WRITE};
+	EXPECT_COUNT(&w, MMAP_LOCK_WRITE_CONTENDED, 1, mm_world_run(&w, 2, wait_task, &s));
 	assert_int_equal(COUNT(&w, MMAP_LOCK_READ_CONTENDED), 1);
-	assert_int_equal(COUNT(&w, MMAP_LOCK_WRITE), 2);
-	assert_int_equal(COUNT(&w, MMAP_LOCK_WRITE_CONTENDED), 1);
-	assert_true(COUNT(&w, MMAP_LOCK_WAIT_NS) >= 2 * 2000000);
+	assert_int_equal(COUNT(&w, MMAP_LOCK_WRITE), 3);
+	assert_true(COUNT(&w, MMAP_LOCK_WAIT_NS) >= 2 * HELD_NS);
 	mm_world_destroy(&w);
 }
 

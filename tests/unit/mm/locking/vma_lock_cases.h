@@ -156,6 +156,7 @@ static void storm_is_throttled(void **state)
 
 /* A writer waits for the reader inside, and the last reader wakes it. */
 struct meeting {
+	struct mm_world *w;
 	struct mm *mm;
 	u64 va;
 	u32 phase;
@@ -167,15 +168,15 @@ static void meeting_task(void *arg, u32 index)
 	struct meeting *s = arg;
 	struct mm_hold *h = mm_hold(HOLD_SYSCALL);
 	struct fault f = fault_at(s->mm, s->va);
+	u64 waits = COUNT(s->w, VMA_WRITE_LOCK_WAIT);
 
 	if (index == 0) {
 		if (SCHEME->fault_begin(&f, LK_TRY) != LK_OK)
 			MMSIM_BUG("nobody else is there");
 		smp_store_release(&s->phase, 1u);
-		/* mmap_lock is taken, so the writer is on its way to us. */
-		while (!rwsem_is_write_locked(&s->mm->mmap_lock))
+		while (COUNT(s->w, VMA_WRITE_LOCK_WAIT) == waits)
 			engine_yield();
-		engine_delay_ns(2000000);
+		engine_delay_ns(100000); /* on its way from counting itself to sleep */
 		s->shared = 1; /* plain on purpose: TSan sees whether the lock orders it */
 		SCHEME->fault_end(&f, false);
 		return;
@@ -194,7 +195,7 @@ static void writer_waits_for_reader(void **state)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(placements); i++) {
 		struct mm_world w = world(placements[i], 2);
-		struct meeting s = { .mm = w.mm, .va = map_anon(&w, 1, RW) };
+		struct meeting s = { .w = &w, .mm = w.mm, .va = map_anon(&w, 1, RW) };
 
 		EXPECT_COUNT(&w, VMA_WRITE_LOCK_WAIT, 1, mm_world_run(&w, 2, meeting_task, &s));
 		assert_int_equal(s.shared, 2);

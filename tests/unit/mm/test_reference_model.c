@@ -38,7 +38,9 @@ struct seen {
 	u64 flags, index;
 	const struct file *file;
 	bool anon_vma;
+	bool huge; /* part of a huge leaf, which pte is a copy of */
 	pte_t pte;
+	u64 pfn;
 };
 
 struct proc {
@@ -50,6 +52,7 @@ struct proc {
 struct world {
 	struct machine *machine;
 	const struct mm_locking *locking;
+	enum thp_mode thp;
 	struct proc proc[PROCS];
 	struct inode *inode[FILES];
 	struct file *file[FILES];
@@ -114,6 +117,7 @@ PRINTF_LIKE(2, 3) NORETURN static void mismatch(struct world *w, const char *fmt
 
 struct look {
 	const struct world *w;
+	const struct arch_desc *arch;
 	struct seen *seen;
 };
 
@@ -138,14 +142,19 @@ static void see_vma(const struct vma *vma, void *arg)
 static void see_entry(void *arg, u64 va, pte_t e, u32 level)
 {
 	struct look *l = arg;
+	struct seen *s = &l->seen[(va - l->w->low) / REF_PAGE];
+	u64 pfn = leaf_pfn(l->arch, e, level);
 
-	(void)level;
-	l->seen[(va - l->w->low) / REF_PAGE].pte = e;
+	for (u64 i = 0; i < level_bytes(l->arch, level) / REF_PAGE; i++, s++) {
+		s->huge = level != 0;
+		s->pte = e;
+		s->pfn = pfn + i;
+	}
 }
 
 static void look_at(struct world *w, struct proc *p)
 {
-	struct look l = {.w = w, .seen = p->seen};
+	struct look l = {.w = w, .arch = p->mm->arch, .seen = p->seen};
 
 	memset(p->seen, 0, ARENA_PAGES * sizeof(*p->seen));
 	mm_for_each_vma(p->mm, see_vma, &l);
@@ -186,8 +195,19 @@ static void settle_lazily_freed(const struct proc *p, const struct seen *s, stru
 		return;
 	if (!s->pte)
 		r->own = r->maybe_zero = false;
-	else if (same_words(page_content(p->mm->memory, pte_pfn(p->mm->arch, s->pte)), zeroes))
+	else if (same_words(page_content(p->mm->memory, s->pfn), zeroes))
 		memset(r->word, 0, sizeof(r->word));
+}
+
+/* A write to any page of a huge leaf gave the process all the others: they are zero, and its own. */
+static void settle_huge(const struct world *w, const struct seen *s, struct ref_page *r)
+{
+	bool wanted = w->thp == THP_ALWAYS ? !(r->flags & VM_NOHUGEPAGE) : (r->flags & VM_HUGEPAGE) != 0;
+
+	if (!s->huge || r->own || r->object || !wanted)
+		return;
+	memset(r->word, 0, sizeof(r->word));
+	r->own = true;
 }
 
 static void compare_content(struct world *w, const struct proc *p, u64 va, const struct seen *s,
@@ -197,6 +217,7 @@ static void compare_content(struct world *w, const struct proc *p, u64 va, const
 	const u64 *want, *got;
 
 	settle_lazily_freed(p, s, r);
+	settle_huge(w, s, r);
 	want = ref_content(r);
 	if (!s->pte) {
 		if (r->own)
@@ -205,7 +226,7 @@ static void compare_content(struct world *w, const struct proc *p, u64 va, const
 	}
 	if (!want)
 		mismatch(w, "%llx: an entry beyond the end of the file", LL(va));
-	got = page_content(p->mm->memory, pte_pfn(arch, s->pte));
+	got = page_content(p->mm->memory, s->pfn);
 	for (u32 i = 0; i < REF_WORDS; i++)
 		if (got[i] != want[i])
 			mismatch(w, "%llx: word %u is %llx, should be %llx", LL(va), i, LL(got[i]),
@@ -700,17 +721,18 @@ static void make_first_proc(struct world *w)
 	compare(w, p);
 }
 
-static void make_world(struct world *w, const struct mm_locking *locking, u64 seed)
+static void make_world(struct world *w, const struct mm_locking *locking, enum thp_mode thp, u64 seed)
 {
 	struct machine_config cfg = {.tasks = 1,
 				     .cpus = 1,
 				     .memory_bytes = 512ull << 20,
 				     .content_words = REF_WORDS,
 				     .seed = seed};
-	const struct mm_config mm_cfg = {.tree = tree_choice()};
+	const struct mm_config mm_cfg = {.tree = tree_choice(), .params[MM_PARAM_THP] = thp};
 
 	memset(w, 0, sizeof(*w));
 	w->locking = locking;
+	w->thp = thp;
 	w->seed = w->rng = seed;
 	w->machine = machine_create(&cfg);
 	assert_non_null(w->machine);
@@ -787,11 +809,12 @@ static void expect_variety(u32 count)
 	}
 }
 
-static void run(const struct mm_locking *locking, u64 seed, u32 count)
+static void run(const struct mm_locking *locking, enum thp_mode thp, u64 seed, u32 count)
 {
 	static struct world w;
+	u64 huge;
 
-	make_world(&w, locking, seed);
+	make_world(&w, locking, thp, seed);
 	for (u32 i = 0; i < count; i++) {
 		one_operation(&w);
 		if (i % 64 == 0)
@@ -802,6 +825,10 @@ static void run(const struct mm_locking *locking, u64 seed, u32 count)
 				}
 	}
 	check_files(&w);
+	huge = machine_counter(w.machine, COUNTER_THP_FAULT_ALLOC);
+	printf("  %llu huge leaves, %llu split\n", LL(huge), LL(machine_counter(w.machine, COUNTER_THP_SPLIT)));
+	if (thp == THP_ALWAYS && count >= 4000)
+		assert_true(huge > 0);
 	drop_world(&w);
 	expect_variety(count);
 }
@@ -809,14 +836,16 @@ static void run(const struct mm_locking *locking, u64 seed, u32 count)
 static void test_random_calls(void **state)
 {
 	u64 seed = test_seed("reference_model");
+	enum thp_mode thp;
 
 	(void)state;
 	for (u32 i = 0; mm_locking_all[i]; i++) {
 		if (!(mm_locking_all[i]->caps & LK_CAP_CORRECT))
 			continue;
-		printf("scheme %s\n", mm_locking_all[i]->name);
+		thp = (seed + i) % 2 ? THP_ALWAYS : THP_MADVISE;
+		printf("scheme %s, thp=%s\n", mm_locking_all[i]->name, thp == THP_ALWAYS ? "always" : "madvise");
 		fflush(stdout);
-		run(mm_locking_all[i], seed, operations());
+		run(mm_locking_all[i], thp, seed, operations());
 	}
 }
 

@@ -827,7 +827,7 @@ static void run(const struct mm_locking *locking, enum thp_mode thp, u64 seed, u
 	check_files(&w);
 	huge = machine_counter(w.machine, COUNTER_THP_FAULT_ALLOC);
 	printf("  %llu huge leaves, %llu split\n", LL(huge), LL(machine_counter(w.machine, COUNTER_THP_SPLIT)));
-	if (thp == THP_ALWAYS && count >= 4000)
+	if (thp == THP_ALWAYS && count >= 30000)
 		assert_true(huge > 0);
 	drop_world(&w);
 	expect_variety(count);

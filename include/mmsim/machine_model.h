@@ -26,6 +26,7 @@ enum machine_kind { MACHINE_CALIBRATED, MACHINE_PUBLISHED, MACHINE_ESTIMATED };
 	X(cache, l2_kib, COUNT, 512, 1, 16384, "private second-level cache")                       \
 	X(cache, prefetch_adjacent, COUNT, 0, 0, 1, "1: the buddy line comes with a missed line")  \
 	X(cache, prefetchw, COUNT, 1, 0, 1, "1: a prefetch for a write fetches the line exclusively; 0: to be read") \
+	X(cache, migratory, COUNT, 0, 0, 1, "1: a load takes the line from another socket whose CPU has written it") \
 	X(cache, home_on_path, COUNT, 0, 0, 1, "1: a transfer goes by way of the line's home socket") \
 	X(latency, l1, NS, 1.0, 0, 1000, "hit in L1")                                              \
 	X(latency, l2, NS, 4.0, 0, 1000, "hit in L2")                                              \

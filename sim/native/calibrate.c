@@ -203,6 +203,7 @@ static void set_defaults(struct calib *c)
 	calib_estimated(c, CALIBRATE_rcu_gp_min, 100000, "of the model (hosts batch), the default");
 	calib_estimated(c, CALIBRATE_cache_home_on_path, 0, "not visible from user space");
 	calib_estimated(c, CALIBRATE_cache_prefetchw, 1, "nothing measures it, the default");
+	calib_estimated(c, CALIBRATE_cache_migratory, 0, "nothing measures it, the default");
 	calib_estimated(c, CALIBRATE_cost_fault_entry, 50,
 			"which part of a fault comes before its lock is not visible from user space, the default");
 }

@@ -54,6 +54,7 @@ struct vline {
 	u8 home;	/* socket + 1; 0: not yet given */
 	u8 word;	/* candidate for the word that most transfers were for ... */
 	u16 word_votes; /* ... and its majority */
+	bool written;	/* by its owner, since it came to it */
 	/* statistics: accesses that had to go out to the line */
 	u32 transfers, owner_changes;
 	u64 wait_ps; /* queueing for it */

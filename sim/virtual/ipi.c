@@ -103,13 +103,15 @@ static bool stands_still(const struct vcpu *c)
 static void take_at_once(struct vcpu *c, struct vcpu *sender, u64 due_ps, u64 number,
 			 void (*fn)(struct cpu *target, void *arg), void *arg)
 {
-	u64 handler_ps = c->m->model.cost_ipi_handler;
+	u64 clock_ps = c->e.clock_ps, start_ps = max(max(c->irq_debt_until_ps, due_ps), clock_ps);
 
-	c->irq_debt_until_ps = max(max(c->irq_debt_until_ps, due_ps), c->e.clock_ps) + handler_ps;
-	c->irq_debt_ps += handler_ps;
-	timeline_if_on(timeline_ipi_handled(c, number, c->irq_debt_until_ps - handler_ps,
-					    c->irq_debt_until_ps));
+	/* At the time at which it happens: the clock of who stands still is behind. */
+	c->e.clock_ps = start_ps + c->m->model.cost_ipi_handler;
 	handle(c, fn, arg);
+	c->irq_debt_until_ps = c->e.clock_ps;
+	c->irq_debt_ps += c->e.clock_ps - start_ps;
+	c->e.clock_ps = clock_ps;
+	timeline_if_on(timeline_ipi_handled(c, number, start_ps, c->irq_debt_until_ps));
 	acknowledge(c, sender, c->irq_debt_until_ps);
 }
 

@@ -12,6 +12,9 @@
  *              the line when it takes effect. A read keeps the line busy for latency.serve only.
  * Exclusive    a load of a line that no private cache has any more gets it exclusively: the first store
  *              finds it there. (Known for certain when the last owner has lost it and nobody has read it.)
+ * Migratory    where the machine has it (cache.migratory), a load of a line that a CPU of another socket
+ *              has written since it came to it takes it from there: the store that mostly follows finds it.
+ *              Who only reads it then gets a copy, so that lines that are read do not wander.
  * Prefetched   prefetch_write() reserves the line in its turn and goes on; an access before it has
  *              arrived waits for it. As many may be on their way as there are fill buffers: more are
  *              dropped. Where the machine has no such instruction (cache.prefetchw) it is fetched to be
@@ -239,6 +242,15 @@ static void line_statistics(struct vcpu *c, struct vline *vl, u64 start, u64 gra
 	vote_for_word(vl, c->pend_word);
 }
 
+/* From now on c alone has it. Who saw it before must not trust that it sees writes. */
+static inline void take_line(struct vcpu *c, struct vline *vl)
+{
+	vl->version++;
+	vl->state = c->id + 1;
+	vl->sockets = c->group_bit;
+	vl->written = false;
+}
+
 /* The line's buddy comes along, if it can be had: with ownership for a write. */
 static void prefetch_buddy(struct vcpu *c, u64 line, bool write)
 {
@@ -251,9 +263,7 @@ static void prefetch_buddy(struct vcpu *c, u64 line, bool write)
 		return;
 	give_home(c, vl);
 	if (write || !vl->state) {
-		vl->version++;
-		vl->state = c->id + 1;
-		vl->sockets = c->group_bit;
+		take_line(c, vl);
 		*l2_slot(c, buddy) = line_tag(buddy, vl->version);
 		/* They sleep on a copy that has gone: they must notice the next write. */
 		if (vl->sleepers)
@@ -274,16 +284,29 @@ static bool nobody_has_copy(const struct vcpu *c, const struct vline *vl, u64 li
 	       !cached(&c->m->vcpus[owner - 1], line, line_tag(line, vl->version));
 }
 
+/* Its owner, in another socket, has written it since it got it, and nobody has read it since. */
+static bool migrates(const struct vcpu *c, const struct vline *vl)
+{
+	u32 owner = vl->state & 0xffff;
+
+	return c->m->model.cache_migratory && !(vl->state >> 16) && vl->written && owner != c->id + 1 &&
+	       c->m->vcpus[owner - 1].place.socket != c->place.socket;
+}
+
 static u64 reserve_load(struct vcpu *c, struct vline *vl, u64 line)
 {
 	u64 start = max(c->e.clock_ps, vl->busy_ps), grant = start + source_ps(c, vl, line);
 
 	line_statistics(c, vl, start, grant);
 	vl->busy_ps = start + c->m->model.latency_serve;
-	if (nobody_has_copy(c, vl, line)) {
-		vl->version++; /* who saw it before its owner lost it must not trust that it sees writes */
-		vl->state = c->id + 1;
-		vl->sockets = c->group_bit;
+	if (migrates(c, vl)) {
+		take_line(c, vl);
+		vl->owner_changes++;
+		vl->busy_ps = grant;
+		if (vl->sleepers)
+			wake_sleepers(c, vl); /* the owner's copy has gone: it must notice the next write */
+	} else if (nobody_has_copy(c, vl, line)) {
+		take_line(c, vl);
 	} else if (vl->state != c->id + 1u) {
 		if (vl->state < 0xffff0000u)
 			vl->state += 1u << 16;
@@ -306,9 +329,8 @@ static u64 reserve_write(struct vcpu *c, struct vline *vl, u64 line)
 	if ((vl->state & 0xffff) != c->id + 1u)
 		vl->owner_changes++;
 	vl->busy_ps = grant;
-	vl->version++;
-	vl->state = c->id + 1;
-	vl->sockets = c->group_bit;
+	take_line(c, vl);
+	vl->written = true;
 	c->pend_tag = line_tag(line, vl->version);
 	return grant;
 }
@@ -427,7 +449,10 @@ static NOINLINE void write_miss(struct vcpu *c, u64 line, u8 word, u64 hit_ps)
 	} else if (vl->state == c->id + 1u && *l2_slot(c, line) == tag) {
 		c->e.clock_ps += c->m->model.latency_l2 + hit_ps - c->e.l1_ps;
 		*l1_slot(c, line) = tag;
-	} else if (!miss_is_local(c, vl, line)) {
+		vl->written = true;
+	} else if (miss_is_local(c, vl, line)) {
+		vl->written = true;
+	} else {
 		transact(c, OP_WRITE, line, word);
 	}
 }
@@ -550,10 +575,12 @@ static ALWAYS_INLINE void write_access(struct vcpu *c, u64 offset, u64 hit_ps, b
 	/* It came from another CPU a moment ago, so somebody may want it back: no running ahead. */
 	if (unlikely(c->e.clock_ps < vl->busy_ps + c->contended_ps) && !c->nosched)
 		sched_until(c, c->e.clock_ps);
-	if (likely(vl->state == c->id + 1u && *l1_slot(c, line) == line_tag(line, vl->version)))
+	if (likely(vl->state == c->id + 1u && *l1_slot(c, line) == line_tag(line, vl->version))) {
 		c->e.clock_ps += hit_ps;
-	else
+		vl->written = true;
+	} else {
 		write_miss(c, line, word_of(offset), hit_ps);
+	}
 	if (unlikely(vl->sleepers))
 		wake_sleepers(c, vl);
 	if (reads)
@@ -604,9 +631,8 @@ void vt_zeroed(const void *p, u64 bytes)
 		struct vline *vl = &c->lines[line];
 
 		give_home(c, vl);
-		vl->version++;
-		vl->state = c->id + 1;
-		vl->sockets = c->group_bit;
+		take_line(c, vl);
+		vl->written = true;
 		fill(c, line, line_tag(line, vl->version));
 		charge_noted(c, line, true);
 	}

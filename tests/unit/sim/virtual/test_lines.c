@@ -398,6 +398,71 @@ static void test_distance_decides(void **state)
 	vt_assert_near(remote, 600, 0.1);
 }
 
+/* One CPU writes it; another reads it later, and writes it. */
+static void read_and_write(void *arg, u32 index)
+{
+	u64 before;
+
+	if (index == player[0])
+		WRITE_ONCE(lines[0].word[0], 1ull);
+	if (index != player[1])
+		return;
+	engine_delay_ns(10000);
+	before = engine_now_ns();
+	assert_int_equal(READ_ONCE(lines[0].word[0]), 1);
+	WRITE_ONCE(lines[0].word[0], 2ull);
+	finished_ns[0] = engine_now_ns() - before;
+}
+
+static double read_and_write_ns(enum cpu_distance d, u64 migratory)
+{
+	struct machine_model model =
+		VT_MODEL("topology.sockets", "2", "topology.clusters", "2", "topology.cores", "4", "topology.smt", "2",
+			 "latency.l1", "0", "latency.cluster", "30", "latency.socket", "100", "latency.remote", "300");
+
+	model.cache_migratory = migratory;
+	player[0] = 0;
+	player[1] = cpu_at(d);
+	start(&model, 32, 1);
+	assert_int_equal(engine_run(machine, 32, read_and_write, NULL, NULL), 0);
+	stop();
+	return (double)finished_ns[0];
+}
+
+static void test_modified_line_migrates_between_sockets(void **state)
+{
+	vt_assert_near(read_and_write_ns(DIST_REMOTE, 0), 600, 0.05);
+	vt_assert_near(read_and_write_ns(DIST_REMOTE, 1), 300, 0.05);
+	vt_assert_near(read_and_write_ns(DIST_SOCKET, 1), 200, 0.05);
+}
+
+/* CPU 0 writes it once; then two sockets only read it. */
+static void read_in_turns(void *arg, u32 index)
+{
+	if (index != player[0] && index != player[1])
+		return;
+	if (index == 0)
+		WRITE_ONCE(lines[0].word[0], 1ull);
+	for (u32 i = 0; i < ROUNDS; i++) {
+		(void)READ_ONCE(lines[0].word[0]);
+		engine_delay_ns(1000);
+	}
+	finished_ns[index] = engine_now_ns();
+}
+
+static void test_what_is_only_read_does_not_wander(void **state)
+{
+	struct machine_model model = VT_MODEL("topology.sockets", "2", "cache.migratory", "1", "latency.remote",
+					      "300", "cpu.all_core_slowdown_percent", "0");
+
+	player[0] = 0;
+	player[1] = cpu_at(DIST_REMOTE);
+	memset(finished_ns, 0, sizeof(finished_ns));
+	start(&model, 8, 1);
+	vt_assert_near(run(8, read_in_turns), ROUNDS * 1001.0, 0.002);
+	stop();
+}
+
 /* ---- locks ----------------------------------------------------------------------------------------------------- */
 
 #define LOCK_ROUNDS 200u
@@ -529,6 +594,8 @@ int main(void)
 		cmocka_unit_test(test_false_sharing),
 		cmocka_unit_test(test_readers_of_an_unmodified_line_scale),
 		cmocka_unit_test(test_distance_decides),
+		cmocka_unit_test(test_modified_line_migrates_between_sockets),
+		cmocka_unit_test(test_what_is_only_read_does_not_wander),
 		cmocka_unit_test(test_memory_is_of_its_node),
 		cmocka_unit_test(test_ticket_lock_collapses_where_queue_does_not),
 		cmocka_unit_test(test_hot_line_is_found),

@@ -213,6 +213,7 @@ static int walk_vmas(struct mm *mm, u64 start, u64 end, int behavior)
 
 	if (!vma)
 		return -ENOMEM;
+	line_read(vma, start);
 	/* Only who changes flags merges, and holds the neighbours. */
 	prev = start > vma->start ? vma : flags ? vma_below(vma) : NULL;
 	while (start < end) {

@@ -405,11 +405,16 @@ static void reserve_gap(struct mm *mm, u64 start, u64 end)
 {
 	struct gap_reservation *gap = &mm_task()->gap, *r;
 
+	line_write(gap, start);
 	gap->start = start;
 	gap->end = end;
-	list_for_each_entry (r, &mm->reserved, link)
+	list_for_each_entry (r, &mm->reserved, link) {
+		line_read(r, start);
 		if (r->start < start)
 			break;
+	}
+	line_write_ptr(&r->link);
+	line_write_ptr(r->link.prev);
 	list_add_tail(&gap->link, &r->link); /* before r, or at the end */
 }
 
@@ -420,6 +425,8 @@ static void unreserve_gap(struct mm *mm)
 	if (!mm_has_ranges(mm) || !gap->end)
 		return;
 	mm_tree_lock(mm);
+	line_write(gap, link);
+	line_write_neighbours(&gap->link);
 	list_del_init(&gap->link);
 	gap->end = 0;
 	mm_tree_unlock(mm);

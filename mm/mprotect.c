@@ -67,6 +67,7 @@ static int protect_range(struct mm_hold *hold, u64 start, u64 end, u32 prot, boo
 
 	if (!vma)
 		return -ENOMEM;
+	line_read(vma, start);
 	if (grows_down) {
 		if (vma->start >= end)
 			return -ENOMEM;

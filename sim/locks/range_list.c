@@ -193,6 +193,7 @@ static struct range_node *node_alloc(struct range_list *list, const struct range
 	node = objcache_alloc(list->pool->nodes);
 	if (!node)
 		MMSIM_BUG("range list: the host has no memory for %zu bytes", sizeof(*node));
+	line_write(node, life);
 	WRITE_ONCE(node->life, node->life + 1);
 	WRITE_ONCE(node->reader, (u32)!write);
 	node->start = hold->start;

@@ -39,10 +39,10 @@ static struct range_lock *range_of(struct rb_node *node)
 static bool compute_subtree_last(struct rb_node *node)
 {
 	struct range_lock *range = range_of(node);
-	u64 last = range->last;
-	bool changed;
+	u64 last;
 
-	line_write(range, subtree_last);
+	line_read(range, subtree_last);
+	last = range->last;
 	if (node->left) {
 		line_read(range_of(node->left), subtree_last);
 		last = max(last, range_of(node->left)->subtree_last);
@@ -51,9 +51,12 @@ static bool compute_subtree_last(struct rb_node *node)
 		line_read(range_of(node->right), subtree_last);
 		last = max(last, range_of(node->right)->subtree_last);
 	}
-	changed = range->subtree_last != last;
+	/* On the way up it mostly stays: other CPUs keep their copies of the node. */
+	if (range->subtree_last == last)
+		return false;
+	line_write(range, subtree_last);
 	range->subtree_last = last;
-	return changed;
+	return true;
 }
 
 static const struct rb_augment subtree_last_augment = {compute_subtree_last};
@@ -160,6 +163,7 @@ static void count_down(struct range_lock *range, struct rwsem_waiter **chosen)
 			  (unsigned long long)range->start, (unsigned long long)range->last);
 	if (--range->blockers)
 		return;
+	line_write(waiter_of(range), wake_next);
 	waiter_of(range)->wake_next = *chosen;
 	*chosen = waiter_of(range);
 }
@@ -210,6 +214,7 @@ static struct rwsem_waiter *choose_after_waiter(struct range_lock_tree *tree,
 static void arrive(struct range_lock_tree *tree, struct range_lock *range, u32 reader)
 {
 	tree->arrivals += ARRIVAL_STEP;
+	line_write(range, arrival);
 	range->arrival = tree->arrivals | reader;
 	range->task = current_task();
 }

@@ -1,6 +1,6 @@
 # bin/mmsim-native (every command, on the native engine), and the small programs that exec it or
 # mmsim-virtual (cmake/virtual.cmake): bin/mmsim, and one per workload.
-set(MMSIM_WORKLOAD_PROGRAMS ebizzy pft page_fault1 page_fault2 page_fault3 mmap1 multi_fault)
+set(MMSIM_WORKLOAD_PROGRAMS ebizzy pft page_fault1 page_fault2 page_fault3 mmap1 multi_fault gc_heap)
 
 add_custom_target(mmsim_version
   COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DVERSION=${PROJECT_VERSION}

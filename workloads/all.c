@@ -5,7 +5,8 @@
 
 const struct workload *const workload_all[] = {
 	&workload_page_fault1, &workload_page_fault2, &workload_page_fault3, &workload_mmap1,
-	&workload_ebizzy,      &workload_pft,         &workload_multi_fault, NULL,
+	&workload_ebizzy,      &workload_pft,         &workload_multi_fault, &workload_gc_heap,
+	NULL,
 };
 
 const struct workload *workload_find(const char *name)

@@ -5,7 +5,7 @@
 #include <mmsim/workload.h>
 
 extern const struct workload workload_page_fault1, workload_page_fault2, workload_page_fault3,
-	workload_mmap1, workload_ebizzy, workload_pft, workload_multi_fault;
+	workload_mmap1, workload_ebizzy, workload_pft, workload_multi_fault, workload_gc_heap;
 
 #define MIB (1024ull * 1024)
 

@@ -71,33 +71,35 @@ static void teardown(struct bench *b)
 	b->priv = NULL;
 }
 
-static s64 map(struct mm *mm, u64 len)
+/*
+ * Slots of one address space: one mapping; or (gap) a mapping each, which must not touch their
+ * neighbours, or they would merge. Cut out of one, so that it does not matter where mmap() goes next.
+ */
+static int map_slots(struct mm *mm, u64 slot, u64 gap, u64 *base, u32 count)
 {
-	return mm_mmap(mm, 0, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);
+	s64 va = mm_mmap(mm, 0, (slot + gap) * count, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);
+	int err = va < 0 ? (int)va : 0;
+
+	for (u32 i = 0; i < count && !err; i++) {
+		base[i] = (u64)va + i * (slot + gap);
+		if (gap)
+			err = mm_munmap(mm, base[i] + slot, gap);
+	}
+	return err;
 }
 
-/* A mapping of its own must not touch its neighbour, or the two would merge: a page is left out. */
-static int map_slots(struct bench *b, struct multi_fault *mf)
+static int map_all(struct bench *b, struct multi_fault *mf)
 {
-	u64 page = bench_page_bytes(b);
-	bool own = bench_param(b, "vmas") == VMAS_OWN || b->mm_count > 1;
-	s64 va = own ? 0 : map(b->mm, mf->slot * b->tasks);
+	/* Two pages: a range lock takes one on either side along. */
+	u64 gap = bench_param(b, "vmas") == VMAS_OWN ? 2 * bench_page_bytes(b) : 0;
+	int err = 0;
 
-	for (u32 i = 0; i < b->tasks && va >= 0; i++) {
-		struct mm *mm = b->mms[b->mm_count > 1 ? i : 0];
-
-		if (!own) {
-			mf->base[i] = (u64)va + i * mf->slot;
-			continue;
-		}
-		va = map(mm, mf->slot + page);
-		if (va < 0)
-			break;
-		mf->base[i] = (u64)va + page;
-		if (mm_munmap(mm, (u64)va, page) != 0)
-			return -ENOMEM;
-	}
-	return va < 0 ? (int)va : 0;
+	if (b->mm_count == 1)
+		return map_slots(b->mm, mf->slot, gap, mf->base, b->tasks);
+	for (u32 i = 0; i < b->tasks && !err; i++)
+		err = map_slots(b->mms[i], mf->slot, 0, &mf->base[i], 1);
+	return err;
 }
 
 static int setup(struct bench *b)
@@ -111,7 +113,7 @@ static int setup(struct bench *b)
 	mf->slot = ALIGN_UP(bench_param(b, "slot"), page);
 	mf->touch = ALIGN_UP(bench_param(b, "part"), page);
 	mf->base = calloc(b->tasks, sizeof(u64));
-	return mf->base ? map_slots(b, mf) : -ENOMEM;
+	return mf->base ? map_all(b, mf) : -ENOMEM;
 }
 
 static void drop(struct bench_task *t, u32 whose)

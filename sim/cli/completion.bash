@@ -50,4 +50,4 @@ _mmsim()
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 	fi
 }
-complete -o bashdefault -F _mmsim mmsim ebizzy pft page_fault1 page_fault2 page_fault3 mmap1 multi_fault
+complete -o bashdefault -F _mmsim mmsim ebizzy pft page_fault1 page_fault2 page_fault3 mmap1 multi_fault gc_heap

@@ -13,7 +13,7 @@ fail() {
 	exit 1
 }
 workloads=$("$bin" list workloads -q 2>/dev/null | cut -d' ' -f1 | grep -v replay | paste -sd, -)
-[ -n "$workloads" ] || workloads=ebizzy,pft,page_fault1,page_fault2,page_fault3,mmap1,multi_fault
+[ -n "$workloads" ] || workloads=ebizzy,pft,page_fault1,page_fault2,page_fault3,mmap1,multi_fault,gc_heap
 
 "$bin" run -q -j 2 -w "$workloads" -s mmap_lock,vma_refcnt -c 1,4,64 -m skylake192 -d 300us -o "$tmp/rows.csv" \
 	2>"$tmp/err" || fail 'a workload'

@@ -83,6 +83,8 @@ wrong 'allowed: from 64K to 64G' mmsim run -w page_fault1 -p size=1
 wrong '--param=memory=1: allowed: 0, or from 256K (64 pages of 4K)' mmsim run -w mmap1 -p memory=1
 wrong '--param=content_words=3: allowed: 0 and powers of two from 1 to 8' mmsim run -w mmap1 -p content_words=3
 wrong '--param: multi_fault: part=' multi_fault -p part=16M
+wrong '--param: gc_heap: garbage=' gc_heap -p garbage=1M
+wrong 'processes=1 share nothing' gc_heap -p heap=shared -p processes=1
 wrong 'key=value is needed' mmsim run -w page_fault1 -p size
 wrong 'size is given twice' mmsim run -w page_fault1 -p size=1M -p size=2M
 wrong 'is for one task' mmsim run -w mmap1 -s lock_null -c 2

@@ -95,7 +95,7 @@ static void one_fault_per_page(void **state)
 static void every_workload(void **state)
 {
 	static const char *const names[] = {"page_fault1", "page_fault2", "page_fault3", "mmap1",
-					    "ebizzy",	   "pft",	  "multi_fault"};
+					    "ebizzy",	   "pft",	  "multi_fault", "gc_heap"};
 
 	for (u32 i = 0; arch_all[i]; i++)
 		for (u32 n = 0; n < ARRAY_SIZE(names); n++)

@@ -243,6 +243,77 @@ static void multi_fault_counts_pages(void **state)
 		}
 }
 
+/* Goal:   what is to be a VMA per task, or per region, is one: nothing merges. */
+static void vmas_of_their_own(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *const params[2];
+		int vmas;
+	} variants[] = {
+		{"multi_fault", {"vmas=one", NULL}, 1},
+		{"multi_fault", {"vmas=own", NULL}, 4},
+		{"gc_heap", {"guard=0", NULL}, 1},
+		{"gc_heap", {NULL}, 4 * 8},
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(variants); i++) {
+		struct bench_config cfg = {.workload = workload_find(variants[i].name),
+					   .locking = &mm_locking_mmap_lock,
+					   .arch = &arch_x86_64,
+					   .cpus = 4,
+					   .tasks = 4,
+					   .ops = 1};
+		struct bench *b = aligned_alloc(64, ALIGN_UP(sizeof(*b), (size_t)64));
+		u64 values[BENCH_PARAMS_MAX] = {0};
+
+		assert_non_null(b);
+		set_params(cfg.workload, values, variants[i].params);
+		cfg.params = values;
+		assert_int_equal(bench_init(b, &cfg), 0);
+		assert_int_equal(b->mm->map_count, variants[i].vmas);
+		bench_fini(b);
+		free(b);
+	}
+}
+
+/* Regions that are VMAs of their own are neither split nor merged; those that adjoin are. */
+static void gc_heap_counts_collections(void **state)
+{
+	static const struct {
+		const char *const params[7];
+		u32 mprotects, faults; /* per collection; 0: not fixed */
+		bool splits;
+	} variants[] = {
+		{{"regions=3", "region=64K", "touch=32K", "garbage=16K", NULL}, 6, 15, false},
+		{{"regions=3", "region=64K", "touch=32K", "garbage=0", NULL}, 6, 3, false},
+		{{"regions=3", "region=64K", "touch=32K", "garbage=16K", "guard=0", NULL}, 6, 15, true},
+		{{"regions=3", "region=64K", "touch=32K", "garbage=16K", "barrier=page", NULL}, 27, 36, true},
+		{{"regions=3", "region=64K", "touch=32K", "garbage=16K", "processes=1", NULL}, 6, 15, false},
+		{{"regions=3", "region=64K", "touch=32K", "garbage=16K", "heap=shared", NULL}, 0, 0, false},
+	};
+
+	for (u32 v = 0; v < ARRAY_SIZE(variants); v++)
+		EACH(scheme, tasks)
+		{
+			struct outcome o = run_ops("gc_heap", scheme, tasks, 60, variants[v].params);
+
+			assert_int_equal(o.err, 0);
+			assert_int_equal(o.totals.ops, 60);
+			assert_int_equal(o.samples, 60);
+			if (v != 1)
+				assert_int_equal(COUNT(o, SYSCALL_MADVISE), 60 * 3);
+			assert_int_equal(COUNT(o, VMA_SPLIT) > 0, variants[v].splits);
+			if (!variants[v].mprotects) {
+				assert_true(COUNT(o, FAULT_SIGSEGV) > 0);
+				continue;
+			}
+			assert_int_equal(COUNT(o, SYSCALL_MPROTECT), 60 * variants[v].mprotects);
+			assert_int_equal(COUNT(o, FAULT_TOTAL), 60 * variants[v].faults);
+			assert_int_equal(COUNT(o, FAULT_SIGSEGV), 60 * (variants[v].mprotects - 3));
+		}
+}
+
 /* Goal:   a measured time is kept, and every task has a whole window. */
 static void durations(void **state)
 {
@@ -335,6 +406,8 @@ int main(void)
 		cmocka_unit_test(ebizzy_heaps),
 		cmocka_unit_test(pft_counts_pages),
 		cmocka_unit_test(multi_fault_counts_pages),
+		cmocka_unit_test(vmas_of_their_own),
+		cmocka_unit_test(gc_heap_counts_collections),
 		cmocka_unit_test(durations),
 		cmocka_unit_test(fewer_operations_than_tasks),
 		cmocka_unit_test(out_of_memory_is_a_reason),

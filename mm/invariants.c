@@ -235,8 +235,7 @@ static void frame_freed_at(struct invariants *inv, u64 base, u64 pfn, u32 level)
 
 		number = way->next;
 		if (slot->tag != way->tag) {
-			invariants_unmap(core, way);
-			way->tag = 0;
+			tlb_way_drop(core, way);
 			continue;
 		}
 		if (way->level == level && tlb_way_is_usable(core, way))

@@ -16,6 +16,9 @@ struct mmu_machine {
 	enum tlb_invalidation how;     /* the more of what the architecture and the machine say */
 	struct tlb_core *cores;	       /* mm/tlb_model.c; NULL: TLBs are the simple ones */
 	u32 core_count;
+	u8 *page_counts;	       /* [bucket of a page][core]: entries; see mm/tlb_model.c */
+	u32 page_buckets;	       /* a power of two */
+	u8 levels_seen;		       /* bit n: some core has seen a leaf of level n */
 	bool range_operations;	       /* one broadcast operation can name many pages */
 	struct asid_space *asids;      /* mm/tlb_context.c; NULL: not needed */
 	struct invariants *invariants; /* mm/invariants.c; NULL: nobody watches */

@@ -91,7 +91,7 @@ static void flush_there(struct cpu *target, void *arg)
 			direct_apply(tlb, f);
 	} else if (tlb->mmu->how == TLBI_BY_IPI) {
 		pcid_apply(target, tlb, f);
-	} else {
+	} else if (f->full || f->tables || tlb_core_may_have(tlb->mmu, tlb->core, f->start, f->end)) {
 		slot = tlb_context_slot(tlb, f->mm);
 		if (slot)
 			slot_apply(tlb, slot, f, f->tables);

@@ -161,6 +161,10 @@ void tlb_slot_drop(struct tlb_core *core, struct tlb_slot *slot, const struct ar
 /* Whose entry of a paging-structure cache, if any that can still be used, leads to the table at pa;
  * and one of the addresses that it is for. */
 const struct tlb_slot *tlb_walks_through(const struct tlb_core *core, u64 pa, u64 *va);
+/* False: the core has no entry, of any address space, for a page of [start, end). */
+bool tlb_core_may_have(const struct mmu_machine *mmu, const struct tlb_core *core, u64 start, u64 end);
+/* The entry is over: its place is empty. */
+void tlb_way_drop(struct tlb_core *core, struct tlb_way *way);
 /* May the entry still translate for its CPUs, at once or after a switch of address spaces? */
 bool tlb_way_is_usable(const struct tlb_core *core, const struct tlb_way *way);
 

@@ -23,6 +23,8 @@
 #include "mm/invariants.h"
 #include "mm/tlb_internal.h"
 
+#define PAGES_ASKED_FOR 64 /* of more, each core looks for itself */
+
 /* ---- translations ----------------------------------------------------------------------------- */
 
 static bool way_is_live(const struct tlb_core *core, const struct tlb_way *way)
@@ -30,10 +32,38 @@ static bool way_is_live(const struct tlb_core *core, const struct tlb_way *way)
 	return way->tag && core->slots[way->slot].tag == way->tag;
 }
 
-static void way_drop(struct tlb_core *core, struct tlb_way *way)
+/*
+ * How many entries of the core, of whatever tag and level, are of pages in this page's bucket; all
+ * cores' counts of a bucket lie together. A flush of one page visits a thousand CPUs and finds it in
+ * one: it must not look for it in each core's arrays. A count that has reached 255 stays there.
+ */
+static u8 *page_count(const struct mmu_machine *mmu, u32 core, u64 page)
 {
+	return &mmu->page_counts[(page & (mmu->page_buckets - 1)) * mmu->core_count + core];
+}
+
+bool tlb_core_may_have(const struct mmu_machine *mmu, const struct tlb_core *core, u64 start, u64 end)
+{
+	const struct arch_desc *a = mmu->arch;
+	u32 number = (u32)(core - mmu->cores); /* the core itself is not looked at */
+
+	if ((end - start) >> a->page_shift > PAGES_ASKED_FOR)
+		return true;
+	for (u64 va = start; va < end; va += arch_page_bytes(a))
+		for (u32 seen = mmu->levels_seen; seen; seen &= seen - 1)
+			if (*page_count(mmu, number, va >> level_shift(a, (u32)__builtin_ctz(seen))))
+				return true;
+	return false;
+}
+
+void tlb_way_drop(struct tlb_core *core, struct tlb_way *way)
+{
+	u8 *count;
+
 	if (!way->tag)
 		return;
+	count = page_count(core->mmu, core->number, way->page);
+	*count -= *count < UINT8_MAX;
 	invariants_unmap(core, way);
 	way->tag = 0;
 }
@@ -70,12 +100,15 @@ static struct tlb_way *array_victim(const struct tlb_core *core, const struct tl
 static void array_fill(struct tlb_core *core, const struct tlb_array *t, const struct tlb_way *from)
 {
 	struct tlb_way *way;
+	u8 *count;
 
 	if (!t->sets)
 		return;
 	way = array_victim(core, t, from->page, from->level, from->tag);
-	way_drop(core, way);
+	tlb_way_drop(core, way);
 	*way = *from;
+	count = page_count(core->mmu, core->number, way->page);
+	*count += *count < UINT8_MAX;
 	way->used = ++core->clock;
 	invariants_map(core, way);
 }
@@ -105,13 +138,16 @@ static void core_drop_page(struct tlb_core *core, const struct arch_desc *a, u32
 	for (u32 seen = core->levels_seen; seen; seen &= seen - 1) {
 		u32 level = (u32)__builtin_ctz(seen);
 		u64 page = va >> level_shift(a, level);
-		struct tlb_way *way = array_find(&core->l1[level], page, level, tag);
+		struct tlb_way *way;
 
+		if (!*page_count(core->mmu, core->number, page))
+			continue;
+		way = array_find(&core->l1[level], page, level, tag);
 		if (way)
-			way_drop(core, way);
+			tlb_way_drop(core, way);
 		way = array_find(&core->l2, page, level, tag);
 		if (way)
-			way_drop(core, way);
+			tlb_way_drop(core, way);
 	}
 }
 
@@ -206,6 +242,7 @@ static void model_fill(struct tlb *tlb, const struct arch_desc *a, u64 va, const
 	};
 
 	core->levels_seen |= (u8)(1u << level);
+	core->mmu->levels_seen |= core->levels_seen;
 	array_fill(core, &core->l1[level], &way);
 	array_fill(core, &core->l2, &way);
 	invariants_filled(core->mmu, tlb->slot->mm, va, w->pfn);
@@ -255,7 +292,7 @@ static u32 new_tag(struct tlb_core *core)
 	/* Before a tag comes back, nothing with a tag may be left. */
 	if (unlikely(core->last_tag == ~0u)) {
 		for (u32 i = 0; i < core->way_count; i++)
-			way_drop(core, &core->ways[i]);
+			tlb_way_drop(core, &core->ways[i]);
 		for (u32 level = 0; level < ARCH_LEVELS_MAX; level++)
 			for (u32 i = 0; i < core->walk_count[level]; i++)
 				core->walks[level][i].tag = 0; /* table stays: for the books */
@@ -291,7 +328,7 @@ void tlb_slot_drop(struct tlb_core *core, struct tlb_slot *slot, const struct ar
 		u64 va = way->page << level_shift(a, way->level);
 
 		if (way->tag == slot->tag && va < end && va + level_bytes(a, way->level) > start)
-			way_drop(core, way);
+			tlb_way_drop(core, way);
 	}
 }
 
@@ -419,7 +456,16 @@ int tlb_model_create(struct mmu_machine *mmu, struct machine *m)
 		tlb->core->tlbs[tlb->thread] = tlb;
 		tlb->core->cpus = max(tlb->core->cpus, (u8)(tlb->thread + 1));
 	}
-	return err ? err : tlb_context_init(mmu);
+	if (err)
+		return err;
+	/* Few entries share a bucket. */
+	mmu->page_buckets = 1;
+	while (mmu->page_buckets < 2 * mmu->cores[0].way_count)
+		mmu->page_buckets *= 2;
+	mmu->page_counts = calloc((u64)mmu->page_buckets * mmu->core_count, sizeof(mmu->page_counts[0]));
+	if (!mmu->page_counts)
+		return -ENOMEM;
+	return tlb_context_init(mmu);
 }
 
 void tlb_model_destroy(struct mmu_machine *mmu)
@@ -429,6 +475,8 @@ void tlb_model_destroy(struct mmu_machine *mmu)
 		free(mmu->cores[i].walk_ways);
 	}
 	free(mmu->cores);
+	free(mmu->page_counts);
 	mmu->cores = NULL;
+	mmu->page_counts = NULL;
 	tlb_context_destroy(mmu);
 }

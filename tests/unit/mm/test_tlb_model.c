@@ -138,6 +138,33 @@ static void tags(void **state)
 	world_destroy(&w);
 }
 
+/* More pages with the same low bits than a bucket's count can say (mm/tlb_model.c): each flush finds its page. */
+static void pages_of_one_bucket(void **state)
+{
+	struct machine_model model;
+	struct world w = model_world(&arch_x86_64, &model, "tlb.l1_entries=512 tlb.l1_ways=512 tlb.l2_entries=0", 1);
+	u64 stride = 8192 * w.page, at = map_region(&w, w.mm, 300 * 8192), misses, value;
+
+	mmu_switch(w.mm);
+	for (u32 round = 0; round < 2; round++) {
+		for (u64 i = 0; i < 300; i++)
+			assert_int_equal(user_write(at + i * stride, i + 1), FAULT_OK);
+		misses = counter(&w, COUNTER_TLB_MISS);
+		for (u64 i = 0; i < 300; i++)
+			assert_int_equal(user_read(at + i * stride, NULL), FAULT_OK);
+		if (modelled(&w)) /* they are all there */
+			assert_int_equal(counter(&w, COUNTER_TLB_MISS), misses);
+		for (u64 i = 0; i < 300; i++)
+			assert_int_equal(mm_madvise(w.mm, at + i * stride, w.page, MADV_DONTNEED), 0);
+	}
+	for (u64 i = 0; i < 300; i++) {
+		assert_int_equal(user_read(at + i * stride, &value), FAULT_OK);
+		assert_int_equal(value, 0);
+	}
+	mmu_switch(NULL);
+	world_destroy(&w);
+}
+
 /* More address spaces than ASIDs: numbers come round, and nobody sees another's pages. */
 static void asids_roll_over(void **state)
 {
@@ -336,6 +363,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_levels),
 		cmocka_unit_test(tags),
+		cmocka_unit_test(pages_of_one_bucket),
 		cmocka_unit_test(asids_roll_over),
 		cmocka_unit_test(lazy_cpus_are_skipped),
 		cmocka_unit_test(threshold_and_ranges),

@@ -278,8 +278,7 @@ static inline bool tlb_translate(struct tlb *tlb, struct mm *mm, u64 va,
 		return tlb_model_translate(tlb, mm, va, kind, w);
 	if (unlikely(ent->tag == tag && (ent->data & need) != need && va < a->task_size)) {
 		ent->tag = 0;
-		w->cause = MMU_DENIED;
-		w->level = 0;
+		*w = (struct mmu_walk){.cause = MMU_DENIED};
 		return false;
 	}
 	if (unlikely(!tlb->limit) && checked_hit(tlb, mm, va, kind, ent, tag, w))
@@ -302,10 +301,13 @@ static enum fault_result take_fault(const struct tlb *tlb, struct mm *mm, u64 va
 	struct syndrome s = a->ops->raise(a, &tlb->regs, va, kind, true, w);
 	struct mmu_fault f;
 
+	a->ops->decode(a, s, &f);
+	if (tlb->core && unlikely(tlb->core->watched))
+		tlb_tell(tlb->core, (struct tlb_event){.kind = TLB_EVENT_FAULT, .va = va, .w = *w,
+						       .syndrome = s, .fault = f});
 	engine_charge(COST_EXCEPTION);
 	if (a->entry_prefetches_lock)
 		prefetch_write(&mm->mmap_lock.count);
-	a->ops->decode(a, s, &f);
 	if (unlikely(f.cause == MMU_RESERVED || f.cause == MMU_BAD_OUTPUT))
 		MMSIM_BUG("corrupt page table at %#llx: syndrome %#llx", (unsigned long long)va,
 			  (unsigned long long)s.code);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <mmsim/machine_model.h>
+#include <mmsim/tlb.h>
 
 #include "mm/mmu_internal.h"
 
@@ -74,6 +75,7 @@ struct tlb_core {
 	u32 walk_count[ARCH_LEVELS_MAX];
 	u8 levels_seen;	 /* bit n: a leaf of level n has been filled in */
 	u8 cpus;	 /* that share it */
+	bool watched;	 /* mm/tlb_watch.c */
 	u16 slots_each;	 /* x86: PCIDs of each CPU; 0: slots are everybody's */
 	u32 slot_count;
 	u32 clock;
@@ -84,8 +86,12 @@ struct tlb_core {
 	struct tlb_way *ways; /* all of the arrays' */
 	struct walk_way *walk_ways;
 	struct tlb *tlbs[8];  /* of the CPUs, by SMT thread */
+	void (*watch)(void *arg, const struct tlb_event *e);
+	void *watch_arg;
 	struct tlb_slot slots[TLB_SLOTS_MAX];
 };
+
+struct walk_path; /* arch/walk.h */
 
 struct tlb_flush {
 	struct mm *mm;
@@ -167,6 +173,17 @@ bool tlb_core_may_have(const struct mmu_machine *mmu, const struct tlb_core *cor
 void tlb_way_drop(struct tlb_core *core, struct tlb_way *way);
 /* May the entry still translate for its CPUs, at once or after a switch of address spaces? */
 bool tlb_way_is_usable(const struct tlb_core *core, const struct tlb_way *way);
+
+/* ---- mm/tlb_watch.c: if core->watched ------------------------------------------------------------ */
+
+void tlb_tell(struct tlb_core *core, struct tlb_event e);
+void tlb_tell_way(struct tlb_core *core, enum tlb_event_kind kind, const struct tlb_way *way);
+void tlb_tell_miss(struct tlb_core *core, const struct tlb_slot *slot, u64 va);
+void tlb_tell_walk(struct tlb_core *core, enum tlb_event_kind kind, u32 level, const struct walk_way *w);
+/* The entries that a walk has read, before anything is written to them. */
+void tlb_tell_path(const struct tlb *tlb, u64 va, const struct walk_path *path);
+void tlb_tell_walked(const struct tlb *tlb, u64 va, bool ok, const struct mmu_walk *w);
+void tlb_tell_slot(struct tlb_core *core, enum tlb_event_kind kind, const struct tlb_slot *slot);
 
 /* ---- mm/tlb_context.c: whose entries a CPU uses ------------------------------------------------ */
 

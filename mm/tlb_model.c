@@ -64,6 +64,8 @@ void tlb_way_drop(struct tlb_core *core, struct tlb_way *way)
 		return;
 	count = page_count(core->mmu, core->number, way->page);
 	*count -= *count < UINT8_MAX;
+	if (unlikely(core->watched) && way_is_live(core, way))
+		tlb_tell_way(core, TLB_EVENT_DROP, way);
 	invariants_unmap(core, way);
 	way->tag = 0;
 }
@@ -110,6 +112,8 @@ static void array_fill(struct tlb_core *core, const struct tlb_array *t, const s
 	count = page_count(core->mmu, core->number, way->page);
 	*count += *count < UINT8_MAX;
 	way->used = ++core->clock;
+	if (unlikely(core->watched))
+		tlb_tell_way(core, TLB_EVENT_FILL, way);
 	invariants_map(core, way);
 }
 
@@ -167,12 +171,14 @@ static struct walk_way *walk_find(struct tlb_core *core, u32 level, u64 prefix, 
 static void walk_fill(struct tlb_core *core, u32 level, u64 prefix, u64 table, u32 tag)
 {
 	struct walk_way *ways = core->walks[level], *victim = ways;
+	bool known = false;
 
 	if (!core->walk_count[level])
 		return;
 	for (u32 i = 0; i < core->walk_count[level]; i++) {
 		if (ways[i].tag == tag && ways[i].prefix == prefix) {
 			victim = &ways[i];
+			known = true;
 			break;
 		}
 		if (ways[i].used < victim->used)
@@ -180,6 +186,8 @@ static void walk_fill(struct tlb_core *core, u32 level, u64 prefix, u64 table, u
 	}
 	invariants_walk(core, victim->table, table);
 	*victim = (struct walk_way){.prefix = prefix, .table = table, .tag = tag, .used = ++core->clock};
+	if (unlikely(core->watched) && !known)
+		tlb_tell_walk(core, TLB_EVENT_WALK_FILL, level, victim);
 }
 
 /* From the lowest table that is known for va, else from the root. */
@@ -196,10 +204,15 @@ static void walk_start(struct tlb_core *core, const struct arch_desc *a, const s
 		path->top = (u8)level;
 		path->table[level] = w->table;
 		count_event(COUNTER_WALK_CACHE_HIT);
+		if (unlikely(core->watched))
+			tlb_tell_walk(core, TLB_EVENT_WALK_CACHED, level, w);
 		return;
 	}
 	path->top = a->levels - 1u;
 	path->table[path->top] = tlb->regs.root[0];
+	if (unlikely(core->watched))
+		tlb_tell(core, (struct tlb_event){.kind = TLB_EVENT_WALK_ROOT, .level = path->top, .va = va,
+						  .pa = tlb->regs.root[0]});
 }
 
 static bool model_walk(struct tlb *tlb, struct mm *mm, u64 va, enum access_kind kind,
@@ -214,6 +227,8 @@ static bool model_walk(struct tlb *tlb, struct mm *mm, u64 va, enum access_kind 
 		return a->ops->walk(a, tlb->mem, &tlb->regs, va, kind, true, w);
 	walk_start(core, a, tlb, va, &path);
 	verdict = arch_walk_path(a, tlb->mem, va, kind, &path, w);
+	if (unlikely(core->watched))
+		tlb_tell_path(tlb, va, &path);
 	for (u32 level = path.lowest; level < path.top; level++)
 		walk_fill(core, level, va >> level_shift(a, level + 1), path.table[level],
 			  tlb->slot->walk_tag);
@@ -256,16 +271,20 @@ bool tlb_model_translate(struct tlb *tlb, struct mm *mm, u64 va, enum access_kin
 	u32 need = tlb_hit_needs[kind];
 	bool level2;
 	struct tlb_way *way = core_find(core, a, tlb->slot->tag, va, &level2);
+	bool ok;
 
 	if (way && (way->attrs & need & ~(u32)PTE_DIRTY) != (need & ~(u32)PTE_DIRTY)) {
+		if (unlikely(core->watched))
+			tlb_tell_way(core, TLB_EVENT_FORBIDS, way);
 		core_drop_page(core, a, tlb->slot->tag, va);
-		w->cause = MMU_DENIED;
-		w->level = 0;
+		*w = (struct mmu_walk){.cause = MMU_DENIED};
 		return false;
 	}
 	if (way && (way->attrs & need) == need) {
 		u64 pages = level_bytes(a, way->level) >> a->page_shift;
 
+		if (unlikely(core->watched))
+			tlb_tell_way(core, TLB_EVENT_HIT, way);
 		count_event(COUNTER_TLB_HIT);
 		way->used = ++core->clock;
 		w->pfn = way->pfn | (va >> a->page_shift & (pages - 1));
@@ -278,8 +297,17 @@ bool tlb_model_translate(struct tlb *tlb, struct mm *mm, u64 va, enum access_kin
 		invariants_used(tlb->mmu, mm, va, w->pfn);
 		return true;
 	}
+	if (unlikely(core->watched)) {
+		if (way)
+			tlb_tell_way(core, TLB_EVENT_CLEAN, way);
+		else
+			tlb_tell_miss(core, tlb->slot, va);
+	}
 	count_event(COUNTER_TLB_MISS);
-	if (!model_walk(tlb, mm, va, kind, w))
+	ok = model_walk(tlb, mm, va, kind, w);
+	if (unlikely(core->watched))
+		tlb_tell_walked(tlb, va, ok, w);
+	if (!ok)
 		return false;
 	model_fill(tlb, a, va, w);
 	return true;
@@ -307,6 +335,8 @@ static u32 new_tag(struct tlb_core *core)
 
 void tlb_slot_empty(struct tlb_core *core, struct tlb_slot *slot)
 {
+	if (unlikely(core->watched) && slot->mm)
+		tlb_tell_slot(core, TLB_EVENT_EMPTY, slot);
 	slot->tag = new_tag(core);
 	slot->walk_tag = slot->tag;
 }
@@ -316,8 +346,11 @@ void tlb_slot_drop(struct tlb_core *core, struct tlb_slot *slot, const struct ar
 {
 	u64 pages = (end - start) >> a->page_shift;
 
-	if (walks)
+	if (walks) {
+		if (unlikely(core->watched))
+			tlb_tell_slot(core, TLB_EVENT_WALK_EMPTY, slot);
 		slot->walk_tag = new_tag(core);
+	}
 	if (pages < core->way_count) {
 		for (u64 va = start; va < end; va += arch_page_bytes(a))
 			core_drop_page(core, a, slot->tag, va);

@@ -228,6 +228,8 @@ bool cpu_is_idle(const struct cpu *cpu);
 /* Nanoseconds of the engine's clock (native: monotonic wall time from the TSC where it is
  * invariant, else clock_gettime). Monotonic per task. */
 u64 engine_now_ns(void);
+/* The same clock in ps: for who shows what a few loads cost. */
+u64 engine_now_ps(void);
 /* Local work that the model prices (a syscall entry, think time): native really spends it when
  * `spin` asks for that, by spinning or, for long times, sleeping. */
 void engine_delay_ns(u64 ns);

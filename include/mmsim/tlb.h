@@ -58,4 +58,47 @@ void tlb_flush_range(struct mm *mm, u64 start, u64 end, bool freed_tables);
 void tlb_flush_page(struct mm *mm, u64 va);
 void tlb_flush_mm(struct mm *mm);
 
+/* ---- watching: for who shows what a TLB does (mmsim walk) --------------------------------------- */
+
+#define TLB_L2 3 /* tlb_event.array; below it the L1 of leaves of that level */
+
+enum tlb_event_kind {
+	TLB_EVENT_MISS,	       /* array, set: no entry for the base page at va there */
+	TLB_EVENT_HIT,	       /* an entry of array, set and way translates */
+	TLB_EVENT_FORBIDS,     /* likewise, but it refuses: a fault, and the entry goes */
+	TLB_EVENT_CLEAN,       /* likewise, but not for a first store: the walk sets Dirty */
+	TLB_EVENT_WALK_CACHED, /* the walk begins at the table pa, of level, by the walk cache's entry `way` */
+	TLB_EVENT_WALK_ROOT,   /* ... at the root */
+	TLB_EVENT_READ,	       /* the walk has read `entry` at pa, of level */
+	TLB_EVENT_WALKED,      /* the walk is over: w, if !refused the translation */
+	TLB_EVENT_FILL,	       /* va -> pa is put into array, set, way */
+	TLB_EVENT_WALK_FILL,   /* the table pa of level is put into the walk cache */
+	TLB_EVENT_DROP,	       /* what array, set, way had for va goes */
+	TLB_EVENT_EMPTY,       /* all translations and walk-cache entries of the context */
+	TLB_EVENT_WALK_EMPTY,  /* its walk-cache entries */
+	TLB_EVENT_FAULT,       /* the CPU raises `syndrome`, of which the kernel's entry makes `fault` */
+	TLB_EVENT_KINDS,
+};
+
+struct tlb_event {
+	enum tlb_event_kind kind;
+	u8 array, level;
+	u32 set, way;
+	u32 context; /* whose: PCID, ASID or PID */
+	u64 va;	     /* first address of the page, or of what the table serves */
+	u64 pa;
+	pte_t entry;
+	bool refused;
+	struct mmu_walk w;
+	struct syndrome syndrome;
+	struct mmu_fault fault;
+	u64 now_ps;
+};
+
+/* fn sees what the modelled TLBs of the calling task's CPU do, inside its instruction windows; NULL:
+ * no longer. It must not touch simulated memory by the primitives. false: no model, nothing to see. */
+bool tlb_watch(void (*fn)(void *arg, const struct tlb_event *e), void *arg);
+/* What the loaded address space is called in this CPU's TLB. */
+u32 tlb_context_number(void);
+
 #endif

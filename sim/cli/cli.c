@@ -17,8 +17,8 @@ const struct cli_command *const cli_commands[] = {
 	&cli_cmd_plot, &cli_cmd_record, &cli_cmd_list,
 #if defined(MMSIM_ENGINE_NATIVE)
 	&cli_cmd_calibrate, /* measures this host */
-	&cli_cmd_walk,
 #endif
+	&cli_cmd_walk,
 	NULL,
 };
 

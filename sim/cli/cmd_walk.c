@@ -4,13 +4,12 @@
  * Tables are built from --map, or come from a file; the accesses are those of --touch, then that of
  * the command line, made with the architecture's own walk.
  */
-#include <ctype.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "sim/cli/cli.h"
+#include "sim/cli/engine.h"
 #include "sim/cli/results.h"
 #include "sim/cli/walk.h"
 
@@ -19,8 +18,12 @@
 
 struct walk_command {
 	const struct arch_desc *arch; /* NULL: not said */
-	const char *maps[WALK_MAPS_MAX], *touches[WALK_TOUCHES_MAX], *regs[WALK_REGS_MAX];
+	const char *maps[WALK_MAPS_MAX], *regs[WALK_REGS_MAX];
+	const char *touches[WALK_TOUCHES_MAX]; /* and steps of --do, in their order */
+	bool is_do[WALK_TOUCHES_MAX];
 	u32 map_count, touch_count, reg_count;
+	const char *machine; /* NULL: no modelled CPU */
+	bool access_given;
 	enum access_kind kind;
 	bool kernel, user, json;
 	const char *table, *dump, *root;
@@ -53,6 +56,23 @@ static bool set_touch(void *target, const struct cli_option *o, const char *valu
 	return set_text(c->touches, &c->touch_count, WALK_TOUCHES_MAX, o, value, err);
 }
 
+static bool set_do(void *target, const struct cli_option *o, const char *value, struct cli_error *err)
+{
+	struct walk_command *c = target;
+
+	if (!set_text(c->touches, &c->touch_count, WALK_TOUCHES_MAX, o, value, err))
+		return false;
+	c->is_do[c->touch_count - 1] = true;
+	return true;
+}
+
+static bool set_machine(void *target, const struct cli_option *o, const char *value, struct cli_error *err)
+{
+	((struct walk_command *)target)->machine = value;
+	return *value || cli_fail(err, "--%s=: a machine's name or file is needed (mmsim list machines)",
+				  o->name);
+}
+
 static bool set_regs(void *target, const struct cli_option *o, const char *value, struct cli_error *err)
 {
 	struct walk_command *c = target;
@@ -80,6 +100,7 @@ static bool set_access(void *target, const struct cli_option *o, const char *val
 	if (!cli_name(o, value, "access", walk_kind_names, ACCESS_KINDS, &index, err))
 		return false;
 	((struct walk_command *)target)->kind = (enum access_kind)index;
+	((struct walk_command *)target)->access_given = true;
 	return true;
 }
 
@@ -129,6 +150,10 @@ static const struct cli_option walk_table[] = {
 	{"access", 0, "ACCESS", "read, write or exec (read)", set_access, false},
 	{"user", 0, NULL, "by a user (the default)", set_mode, false},
 	{"kernel", 0, NULL, "by the kernel", set_mode, false},
+	{"machine", 'm', "NAME|FILE", "on a CPU of this machine, with its TLBs: each --touch and --do in turn",
+	 set_machine, false},
+	{"do", 0, "STEP", "with --machine: mmap:, munmap:, mprotect: (arguments as --map's) or switch:N, repeatable",
+	 set_do, false},
 	{"regs", 0, "NAME=VALUE[,...]", "a control bit by name, 0 or 1; keys=N: the key register", set_regs,
 	 false},
 	{"table", 0, "FILE", "tables from a file: text as --dump writes it, or an image of memory",
@@ -142,143 +167,7 @@ static const struct cli_option walk_table[] = {
 };
 static const struct cli_option *const tables[] = {walk_table, NULL};
 
-/* ---- values ---------------------------------------------------------------------------------- */
-
-/* Decimal or 0x.., and K, M, G or T behind it; *s moves on. */
-static bool scan_number(const char **s, u64 *out)
-{
-	static const char units[] = "KMGT";
-	const char *unit;
-	char *end;
-	u64 n;
-
-	if (!isdigit((unsigned char)**s))
-		return false;
-	errno = 0;
-	n = strtoull(*s, &end, 0);
-	if (errno)
-		return false;
-	*s = end;
-	unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
-	if (unit) {
-		u32 shift = 10 * (u32)(unit - units + 1);
-
-		if (n << shift >> shift != n)
-			return false;
-		n <<= shift;
-		++*s;
-	}
-	*out = n;
-	return true;
-}
-
-static bool fail_map(struct cli_error *err, const char *text, const char *why)
-{
-	return cli_fail(err, "--map=%s: %s, as in 0x400000:16K:rx or 0x40000000:2M:rw:2M@0x80000000",
-			text, why);
-}
-
-/* Letters, and /KEY. *s moves on. */
-static bool scan_perms(const struct arch_desc *a, const char *text, const char **s,
-		       struct walk_mapping *m, struct cli_error *err)
-{
-	bool kernel = false, old = false, clean = false;
-	u32 rwx = 0;
-
-	m->key = 0;
-	for (; **s && **s != ':' && **s != '@' && **s != '/'; ++*s)
-		switch (**s) {
-		case 'r':
-			rwx |= PTE_READ;
-			break;
-		case 'w':
-			rwx |= PTE_READ | PTE_WRITE;
-			break;
-		case 'x':
-			rwx |= PTE_READ | PTE_EXEC;
-			break;
-		case '-':
-			break;
-		case 'k':
-			kernel = true;
-			break;
-		case 'o':
-			old = true;
-			break;
-		case 'c':
-			clean = true;
-			break;
-		case 'g':
-			if (!a->global_mask)
-				return cli_fail(err, "--map=%s: %s has no global pages", text, a->name);
-			m->global = true;
-			break;
-		default:
-			return fail_map(err, text, "PERMS are of r, w, x, k, o, c, g and -");
-		}
-	if (**s == '/') {
-		u64 key;
-
-		++*s;
-		if (!scan_number(s, &key) || key > a->key_mask >> a->key_shift)
-			return cli_fail(err, "--map=%s: %s has protection keys from 0 to %llu", text, a->name,
-					(unsigned long long)(a->key_mask >> a->key_shift));
-		m->key = (u32)key;
-	}
-	m->attrs = rwx | (old ? 0 : PTE_ACCESSED);
-	if (!rwx)
-		m->attrs |= PTE_HIDDEN;
-	else if (!kernel)
-		m->attrs |= PTE_USER;
-	/* Where users have a right of their own and no bit for the rest, that right makes it theirs. */
-	else if (!(a->set[__builtin_ctz(PTE_USER)] | a->clear[__builtin_ctz(PTE_USER)]))
-		m->attrs &= ~(u32)PTE_READ;
-	if ((rwx & PTE_WRITE) && !clean)
-		m->attrs |= PTE_DIRTY;
-	return true;
-}
-
-static bool parse_map(const struct arch_desc *a, const char *text, struct walk_mapping *m,
-		      struct cli_error *err)
-{
-	const char *s = text;
-
-	*m = (struct walk_mapping){.page_bytes = arch_page_bytes(a), .pa = ~0ull};
-	if (!scan_number(&s, &m->va))
-		return fail_map(err, text, "an address is needed first");
-	if (*s++ != ':' || !scan_number(&s, &m->len))
-		return fail_map(err, text, "a length is needed behind the address");
-	if (*s++ != ':')
-		return fail_map(err, text, "PERMS are needed behind the length");
-	if (!scan_perms(a, text, &s, m, err))
-		return false;
-	if (*s == ':') {
-		s++;
-		if (!scan_number(&s, &m->page_bytes) || !m->page_bytes)
-			return fail_map(err, text, "PAGESIZE must be a number");
-	}
-	if (*s == '@') {
-		s++;
-		if (!scan_number(&s, &m->pa))
-			return fail_map(err, text, "PA must be a number");
-	}
-	return *s ? fail_map(err, text, "something is left over") : true;
-}
-
-static bool parse_touch(const char *text, bool user, struct walk_access *x, struct cli_error *err)
-{
-	static const struct cli_option touch = {.name = "touch"};
-	const char *s = text;
-	u32 kind = ACCESS_READ;
-
-	if (!scan_number(&s, &x->va) || (*s && *s != ':'))
-		return cli_fail(err, "--touch=%s: an address is needed, as in 0x400000:write", text);
-	if (*s && !cli_name(&touch, s + 1, "access", walk_kind_names, ACCESS_KINDS, &kind, err))
-		return false;
-	x->kind = (enum access_kind)kind;
-	x->user = user;
-	return true;
-}
+/* ---- registers -------------------------------------------------------------------------------- */
 
 static bool set_control(struct walk_space *s, const char *name, u64 value, struct cli_error *err)
 {
@@ -321,7 +210,7 @@ static bool apply_regs(struct walk_space *s, const char *text, struct cli_error 
 		memcpy(name, text, len);
 		name[len] = 0;
 		text += len + 1;
-		if (!scan_number(&text, &value) || (*text && *text != ','))
+		if (!walk_number(&text, &value) || (*text && *text != ','))
 			return cli_fail(err, "--regs=%s: its value must be a number", name);
 		if (!set_control(s, name, value, err))
 			return false;
@@ -332,24 +221,13 @@ static bool apply_regs(struct walk_space *s, const char *text, struct cli_error 
 
 /* ---- the address space ----------------------------------------------------------------------- */
 
-/* What a small program looks like: code, data, a huge page if there are any, a stack. */
 static bool map_program(struct walk_space *s, struct cli_error *err)
 {
-	const struct arch_desc *a = s->arch;
-	u64 page = arch_page_bytes(a), huge = level_bytes(a, 1);
-	u64 stack_top = min(a->task_size, 1ull << 47) & ~(huge - 1);
-	const u32 rx = PTE_READ | PTE_EXEC | PTE_USER | PTE_ACCESSED;
-	const u32 rw = PTE_READ | PTE_WRITE | PTE_USER | PTE_ACCESSED | PTE_DIRTY;
-	const struct walk_mapping program[] = {
-		{.va = 0x400000, .len = 4 * page, .page_bytes = page, .pa = ~0ull, .attrs = rx},
-		{.va = 0x600000, .len = 4 * page, .page_bytes = page, .pa = ~0ull, .attrs = rw},
-		{.va = ALIGN_UP(0x40000000ull, huge), .len = huge, .page_bytes = huge, .pa = ~0ull, .attrs = rw},
-		{.va = stack_top - 8 * page, .len = 8 * page, .page_bytes = page, .pa = ~0ull, .attrs = rw},
-	};
+	struct walk_mapping program[WALK_PROGRAM_MAX];
+	u32 n = walk_program(s->arch, program);
 
-	for (u32 i = 0; i < ARRAY_SIZE(program); i++)
-		if ((program[i].page_bytes == page || (a->huge_levels >> 1 & 1)) &&
-		    !walk_map(s, &program[i], err))
+	for (u32 i = 0; i < n; i++)
+		if (!walk_map(s, &program[i], err))
 			return false;
 	return true;
 }
@@ -364,7 +242,7 @@ static bool build(struct walk_space *s, const struct walk_command *c, u64 *first
 	for (u32 i = 0; i < c->map_count; i++) {
 		struct walk_mapping m;
 
-		if (!parse_map(s->arch, c->maps[i], &m, err) || !walk_map(s, &m, err))
+		if (!walk_parse_map(s->arch, "map=", c->maps[i], &m, err) || !walk_map(s, &m, err))
 			return false;
 		if (i == 0)
 			*first = m.va;
@@ -378,7 +256,7 @@ static bool parse_roots(const struct walk_command *c, struct walk_space *s, stru
 	u32 n = 0;
 
 	do {
-		if (!scan_number(&text, &s->regs.root[n++]) || (*text && *text != ',') ||
+		if (!walk_number(&text, &s->regs.root[n++]) || (*text && *text != ',') ||
 		    (*text && n == ARCH_ROOTS_MAX))
 			return cli_fail(err, "--root=%s: one or two physical addresses are allowed", c->root);
 	} while (*text++ == ',');
@@ -422,6 +300,19 @@ static bool check_options(const struct walk_command *c, struct cli_error *err)
 	return !c->dump || results_check_path("dump", c->dump, err);
 }
 
+static bool check_machine(const struct walk_command *c, struct cli_error *err)
+{
+	const char *no = c->table ? "table" : c->dump ? "dump" : c->root ? "root" : c->base_given ? "base"
+			 : c->reg_count ? "regs" : c->kernel ? "kernel" : NULL;
+
+	if (c->machine && no)
+		return cli_fail(err, "--%s: not with --machine, where a user's program and a kernel run", no);
+	for (u32 i = 0; !c->machine && i < c->touch_count; i++)
+		if (c->is_do[i])
+			return cli_fail(err, "--do=%s: goes with --machine", c->touches[i]);
+	return true;
+}
+
 /* A hash table must be empty before it goes: take out what the accesses brought into it. */
 static void forget(struct walk_space *s, u64 va)
 {
@@ -444,7 +335,7 @@ static int make_accesses(struct walk_space *s, const struct walk_command *c,
 	bool ok = met || cli_fail(err, "out of memory");
 
 	for (u32 i = 0; ok && i < c->touch_count; i++)
-		ok = parse_touch(c->touches[i], access->user, &touches[i], err) &&
+		ok = walk_parse_access("touch", c->touches[i], access->user, &touches[i], err) &&
 		     walk_access(s, &touches[i], &met[i], err);
 	ok = ok && walk_access(s, access, met + c->touch_count, err);
 	if (!ok)
@@ -471,7 +362,7 @@ static int walk_in(struct walk_space *s, const struct walk_command *c, const str
 
 	for (u32 i = 0; ok && i < c->reg_count; i++)
 		ok = apply_regs(s, c->regs[i], err);
-	if (ok && address && (!scan_number(&rest, &access.va) || *rest))
+	if (ok && address && (!walk_number(&rest, &access.va) || *rest))
 		ok = cli_fail(err, "walk %s: an address is needed, as in 0x400123", address);
 	if (!ok)
 		return cli_usage(err);
@@ -509,6 +400,65 @@ static int walk(const struct walk_command *c, const char *address)
 	return status;
 }
 
+/* ---- --machine ------------------------------------------------------------------------------- */
+
+static bool take_mappings(const struct walk_command *c, struct walk_run *r, struct cli_error *err)
+{
+	if (!c->map_count)
+		r->map_count = walk_program(r->arch, r->maps);
+	for (; r->map_count < c->map_count; r->map_count++)
+		if (!walk_parse_map(r->arch, "map=", c->maps[r->map_count], &r->maps[r->map_count], err))
+			return false;
+	for (u32 i = 0; i < r->map_count; i++)
+		if (!walk_run_can_map(r, "map", &r->maps[i], err))
+			return false;
+	return true;
+}
+
+/* The steps; then ADDR, if it is given or there is nothing else to do. */
+static bool take_steps(const struct walk_command *c, struct walk_run *r, const char *address,
+		       struct cli_error *err)
+{
+	struct walk_access last = {.va = c->map_count ? r->maps[0].va : 0x400000, .kind = c->kind, .user = true};
+	const char *rest = address;
+
+	for (u32 i = 0; i < c->touch_count; i++) {
+		struct walk_step_done *d = &r->steps[r->step_count++];
+
+		if (c->is_do[i] ? !walk_parse_do(r, c->touches[i], d, err)
+				: !walk_parse_access("touch", c->touches[i], true, &d->access, err))
+			return false;
+	}
+	if (address && (!walk_number(&rest, &last.va) || *rest))
+		return cli_fail(err, "walk %s: an address is needed, as in 0x400123", address);
+	if (address || c->access_given || !c->touch_count)
+		r->steps[r->step_count++].access = last;
+	return true;
+}
+
+static int walk_on_machine(const struct walk_command *c, const char *address)
+{
+	struct walk_run *r = calloc(1, sizeof(*r));
+	struct cli_error err;
+	int status = CLI_OK;
+
+	if (!r) {
+		cli_complain("out of memory");
+		return CLI_FAILED;
+	}
+	r->arch = c->arch;
+	if (!walk_run_machine(r, c->machine, &err) || !take_mappings(c, r, &err) ||
+	    !take_steps(c, r, address, &err) || !walk_run(r, &err))
+		status = cli_usage(&err);
+	else if (!c->json)
+		walk_run_show(stdout, r);
+	else if (!walk_run_json(stdout, r))
+		status = CLI_FAILED;
+	free(r->events);
+	free(r);
+	return status;
+}
+
 static int run(int argc, char **argv)
 {
 	struct walk_command c = {.kind = ACCESS_READ};
@@ -526,7 +476,12 @@ static int run(int argc, char **argv)
 		cli_fail(&err, "walk: an address is needed, as in mmsim walk --table FILE 0x400123");
 		return cli_usage(&err);
 	}
-	return walk(&c, p.arg_count ? args[0] : NULL);
+	if (!check_machine(&c, &err))
+		return cli_usage(&err);
+	if (!cli_engine_become(c.machine ? "virtual" : "native", false))
+		return CLI_FAILED;
+	return c.machine ? walk_on_machine(&c, p.arg_count ? args[0] : NULL)
+			 : walk(&c, p.arg_count ? args[0] : NULL);
 }
 
 const struct cli_command cli_cmd_walk = {
@@ -537,7 +492,9 @@ const struct cli_command cli_cmd_walk = {
 		   "what it takes away, what the MMU writes, and the physical address or the exception that\n"
 		   "the processor raises. PERMS: r, w, x; - (alone: PROT_NONE); k: the kernel's; o: not yet\n"
 		   "Accessed; c: not Dirty; g: global; /N: protection key N.\n"
-		   "Without --map: code at 0x400000, data at 0x600000, a huge page, a stack.",
+		   "Without --map: code at 0x400000, data at 0x600000, a huge page, a stack.\n"
+		   "With --machine: a program on one of its CPUs, step by step (--touch and --do in their order, then\n"
+		   "ADDR): what the TLBs and walk caches have, what is walked, filled and dropped, what it costs.",
 	.run = run,
 	.tables = tables,
 };

@@ -1,8 +1,9 @@
 /*
  * sim/cli/walk.h - mmsim walk: a machine's memory with tables in it, accesses, and what each of them met
  *
- * cmd_walk.c has the options, walk_space.c the memory, walk_access.c the accesses, walk_file.c tables
- * in files, walk_show.c and walk_json.c what is printed.
+ * cmd_walk.c has the options, walk_values.c what is in them, walk_space.c the memory, walk_access.c the
+ * accesses, walk_file.c tables in files, walk_show.c and walk_json.c what is printed. With --machine:
+ * walk_run.c has the steps, walk_run_show.c and walk_run_json.c what is printed of them.
  */
 #ifndef MMSIM_CLI_WALK_H
 #define MMSIM_CLI_WALK_H
@@ -11,7 +12,9 @@
 #include <stdio.h>
 
 #include <mmsim/arch.h>
+#include <mmsim/machine_model.h>
 #include <mmsim/page.h>
+#include <mmsim/tlb.h>
 
 #include "sim/cli/options.h"
 
@@ -25,6 +28,8 @@
 #define WALK_MAPS_MAX 64
 #define WALK_TOUCHES_MAX 64
 #define WALK_REGS_MAX 32
+#define WALK_PROGRAM_MAX 4
+#define WALK_SPACES_MAX 8
 
 /* Physical memory with tables, and the registers that lead there. */
 struct walk_space {
@@ -62,6 +67,19 @@ struct walk_met {
 	struct mmu_fault fault;	   /* ... as the kernel's fault entry decodes it */
 	u64 counters[COUNTER_COUNT]; /* what the access added */
 };
+
+/* ---- walk_values.c --------------------------------------------------------------------------- */
+
+/* Decimal or 0x.., and K, M, G or T behind it; *s moves on. */
+bool walk_number(const char **s, u64 *out);
+/* "ADDR:LEN:PERMS..."; option: what is in front of it, for errors: "map=". */
+bool walk_parse_map(const struct arch_desc *a, const char *option, const char *text,
+		    struct walk_mapping *m, struct cli_error *err);
+/* "ADDR[:ACCESS]"; option: "touch". */
+bool walk_parse_access(const char *option, const char *text, bool user, struct walk_access *x,
+		       struct cli_error *err);
+/* What a small program looks like: code, data, a huge page if there are any, a stack. How many. */
+u32 walk_program(const struct arch_desc *a, struct walk_mapping program[WALK_PROGRAM_MAX]);
 
 /* ---- walk_space.c ---------------------------------------------------------------------------- */
 
@@ -121,6 +139,13 @@ struct walk_report {
 void walk_show(FILE *out, const struct walk_report *r);
 bool walk_json(FILE *out, const struct walk_report *r);
 
+void walk_show_steps_title(FILE *out);
+void walk_show_step(FILE *out, const struct arch_desc *a, const struct walk_step *step, u64 va);
+/* "written ...", if now is not what the step read. */
+void walk_show_written(FILE *out, const struct arch_desc *a, const struct walk_step *step, pte_t now);
+void walk_show_fault(FILE *out, const struct arch_desc *a, const char *label, const struct mmu_walk *w,
+		     const struct syndrome *syndrome, const struct mmu_fault *f);
+
 extern const char *const walk_kind_names[ACCESS_KINDS];
 extern const char *const walk_cause_texts[MMU_CAUSES];
 const struct syndrome_kind *walk_syndrome(const struct arch_desc *a, const struct syndrome *s);
@@ -135,5 +160,54 @@ void walk_restricts(const struct arch_desc *a, pte_t e, u32 level, char *text, s
 /* "rwx", with - for what is missing, of what users may do. */
 void walk_rights(const struct arch_desc *a, u32 attrs, char text[4]);
 void walk_size(u64 bytes, char text[32]);
+
+/* ---- walk_run.c: a program, step by step, on a CPU of a modelled machine ----------------------- */
+
+enum walk_what { WALK_ACCESS, WALK_MMAP, WALK_MUNMAP, WALK_MPROTECT, WALK_SWITCH };
+
+struct walk_event {
+	struct tlb_event e;
+	pte_t after; /* TLB_EVENT_READ: the entry when the walk was over */
+};
+
+/* A step, and what came of it. */
+struct walk_step_done {
+	enum walk_what what;
+	struct walk_access access; /* WALK_ACCESS */
+	struct walk_mapping map;   /* calls */
+	u32 space;		   /* of WALK_SWITCH; then: in which it was done, counted from 1 */
+	u32 context;		   /* ... and what that is called in the TLB */
+	u32 first_event, event_count; /* of walk_run.events */
+	u64 start_ps, end_ps;
+	s64 result; /* enum fault_result; of calls: 0 or -errno */
+	u64 counters[COUNTER_COUNT];
+};
+
+struct walk_run {
+	const struct arch_desc *arch; /* NULL until walk_run_machine(): the machine's */
+	struct machine_model model;
+	struct walk_mapping maps[WALK_MAPS_MAX];
+	struct walk_step_done steps[WALK_TOUCHES_MAX + 1];
+	struct walk_event *events;
+	u32 map_count, step_count, event_count, event_room;
+	/* while it runs */
+	struct machine *machine;
+	struct mm *spaces[WALK_SPACES_MAX];
+	struct cli_error *err;
+	bool ok;
+};
+
+bool walk_run_machine(struct walk_run *r, const char *name, struct cli_error *err);
+/* Can the kernel's calls make such a mapping? */
+bool walk_run_can_map(const struct walk_run *r, const char *option, const struct walk_mapping *m,
+		      struct cli_error *err);
+bool walk_parse_do(const struct walk_run *r, const char *text, struct walk_step_done *d,
+		   struct cli_error *err);
+bool walk_run(struct walk_run *r, struct cli_error *err);
+const char *walk_context_name(const struct walk_run *r); /* PCID, ASID or PID */
+/* The physical address that an access came to. */
+u64 walk_run_pa(const struct walk_run *r, const struct walk_step_done *d);
+void walk_run_show(FILE *out, const struct walk_run *r);
+bool walk_run_json(FILE *out, const struct walk_run *r);
 
 #endif

@@ -151,9 +151,8 @@ static void show_registers(FILE *out, const struct walk_space *s)
 }
 
 /* What a step's entry is: a table, a page, or nothing. */
-static void describe(const struct walk_space *s, const struct walk_step *step, char *text, size_t bytes)
+static void describe(const struct arch_desc *a, const struct walk_step *step, char *text, size_t bytes)
 {
-	const struct arch_desc *a = s->arch;
 	char size[32];
 
 	if (!step->entry) {
@@ -169,15 +168,18 @@ static void describe(const struct walk_space *s, const struct walk_step *step, c
 	}
 }
 
-static void show_step(FILE *out, const struct walk_space *s, const struct walk_met *met, u32 i, u64 va)
+void walk_show_steps_title(FILE *out)
 {
-	const struct arch_desc *a = s->arch;
-	const struct walk_step *step = &met->steps[i];
+	fprintf(out, "%-9s %5s  %-12s %-16s  what\n", "entry", "index", "at", "value");
+}
+
+void walk_show_step(FILE *out, const struct arch_desc *a, const struct walk_step *step, u64 va)
+{
 	u32 level = step->level;
 	char what[64], bits[256], rights[4];
 	bool leaf = step->leaf || level == 0 || !walk_step_present(a, step);
 
-	describe(s, step, what, sizeof(what));
+	describe(a, step, what, sizeof(what));
 	walk_entry_bits(a, step->entry, level, leaf, ~0ull, bits, sizeof(bits));
 	fprintf(out, "%-9s %5u  %#-12llx %016llx  %-*s%s\n", a->level_names[level],
 		level_index(a, va, level), (unsigned long long)step->pa,
@@ -192,42 +194,38 @@ static void show_step(FILE *out, const struct walk_space *s, const struct walk_m
 	}
 }
 
-static void show_written(FILE *out, const struct walk_space *s, const struct walk_met *met)
+void walk_show_written(FILE *out, const struct arch_desc *a, const struct walk_step *step, pte_t now)
 {
-	for (u32 i = 0; i < met->step_count; i++) {
-		const struct walk_step *step = &met->steps[i];
-		pte_t now = met->after[i], set = now & ~step->entry, cleared = step->entry & ~now;
-		char bits[256];
+	pte_t set = now & ~step->entry, cleared = step->entry & ~now;
+	char bits[256];
 
-		if (now == step->entry)
-			continue;
-		fprintf(out, "written     %s, %016llx:", s->arch->level_names[step->level],
-			(unsigned long long)walk_entry_value(s->arch, now));
-		walk_entry_bits(s->arch, now, step->level, step->leaf, set, bits, sizeof(bits));
-		fprintf(out, "%s%s", set ? " set" : "", set ? bits : "");
-		walk_entry_bits(s->arch, step->entry, step->level, step->leaf, cleared, bits, sizeof(bits));
-		fprintf(out, "%s%s\n", cleared ? " cleared" : "", cleared ? bits : "");
-	}
+	if (now == step->entry)
+		return;
+	fprintf(out, "written     %s, %016llx:", a->level_names[step->level],
+		(unsigned long long)walk_entry_value(a, now));
+	walk_entry_bits(a, now, step->level, step->leaf, set, bits, sizeof(bits));
+	fprintf(out, "%s%s", set ? " set" : "", set ? bits : "");
+	walk_entry_bits(a, step->entry, step->level, step->leaf, cleared, bits, sizeof(bits));
+	fprintf(out, "%s%s\n", cleared ? " cleared" : "", cleared ? bits : "");
 }
 
-static void show_fault(FILE *out, const struct walk_space *s, const struct walk_met *met)
+void walk_show_fault(FILE *out, const struct arch_desc *a, const char *label, const struct mmu_walk *w,
+		     const struct syndrome *syndrome, const struct mmu_fault *f)
 {
-	const struct syndrome_kind *k = walk_syndrome(s->arch, &met->syndrome);
-	const struct mmu_fault *f = &met->fault;
+	const struct syndrome_kind *k = walk_syndrome(a, syndrome);
 
-	fprintf(out, "result      fault at %s: %s\n", s->arch->level_names[met->w.level],
-		walk_cause_texts[met->w.cause]);
+	fprintf(out, "%-11s fault at %s: %s\n", label, a->level_names[w->level], walk_cause_texts[w->cause]);
 	fprintf(out, "exception   %s\n", k->name);
 	if (k->code)
-		fprintf(out, "%-11s %#llx\n", k->code, (unsigned long long)(met->syndrome.code & k->code_mask));
+		fprintf(out, "%-11s %#llx\n", k->code, (unsigned long long)(syndrome->code & k->code_mask));
 	for (const struct syndrome_bit *b = k->bits; b->name; b++)
-		if ((met->syndrome.code & b->mask) == b->value)
+		if ((syndrome->code & b->mask) == b->value)
 			fprintf(out, "            %-12s %s\n", b->name, b->meaning);
 	if (!k->address) {
 		fprintf(out, "kernel      learns no address from it: a signal\n");
 		return;
 	}
-	fprintf(out, "%-11s %#llx\n", k->address, (unsigned long long)met->syndrome.va);
+	fprintf(out, "%-11s %#llx\n", k->address, (unsigned long long)syndrome->va);
 	fprintf(out, "kernel      reads: %s of %#llx by %s: %s\n", walk_kind_names[f->kind],
 		(unsigned long long)f->va, f->user ? "a user" : "the kernel",
 		walk_cause_texts[f->cause]);
@@ -238,7 +236,7 @@ static void show_result(FILE *out, const struct walk_space *s, const struct walk
 	char size[32], rights[4];
 
 	if (!met->ok) {
-		show_fault(out, s, met);
+		walk_show_fault(out, s->arch, "result", &met->w, &met->syndrome, &met->fault);
 		return;
 	}
 	walk_size(met->page_bytes, size);
@@ -278,10 +276,12 @@ void walk_show(FILE *out, const struct walk_report *r)
 	show_registers(out, s);
 	for (u32 i = 0; i < r->touch_count; i++)
 		show_touch(out, &r->touches[i], &r->touched[i]);
-	if (met->step_count)
-		fprintf(out, "\n%-9s %5s  %-12s %-16s  what\n", "entry", "index", "at", "value");
+	if (met->step_count) {
+		fputc('\n', out);
+		walk_show_steps_title(out);
+	}
 	for (u32 i = 0; i < met->step_count; i++)
-		show_step(out, s, met, i, r->access->va);
+		walk_show_step(out, s->arch, &met->steps[i], r->access->va);
 	fputc('\n', out);
 	show_result(out, s, met, r->access->user);
 	if (met->ok && s->arch->hashed) {
@@ -291,6 +291,7 @@ void walk_show(FILE *out, const struct walk_report *r)
 		fprintf(out, "hash table  %016llx, second doubleword:%s\n",
 			(unsigned long long)walk_entry_value(s->arch, met->w.entry), bits);
 	}
-	show_written(out, s, met);
+	for (u32 i = 0; i < met->step_count; i++)
+		walk_show_written(out, s->arch, &met->steps[i], met->after[i]);
 	show_counters(out, met);
 }

@@ -131,6 +131,11 @@ static void sleep_ns(u64 ns)
 	WRITE_ONCE(task->on_cpu, 1u);
 }
 
+u64 engine_now_ps(void)
+{
+	return engine_now_ns() * 1000;
+}
+
 void engine_delay_ns(u64 ns)
 {
 	u64 start_ns = engine_now_ns(), gone_ns = 0;

@@ -382,6 +382,12 @@ u64 engine_now_ns(void)
 	return mmsim_engine_cpu->clock_ps / PS_PER_NS;
 }
 
+u64 engine_now_ps(void)
+{
+	vt_cpu()->clock_read = true;
+	return mmsim_engine_cpu->clock_ps;
+}
+
 void engine_delay_ns(u64 ns)
 {
 	struct vcpu *c = vt_cpu();

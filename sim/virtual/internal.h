@@ -55,13 +55,13 @@ struct vline {
 	u8 word;	/* candidate for the word that most transfers were for ... */
 	u16 word_votes; /* ... and its majority */
 	bool written;	/* by its owner, since it came to it */
+#ifdef MMSIM_CHECK_CHARGES
+	bool unpriced; /* the checker does not look at it */
+#endif
 	/* statistics: accesses that had to go out to the line */
 	u32 transfers, owner_changes;
 	u64 wait_ps; /* queueing for it */
 	u64 cost_ps; /* waiting and transfer */
-#ifdef MMSIM_CHECK_CHARGES
-	bool unpriced; /* the checker does not look at it */
-#endif
 } __cacheline_aligned;
 _Static_assert(sizeof(struct vline) == 64, "one host line per simulated line");
 

@@ -125,8 +125,9 @@ struct lock_stat_row {
 	u64 hold_ns_total, hold_ns_p99, hold_ns_max;
 };
 
-/* Classes by waiting time, the sites of each behind it, likewise. No task may run. *rows is the
- * caller's to free. Returns how many; the statistics are gone. */
+/* Classes by waiting time, the sites of each behind it, likewise. No task may run, the machine still
+ * exists, and the caller is not inside machine_enter(). *rows is the caller's to free. Returns how
+ * many; the statistics are gone. */
 u32 lock_stat_take(struct lock_stat_row **rows);
 /* As a table. */
 void lock_stat_print(const struct lock_stat_row *rows, u32 count, FILE *out);

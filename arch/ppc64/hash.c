@@ -17,7 +17,8 @@
  * TLB          Removal does not invalidate TLBs: that is tlb_flush_range(), as for every arch.
  *              Eviction need not: what a TLB has left of it goes with the entry's own flush.
  * Guarantee    As in Linux a store to a clean page is a protection fault of the MMU that the hash
- *              fault resolves: HPTE_R_C is set from the start, the entry's Dirty is the truth.
+ *              fault resolves. HPTE_R_R is set from the start and HPTE_R_C with the right to store,
+ *              so the MMU finds nothing to set; Accessed and Dirty of the tree's entry are the truth.
  * Leaves out   sub-pages of 4 KiB, THP and 16 MiB leaves, lazy batches of removals, subpage
  *              protection, kernel addresses. An entry that may only be executed may be read too
  *              once its HPTE is there: PP has no such value (Linux: a key, or the same).
@@ -482,7 +483,7 @@ const struct arch_desc arch_ppc64_hash = {
 	.va_mask = 0xfff0000000000000ull,
 	.va_half = {0, 0xc000000000000000ull},
 	.phys_bits = 57,
-	.hw_sets_accessed = true, /* the hash fault does, before anybody sees a fault */
+	.hw_sets_accessed = true, /* not hardware: the hash fault does, before there is a page fault */
 	.hw_sets_dirty = true,
 	.hashed = true,
 	.big_endian = true,

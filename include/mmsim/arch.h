@@ -185,7 +185,7 @@ struct arch_desc {
 	u64 va_mask, va_half[2];
 	u8 upper_root;
 	u8 phys_bits;			/* width of a physical address */
-	bool hw_sets_accessed;		/* false: first touch costs another fault */
+	bool hw_sets_accessed;		/* or a hash fault does. false: first touch costs another page fault */
 	bool hw_sets_dirty;
 	u64 control_accessed;		/* not 0: this bit of control says it, not hw_sets_accessed */
 	u64 control_dirty;

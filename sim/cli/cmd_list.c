@@ -56,8 +56,9 @@ static void each_arch(emit_fn emit, void *arg)
 		snprintf(detail, sizeof(detail), "%u levels, %llu KiB pages", a->levels,
 			 (unsigned long long)arch_page_bytes(a) / 1024);
 		emit(arg, a->name, detail,
-		     a->hw_sets_accessed ? "hardware sets Accessed and Dirty"
-					 : "software sets Accessed and Dirty");
+		     a->hashed		   ? "the hash fault sets Accessed and Dirty, before any page fault"
+		     : a->hw_sets_accessed ? "hardware sets Accessed and Dirty"
+					   : "software sets Accessed and Dirty");
 	}
 }
 

@@ -31,6 +31,17 @@ while read -r arch; do
 	"$bin/mmsim" walk -a "$arch" 0x600008 --access write | grep -q '^result      physical' ||
 		fail "$arch: a write to the default data"
 done <"$tmp/archs"
+# Who sets Accessed, as the list says: a first touch faults where software does.
+"$bin/mmsim" list archs >"$tmp/listed"
+while read -r arch line; do
+	"$bin/mmsim" walk -a "$arch" --map 0x400000:64K:ro 0x400000 >"$tmp/out"
+	case $line in
+	*'hardware sets Accessed'*) grep -q '^written .* set ' "$tmp/out" ;;
+	*'the hash fault sets Accessed'*) grep -q '^counted .*HASH_FAULT' "$tmp/out" ;;
+	*'software sets Accessed'*) grep -q '^result  *fault at .*: software must set Accessed first$' "$tmp/out" ;;
+	*) false ;;
+	esac || fail "$arch: a first touch, where $line"
+done <"$tmp/listed"
 
 # ---- files ---------------------------------------------------------------------------------------
 while read -r arch; do

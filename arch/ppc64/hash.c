@@ -71,9 +71,12 @@ static inline u32 segment_shift_of(u64 ea)
 
 static u64 vsid_of(u64 context, u64 ea, u32 segment_shift)
 {
-	u64 proto = context << (HASH_EA_BITS - segment_shift) | ea >> segment_shift;
+	u64 high = context >> HASH_CONTEXT_BITS, low = context & ((1ull << HASH_CONTEXT_BITS) - 1);
+	u64 proto = low << (HASH_EA_BITS - segment_shift) | ea >> segment_shift;
 
-	return proto * VSID_MULTIPLIER % ((1ull << VSID_BITS(segment_shift)) - 1);
+	/* All ones would be as 0: but the last segment is one of 1 TiB, and the first is not. */
+	return high << VSID_BITS(segment_shift) |
+	       proto * VSID_MULTIPLIER % ((1ull << VSID_BITS(segment_shift)) - 1);
 }
 
 struct slb_entry hash_segment(u64 context, u64 ea)
@@ -396,7 +399,7 @@ static int hash_machine_init(const struct arch_desc *a, struct machine *m, struc
 	struct hash_machine *hm = machine_memory_alloc(m, sizeof(*hm), MMSIM_CACHE_LINE_BYTES);
 
 	(void)a;
-	MMSIM_BUG_ON(mem->frames >= 1ull << HASH_CONTEXT_BITS); /* a root must be a context */
+	MMSIM_BUG_ON(mem->frames >= 1ull << HASH_CONTEXT_BITS_MAX); /* a root must be a context */
 	if (!hm)
 		return -ENOMEM;
 	hm->hpt.group_mask = hpt_groups(mem) - 1;

@@ -26,9 +26,11 @@
 #define HPAGE_EXEC 0x1ull
 #define H_PAGE_FLAGS (H_PAGE_HASHPTE | H_PAGE_SECOND | 7ull << H_PAGE_SLOT_SHIFT | H_PAGE_BUSY)
 
-/* Virtual addresses of 68 bits: 19 of context, 49 of effective address. */
+/* Virtual addresses of 68 bits, as POWER8 has: 19 of context, 49 of effective address. Contexts are
+ * numbers of frames: a machine with more of them than that has 8 bits more (the ISA allows 78). */
 #define HASH_EA_BITS 49
 #define HASH_CONTEXT_BITS 19
+#define HASH_CONTEXT_BITS_MAX 27
 
 /* A failed access as arch_ops.raise wants it. Returns false. */
 bool hash_walk_refused(const struct hash_access *x, struct mmu_walk *w);

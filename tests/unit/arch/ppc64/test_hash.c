@@ -354,11 +354,60 @@ static void several_cpus(void **state)
 	world_destroy(&w);
 }
 
+/* ---- contexts and segments ------------------------------------------------------------------- */
+
+struct segment_name {
+	u64 vsid, context, ea;
+};
+
+static int by_vsid(const void *a, const void *b)
+{
+	const struct segment_name *x = a, *y = b;
+
+	return x->vsid < y->vsid ? -1 : x->vsid > y->vsid;
+}
+
+/* No two segments of any two contexts have the same VSID, up to the largest machine; up to 2^19 of them
+ * virtual addresses have 68 bits. A machine's contexts are frame numbers: neighbours, and 2^19 apart. */
+static void contexts_are_apart(void **state)
+{
+	enum { COUNT = 300000 };
+	struct segment_name *all = malloc(COUNT * sizeof(*all));
+	u64 rng = test_seed("contexts_are_apart");
+
+	assert_non_null(all);
+	for (u32 shift = SEGMENT_SHIFT_256M; shift <= SEGMENT_SHIFT_1T; shift += SEGMENT_SHIFT_1T - SEGMENT_SHIFT_256M) {
+		bool huge = shift == SEGMENT_SHIFT_1T;
+
+		for (u32 i = 0; i < COUNT; i++) {
+			u64 near = test_random(&rng) % 64, far = test_random(&rng) % (1ull << 8) << 19;
+			u64 ea = huge ? (1 + test_random(&rng) % 511) << 40 : test_random(&rng) % 4096 << 28;
+			u64 context = i % 3 ? 1 + near + far : 1 + test_random(&rng) % ((1ull << 27) - 1);
+			u64 rs = hash_segment(context, ea).rs;
+
+			all[i] = (struct segment_name){(rs & SLB_RS_VSID) >> (huge ? 24 : 12), context, ea};
+			assert_int_equal(all[i].vsid >> (huge ? 36 : 48), 0);
+			if (context < 1u << 19)
+				assert_int_equal(all[i].vsid >> (68 - shift), 0);
+		}
+		qsort(all, COUNT, sizeof(*all), by_vsid);
+		for (u32 i = 1; i < COUNT; i++)
+			if (all[i].vsid == all[i - 1].vsid &&
+			    (all[i].context != all[i - 1].context || all[i].ea != all[i - 1].ea))
+				fail_msg("VSID %#llx: contexts %#llx and %#llx, addresses %#llx and %#llx",
+					 (unsigned long long)all[i].vsid, (unsigned long long)all[i].context,
+					 (unsigned long long)all[i - 1].context, (unsigned long long)all[i].ea,
+					 (unsigned long long)all[i - 1].ea);
+	}
+	free(all);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(product_of_bits),
 		cmocka_unit_test(hashes_and_names),
+		cmocka_unit_test(contexts_are_apart),
 		cmocka_unit_test(insert_update_remove),
 		cmocka_unit_test(tree_and_table),
 		cmocka_unit_test(several_cpus),

@@ -13,7 +13,7 @@
 
 #include "sim/cli/walk.h"
 
-#define RUN_FRAMES 32768ull /* per node */
+#define RUN_FRAMES 16384ull /* per node */
 #define DEFAULT_SCHEME mm_locking_vma_refcnt
 
 /* ---- what the user asks for -------------------------------------------------------------------- */

@@ -69,17 +69,17 @@ static const char *const thp_modes[] = { [THP_MADVISE] = "madvise", [THP_NEVER] 
 
 const struct param mm_params[MM_PARAM_COUNT + 1] = {
 	[MM_PARAM_COVERAGE] = { "coverage", PARAM_CHOICE, "era", 0, 0, coverages,
-				"what a fault may do under a VMA lock alone; era: as --kernel did" },
+				"what a fault may do under a VMA lock alone; era: as --kernel did", false },
 	[MM_PARAM_VMA_LOCK_PLACEMENT] = { "vma_lock_placement", PARAM_CHOICE, "separate", 0, 0, placements,
-					  "the VMA's lock is an object of its own, or part of its first lines" },
+					  "the VMA's lock is an object of its own, or part of its first lines", false },
 	[MM_PARAM_RANGE_LIST_PATIENCE] = { "range_list_patience", PARAM_UINT,
 					   AS_TEXT(RANGE_LIST_PATIENCE_DEFAULT), 1, RANGE_LIST_PATIENCE_NEVER, NULL,
 					   "waits after which a task shuts later ones out; "
-					   AS_TEXT(RANGE_LIST_PATIENCE_NEVER) ": never" },
+					   AS_TEXT(RANGE_LIST_PATIENCE_NEVER) ": never", false },
 	[MM_PARAM_THP] = { "thp", PARAM_CHOICE, "madvise", 0, 0, thp_modes,
-			   "huge pages for private anonymous memory: where madvise asks, never, always" },
+			   "huge pages for private anonymous memory: where madvise asks, never, always", false },
 	[MM_PARAM_CHECK_INVARIANTS] = { "check_invariants", PARAM_BOOL, "0", 0, 1, NULL,
-					"watch the TLBs for stale entries, at a cost; always on in virtual time" },
+					"watch the TLBs for stale entries, at a cost; always on in virtual time", false },
 };
 
 u32 mm_config_coverage(const struct mm_config *cfg)

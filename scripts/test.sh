@@ -3,7 +3,8 @@
 #
 #   scripts/test.sh        release build and its tests (a few minutes)
 #   scripts/test.sh --ci   also: the debug build that enforces the
-#                          lock order, AddressSanitizer + UBSan, ThreadSanitizer, the oracles, long tests
+#                          lock order, AddressSanitizer + UBSan, ThreadSanitizer, the oracles, long tests;
+#                          and virtual time gives the same rows in each of them, and by clang if it is there
 #
 # Prints the seed of every random test; MMSIM_SEED=N repeats one.
 set -eu
@@ -42,3 +43,13 @@ build_and_test release -j "$jobs"
 build_and_test debug -j "$jobs" -LE 'long|oracle'
 build_and_test asan -j "$jobs" -LE 'long|oracle'
 build_and_test tsan -j "$jobs" -LE 'long|oracle'
+
+echo "== the same rows from each build"
+others="build/debug/bin build/asan/bin"
+if command -v clang >/dev/null; then
+	cmake --preset release -B build/clang -DCMAKE_C_COMPILER=clang -DMMSIM_WERROR=ON >/dev/null
+	cmake --build build/clang -j "$jobs" --target mmsim mmsim-virtual
+	others="$others build/clang/bin"
+fi
+# shellcheck disable=SC2086
+sh tests/cli/virtual_sweep.sh build/release/bin $others

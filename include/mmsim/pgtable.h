@@ -146,7 +146,8 @@ struct mmu_gather {
 	struct page *tables;	/* by pt_next; freed after the flush and a grace period */
 	struct mmu_gather_batch *active;
 	struct mmu_gather_batch local;
-	struct page *local_pages[MMU_GATHER_LOCAL_PAGES];
+	/* Aligned, though on a stack: what a page costs must not depend on where the compiler put it. */
+	struct page *local_pages[MMU_GATHER_LOCAL_PAGES] __cacheline_aligned;
 };
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm, bool whole_mm);
 void tlb_finish_mmu(struct mmu_gather *tlb);

@@ -9,7 +9,7 @@ shift
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 fail() {
-	echo "FAILED: $*"
+	echo "FAILED: $*" >&2
 	exit 1
 }
 # same A B WHAT: files with the same bytes.
@@ -87,11 +87,21 @@ $mmsim run -q -e virtual -w mmap1 -m "$tmp/mine.ini" -s mmap_lock -d 300us -o - 
 $mmsim run -q -e virtual -w mmap1 -m "$tmp/mine.ini" -t 5 -c 2 -n 1000 -o - >"$tmp/b" || fail '5 tasks, 2 cpus'
 [ "$(cut -d, -f8 "$tmp/b" | tail -1)" = 5 ] || fail '5 tasks wanted'
 
-for other; do
-	"$other/mmsim" $sweep -j 1 -o - >"$tmp/other" || fail "$other"
-	for f in one other; do
-		sed 's/,[0-9.]*+[0-9a-f]*\(\.dirty\)*,/,VERSION,/' "$tmp/$f" >"$tmp/$f.v"
+# Of each build: that sweep, every scheme on machines that invalidate by IPI, by broadcast and serialised, and
+# a recording.
+rows() {
+	"$1/mmsim" $sweep -j 1 -o - >"$tmp/rows" || fail "$1"
+	for m in laptop8 graviton4 power8-80; do
+		"$1/mmsim" run -q -e virtual -m $m -w ebizzy,pft,page_fault2,gc_heap -s all -c 6 -d 200us --warmup 20us \
+			-p size=1M -j 1 -o - >>"$tmp/rows" || fail "$1 on $m"
+		"$1/mmsim" replay -q -e virtual -m $m -a x86_64 -c 4 -s mmap_lock,vma_refcnt -j 1 -o - \
+			"$(dirname "$0")/../data/traces/gcc.perf.zst" >>"$tmp/rows" || fail "$1: the recording on $m"
 	done
+	sed 's/,[0-9.]*+[0-9a-f]*\(\.dirty\)*,/,VERSION,/' "$tmp/rows"
+}
+[ $# -gt 0 ] && rows "$bin" >"$tmp/one.v"
+for other; do
+	rows "$other" >"$tmp/other.v"
 	same one.v other.v "$other gives other rows"
 done
 echo ok

@@ -19,7 +19,8 @@ static inline void vt_lines(const void *p, u64 bytes, void (*op)(const volatile 
 		op(at);
 }
 
-/* Elements are aligned to their size: the first of a line starts with it, or not far behind. */
+/* Elements are aligned to their size: the first of a line starts with it, or not far behind. An array
+ * on a stack must be aligned to a line: else where the compiler puts it decides what it costs. */
 static inline void vt_line_next(const void *p, bool begins, void (*op)(const volatile void *p))
 {
 	if (begins || (uintptr_t)p % MMSIM_CACHE_LINE_BYTES == 0)

@@ -48,6 +48,34 @@ bool tlb_context_is_lazy(const struct cpu *cpu)
 	return READ_UNPRICED(cpu_tlb(cpu)->lazy) || cpu_is_idle(cpu);
 }
 
+/* ---- slots ------------------------------------------------------------------------------------------ */
+
+void tlb_slot_forget(struct tlb_core *core, struct tlb_slot *slot)
+{
+	tlb_slot_empty(core, slot);
+	slot->mm = NULL;
+	slot->key = ~0u;
+}
+
+static bool slot_is_loaded(const struct tlb_core *core, const struct tlb_slot *slot)
+{
+	for (u32 i = 0; i < core->cpus; i++)
+		if (core->tlbs[i] && core->tlbs[i]->slot == slot)
+			return true;
+	return false;
+}
+
+/* A roll-over's flush. What a sibling has loaded keeps its number, and loses its entries. */
+static void core_forget(struct tlb_core *core)
+{
+	for (u32 i = 0; i < core->slot_count; i++) {
+		if (slot_is_loaded(core, &core->slots[i]))
+			tlb_slot_empty(core, &core->slots[i]);
+		else
+			tlb_slot_forget(core, &core->slots[i]);
+	}
+}
+
 /* ---- ASIDs: the lock is held --------------------------------------------------------------------- */
 
 static u64 asid_mask(const struct asid_space *s)
@@ -144,30 +172,14 @@ static u32 asid_load(struct asid_space *s, struct cpu *cpu, struct mm *mm)
 		count_event(COUNTER_TLB_SWITCH_FLUSH);
 		engine_charge(COST_TLB_FLUSH_ALL);
 		if (!(tlb->mmu->broken & TLB_BREAK_ROLLOVER))
-			for (u32 i = 0; i < tlb->core->slot_count; i++)
-				tlb_slot_forget(tlb->core, &tlb->core->slots[i]);
+			core_forget(tlb->core);
 	}
 	tlb->active_asid = asid;
 	spin_unlock(&s->lock);
 	return (u32)(asid & asid_mask(s));
 }
 
-/* ---- slots ------------------------------------------------------------------------------------------ */
-
-void tlb_slot_forget(struct tlb_core *core, struct tlb_slot *slot)
-{
-	tlb_slot_empty(core, slot);
-	slot->mm = NULL;
-	slot->key = ~0u;
-}
-
-static bool slot_is_loaded(const struct tlb_core *core, const struct tlb_slot *slot)
-{
-	for (u32 i = 0; i < core->cpus; i++)
-		if (core->tlbs[i] && core->tlbs[i]->slot == slot)
-			return true;
-	return false;
-}
+/* ---- who has which slot -------------------------------------------------------------------------------------- */
 
 /* By ASID or PID, as the hardware has it: whose it is does not count. */
 static struct tlb_slot *slot_by_key(struct tlb_core *core, struct mm *mm, u32 key)
@@ -208,15 +220,17 @@ static struct tlb_slot *slot_by_pcid(struct tlb *tlb, struct mm *mm, u64 gen)
 	return first;
 }
 
-struct tlb_slot *tlb_context_slot(const struct tlb *tlb, const struct mm *mm)
+u32 tlb_context_key(const struct mmu_machine *mmu, const struct mm *mm)
 {
-	u32 first = tlb->thread * tlb->core->slots_each;
-	u32 count = tlb->core->slots_each ? tlb->core->slots_each : tlb->core->slot_count;
+	if (mmu->asids)
+		return (u32)(READ_ONCE(mm->asid) & asid_mask(mmu->asids));
+	return (u32)mm->context_id;
+}
 
-	if (tlb->slot && tlb->slot->mm == mm)
-		return tlb->slot;
-	for (u32 i = first; i < first + count; i++)
-		if (tlb->core->slots[i].mm == mm)
+struct tlb_slot *tlb_context_slot(const struct tlb *tlb, u32 key)
+{
+	for (u32 i = 0; i < tlb->core->slot_count; i++)
+		if (tlb->core->slots[i].mm && tlb->core->slots[i].key == key)
 			return &tlb->core->slots[i];
 	return NULL;
 }

@@ -92,7 +92,7 @@ static void flush_there(struct cpu *target, void *arg)
 	} else if (tlb->mmu->how == TLBI_BY_IPI) {
 		pcid_apply(target, tlb, f);
 	} else if (f->full || f->tables || tlb_core_may_have(tlb->mmu, tlb->core, f->start, f->end)) {
-		slot = tlb_context_slot(tlb, f->mm);
+		slot = tlb_context_slot(tlb, f->key);
 		if (slot)
 			slot_apply(tlb, slot, f, f->tables);
 	}
@@ -173,6 +173,8 @@ static void tlb_flush(struct mm *mm, u64 start, u64 end, bool full, bool tables)
 		f->gen = fetch_add(&mm->tlb_gen, 1) + 1;
 	else
 		smp_mb();
+	if (mmu->cores && mmu->how != TLBI_BY_IPI)
+		f->key = tlb_context_key(mmu, mm);
 	count_event(full ? COUNTER_TLB_FLUSH_FULL : COUNTER_TLB_FLUSH_PAGED);
 	if (!full)
 		count_events(COUNTER_TLB_FLUSH_PAGES, flush_pages(f));

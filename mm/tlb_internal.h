@@ -97,6 +97,7 @@ struct tlb_flush {
 	struct mm *mm;
 	u64 start, end;
 	u64 gen;	/* x86: mm->tlb_gen that it brings */
+	u32 key;	/* others: the ASID or PID that it names */
 	bool full;
 	bool tables;	/* page tables are going to be freed: nothing may walk them */
 };
@@ -191,8 +192,10 @@ void tlb_tell_slot(struct tlb_core *core, enum tlb_event_kind kind, const struct
 void tlb_context_load(struct cpu *cpu, struct mm *mm);
 /* The CPU unloads its page table. In or outside of a window of its own. */
 void tlb_context_leave(struct cpu *cpu);
-/* The slot that has mm's entries in the CPU's TLB, or NULL. */
-struct tlb_slot *tlb_context_slot(const struct tlb *tlb, const struct mm *mm);
+/* ASID or PID: the name by which others invalidate mm's entries; 0: it has none yet. */
+u32 tlb_context_key(const struct mmu_machine *mmu, const struct mm *mm);
+/* The entries of that name in the CPU's TLB, whosever they are, or NULL. */
+struct tlb_slot *tlb_context_slot(const struct tlb *tlb, u32 key);
 /* Is it away from user programs, so that a flush need not interrupt it? */
 bool tlb_context_is_lazy(const struct cpu *cpu);
 /* mm dies: nobody has it loaded afterwards, and no TLB knows it. */

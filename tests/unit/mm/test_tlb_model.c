@@ -328,6 +328,118 @@ static void same_results(void **state)
 		}
 }
 
+/*
+ * Goal:   numbers of address spaces (ASID, PCID, PID) that come round, change hands and outlive their
+ *         owner let nobody meet another's page, nor a page of its own that is gone.
+ * Method: more address spaces than numbers, all with the same addresses. A task takes one that nobody
+ *         uses, works in it at random, and leaves it lazily loaded; the next one may take it on another
+ *         CPU, throw its pages away, or end it and put a new one in its place. What each page must hold
+ *         is written beside it.
+ */
+#define SPACES 160u /* and more than a TLB has slots */
+#define SPACE_PAGES 6u
+#ifdef MMSIM_SANITIZED
+#define TURNS 60u
+#else
+#define TURNS 250u
+#endif
+
+struct space {
+	struct mm *mm;
+	u64 token[SPACE_PAGES];
+	u32 taken; /* (atomic) */
+};
+
+struct spaces {
+	struct world *w;
+	u64 seed;
+	struct space space[SPACES];
+};
+
+static void space_new(struct spaces *s, struct space *sp)
+{
+	sp->mm = mm_create(s->w->m, s->w->a, &mm_locking_mmap_lock);
+	memset(sp->token, 0, sizeof(sp->token));
+	if (!sp->mm || mm_mmap(sp->mm, BASE, SPACE_PAGES * s->w->page, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0) != (s64)BASE)
+		MMSIM_BUG("no address space");
+}
+
+static void space_use(struct spaces *s, struct space *sp, u32 turn, u64 *rng)
+{
+	u32 i = test_random(rng) % SPACE_PAGES, what = test_random(rng) % 8;
+	u64 va = BASE + i * s->w->page, value = 0;
+
+	if (what < 4) {
+		if (user_read(va, &value) != FAULT_OK || value != sp->token[i])
+			MMSIM_BUG("turn %u, space %u, page %u: found %#llx, not %#llx", turn,
+				  (u32)(sp - s->space), i, (unsigned long long)value,
+				  (unsigned long long)sp->token[i]);
+	} else if (what < 7) {
+		sp->token[i] = test_random(rng);
+		if (user_write(va, sp->token[i]) != FAULT_OK)
+			MMSIM_BUG("write failed");
+	} else {
+		if (mm_madvise(sp->mm, va, s->w->page, MADV_DONTNEED))
+			MMSIM_BUG("madvise failed");
+		sp->token[i] = 0;
+	}
+}
+
+static void spaces_task(void *arg, u32 index)
+{
+	struct spaces *s = arg;
+	u64 rng = s->seed + index * 77;
+
+	for (u32 turn = 0; turn < TURNS; turn++) {
+		struct space *sp = &s->space[test_random(&rng) % SPACES];
+		u32 steps = test_random(&rng) % 12;
+
+		if (xchg(&sp->taken, 1u))
+			continue;
+		if (test_random(&rng) % 8 == 0) {
+			mm_put(sp->mm);
+			space_new(s, sp);
+		}
+		mmu_switch(sp->mm);
+		while (steps--)
+			space_use(s, sp, turn, &rng);
+		if (test_random(&rng) % 2)
+			engine_delay_ns(test_random(&rng) % 3000); /* idle, and flushed as such */
+		mmu_switch(NULL);
+		smp_store_release(&sp->taken, 0u);
+	}
+}
+
+static void numbers_come_round(void **state)
+{
+	static const char *const shapes[] = {
+		"tlb.asid_bits=4 tlb.pcids=2 tlb.l2_entries=1024 tlb.l2_ways=1024", /* forgets nothing */
+		"tlb.asid_bits=4 tlb.pcids=1 tlb.l1_entries=4 tlb.l1_ways=4 tlb.l2_entries=8 tlb.l2_ways=8",
+		"topology.cores=1 topology.smt=4 tlb.per_core=1 tlb.asid_bits=4 tlb.pcids=2",
+		"topology.cores=2 topology.smt=2 tlb.per_core=1 tlb.asid_bits=4 tlb.pcids=3",
+	};
+
+	for (u32 a = 0; arch_all[a]; a++)
+		for (u32 shape = 0; shape < ARRAY_SIZE(shapes); shape++) {
+			struct machine_model model;
+			u64 seed = test_seed("numbers_come_round");
+			struct world w = model_world(arch_all[a], &model, shapes[shape], seed);
+			struct spaces s = {.w = &w, .seed = seed};
+
+			for (u32 i = 0; i < SPACES; i++)
+				space_new(&s, &s.space[i]);
+			machine_leave();
+			assert_int_equal(engine_run(w.m, CPUS, spaces_task, &s, NULL), 0);
+			machine_enter(w.m);
+			if (modelled(&w) && w.a->tlb_invalidation == TLBI_BROADCAST)
+				assert_true(counter(&w, COUNTER_TLB_ASID_ROLLOVER) >= 3);
+			for (u32 i = 0; i < SPACES; i++)
+				mm_put(s.space[i].mm);
+			world_destroy(&w);
+		}
+}
+
 /* 33 pages by themselves; with range operations no full flush is needed for many more. */
 static void threshold_and_ranges(void **state)
 {
@@ -368,6 +480,7 @@ int main(void)
 		cmocka_unit_test(lazy_cpus_are_skipped),
 		cmocka_unit_test(threshold_and_ranges),
 		cmocka_unit_test(same_results),
+		cmocka_unit_test(numbers_come_round),
 	};
 
 	return cmocka_run_group_tests_name("tlb_model", tests, NULL, NULL);

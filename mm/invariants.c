@@ -5,7 +5,9 @@
  *                  paging-structure cache can still lead there; an access to a freed frame;
  *              (b) after fork: a translation that allows a write where the entry does not;
  *              (c) after mprotect: a translation that allows what the VMA forbids;
- *              (d) a translation of one address space found by another.
+ *              (d) a translation of one address space found by another;
+ *              (e) a CPU that comes back from a kernel task or from idle and uses its TLB before it has
+ *                  asked for the flushes that left it out.
  *              The first one stops the run: what, the seed, and what happened to that page last.
  * How          Where TLBs are modelled (mm/tlb_model.c), each frame has a list of the entries that
  *              translate to it, so that (a) looks at those, and (b) and (c) at those of the frames that
@@ -13,7 +15,8 @@
  *              (natively) (a) is looked for at each use, and (b) and (c) in every CPU's TLB while that
  *              CPU is held off its next instruction.
  * Entries      that can never be used again do not count: of a tag that is over, of a PCID that is
- *              behind and will be emptied when its mm is loaded, of an ASID before a roll-over's flush.
+ *              behind and will be emptied when its mm is loaded (that it is: (e)), of an ASID before a
+ *              roll-over's flush.
  * Always on    where TLBs are modelled, and in debug and sanitizer builds; else tlb_check_invariants().
  * Context      any. Books of modelled TLBs: one host thread. History: each CPU's own.
  * Tests        tests/unit/mm/test_invariants.c
@@ -202,6 +205,12 @@ void invariants_used(const struct mmu_machine *mmu, const struct mm *mm, u64 va,
 	if (unlikely(READ_UNPRICED(pfn_to_page(mmu->memory, pfn)->refcount.counter) <= 0))
 		broken(mmu->invariants, "a freed frame is reached through a TLB", this_cpu()->id,
 		       mm->context_id, ALIGN_DOWN(va, arch_page_bytes(mmu->arch)), pfn);
+}
+
+void invariants_not_asked(const struct tlb *tlb, const struct mm *mm, u64 va)
+{
+	broken(tlb->mmu->invariants, "a CPU is back and has not asked what it missed", tlb->cpu->id,
+	       mm->context_id, ALIGN_DOWN(va, arch_page_bytes(mm->arch)), ~0ull);
 }
 
 static u32 core_cpu(const struct tlb_core *core, const struct tlb_slot *slot)

@@ -28,6 +28,8 @@ void invariants_flushed(struct mmu_machine *mmu, const struct mm *mm, u64 start,
 
 /* An access goes to pfn by a TLB entry: the frame must be in use. */
 void invariants_used(const struct mmu_machine *mmu, const struct mm *mm, u64 va, u64 pfn);
+/* A CPU uses its TLB, and has not looked what it missed while it was away. */
+void invariants_not_asked(const struct tlb *tlb, const struct mm *mm, u64 va);
 /* An ASID has come to another mm, and the TLB still has the old one's entries. */
 void invariants_foreign(struct tlb_core *core, const struct tlb_slot *slot);
 /* No TLB may translate to a frame that is given back, or walk through such a table. */

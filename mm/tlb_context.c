@@ -238,7 +238,10 @@ struct tlb_slot *tlb_context_slot(const struct tlb *tlb, u32 key)
 /* What it has missed while nobody told it. */
 static void catch_up(struct tlb *tlb, struct tlb_slot *slot, u64 gen)
 {
-	if (slot->gen >= gen || (tlb->mmu->broken & TLB_BREAK_LAZY))
+	if (tlb->mmu->broken & TLB_BREAK_LAZY)
+		return;
+	tlb->missed = false;
+	if (slot->gen >= gen)
 		return;
 	count_event(COUNTER_TLB_SWITCH_FLUSH);
 	engine_charge(COST_TLB_FLUSH_ALL);
@@ -309,7 +312,6 @@ void tlb_context_load(struct cpu *cpu, struct mm *mm)
 		if (tlb->mmu->how == TLBI_BY_IPI)
 			catch_up(tlb, tlb->slot, READ_ONCE(mm->tlb_gen));
 	}
-	tlb->missed = false;
 	cpu_insn_end(cpu);
 }
 

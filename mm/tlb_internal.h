@@ -119,7 +119,9 @@ struct tlb {
 	u8 thread;	       /* in the core */
 	u8 next_pcid;
 	bool asid_flush_pending;
-	bool missed; /* a flush left it out while it was away, and it has not looked yet */
+	/* A flush left it out while it was away, and it has not looked yet. To the checker alone: what it
+	 * would look at does not count as usable, because a use before the look stops the run. */
+	bool missed;
 	u64 active_asid, reserved_asid; /* (asid_lock) generation and ASID; 0: none */
 	struct tlb_entry entries[TLB_ENTRIES] __cacheline_aligned;
 	/* What this CPU is telling others: not on its stack, because they read it. */

@@ -270,9 +270,12 @@ bool tlb_model_translate(struct tlb *tlb, struct mm *mm, u64 va, enum access_kin
 	struct tlb_core *core = tlb->core;
 	u32 need = tlb_hit_needs[kind];
 	bool level2;
-	struct tlb_way *way = core_find(core, a, tlb->slot->tag, va, &level2);
+	struct tlb_way *way;
 	bool ok;
 
+	if (unlikely(tlb->missed))
+		invariants_not_asked(tlb, mm, va);
+	way = core_find(core, a, tlb->slot->tag, va, &level2);
 	if (way && (way->attrs & need & ~(u32)PTE_DIRTY) != (need & ~(u32)PTE_DIRTY)) {
 		if (unlikely(core->watched))
 			tlb_tell_way(core, TLB_EVENT_FORBIDS, way);
@@ -374,7 +377,8 @@ static bool slot_is_usable(const struct tlb_core *core, const struct tlb_slot *s
 
 		if (!tlb)
 			continue;
-		/* Who is away, or on its way back, looks what it has missed before it uses it. */
+		/* Who is away, or on its way back, looks what it has missed before it uses it:
+		 * tlb_model_translate() stops who does not. */
 		if (tlb->slot == slot && !tlb_context_is_lazy(tlb->cpu) &&
 		    !(tlb->missed && slot->gen < READ_UNPRICED(slot->mm->tlb_gen)))
 			return true;

@@ -16,7 +16,7 @@
 #define PAGES 100u /* several LRU batches: a page that waits in one is not free yet */
 #define SEED 0x5eedull
 
-enum how { BY_DONTNEED, BY_PROTECT, BY_FORK, BY_UNMAP, BY_SWITCH };
+enum how { BY_DONTNEED, BY_PROTECT, BY_FORK, BY_UNMAP, BY_SWITCH, BY_REUSE };
 
 struct breakage {
 	const char *name;
@@ -38,7 +38,9 @@ static const struct breakage cases[] = {
 	{"mprotect forgets a CPU", &arch_arm64_4k, BY_PROTECT, TLB_BREAK_ONE_CPU, "mprotect", false},
 	{"no flush after fork", &arch_x86_64, BY_FORK, TLB_BREAK_FLUSH, "fork", false},
 	{"tables without walk caches", &arch_arm64_4k, BY_UNMAP, TLB_BREAK_WALK_CACHE, "page table", true},
-	{"a lazy CPU does not ask", &arch_x86_64, BY_SWITCH, TLB_BREAK_LAZY, "freed", true},
+	{"a lazy CPU does not ask", &arch_x86_64, BY_SWITCH, TLB_BREAK_LAZY, "not asked", true},
+	/* The frames are in use again, by the same pages or others: no look at the frame tells. */
+	{"a lazy CPU does not ask, too late", &arch_x86_64, BY_REUSE, TLB_BREAK_LAZY, "not asked", true},
 };
 
 struct run {
@@ -57,6 +59,11 @@ static void change(struct run *r)
 	case BY_DONTNEED:
 	case BY_SWITCH:
 		err = mm_madvise(mm, r->at, PAGES * r->w.page, MADV_DONTNEED);
+		break;
+	case BY_REUSE:
+		err = mm_madvise(mm, r->at, PAGES * r->w.page, MADV_DONTNEED);
+		for (u32 i = 0; i < PAGES; i++)
+			(void)user_write(r->at + i * r->w.page, i);
 		break;
 	case BY_PROTECT:
 		err = mm_mprotect(mm, r->at, PAGES * r->w.page, PROT_READ);
@@ -83,7 +90,7 @@ static void task(void *arg, u32 index)
 	if (index) {
 		for (u32 i = 0; i < PAGES; i++)
 			(void)user_write(r->at + i * r->w.page, i);
-		if (r->b->how == BY_SWITCH)
+		if (r->b->how >= BY_SWITCH)
 			mmu_switch(NULL);
 		(void)fetch_add(&r->ready, 1u);
 		while (!READ_ONCE(r->done))
@@ -92,7 +99,7 @@ static void task(void *arg, u32 index)
 		/* Natively a freed frame shows when it is used. */
 		for (u32 i = 0; i < PAGES && r->b->how <= BY_DONTNEED; i++)
 			(void)user_read(r->at + i * r->w.page, NULL);
-		for (u32 i = 0; i < PAGES && r->b->how == BY_SWITCH; i++)
+		for (u32 i = 0; i < PAGES && r->b->how >= BY_SWITCH; i++)
 			(void)user_read(r->at + i * r->w.page, NULL);
 	} else {
 		while (READ_ONCE(r->ready) < CPUS - 1)

@@ -23,6 +23,7 @@
  * Counters     THP_FAULT_ALLOC, THP_FAULT_FALLBACK, THP_SPLIT, THP_COLLAPSE.
  * Tests        tests/unit/mm/test_huge.c
  */
+#include "mm/invariants.h"
 #include "mm/mmu_internal.h"
 #include "mm/fault_internal.h"
 
@@ -191,6 +192,12 @@ enum fault_step fault_huge_present(struct fault *f)
 
 /* ---- split ----------------------------------------------------------------------------------------- */
 
+/* May an MMU let a user through by this leaf? */
+static bool is_usable(const struct arch_desc *a, pte_t e)
+{
+	return (pte_attrs(a, e) & (PTE_USER | PTE_HIDDEN)) == PTE_USER;
+}
+
 /* To software a leaf still, to no MMU any more. Returns what it was, with the last Accessed and Dirty. */
 static pte_t leaf_invalidate(struct mm *mm, pte_t *leaf, u64 va)
 {
@@ -243,6 +250,10 @@ void pgtable_split_locked(struct mm *mm, pte_t *leaf, u64 va)
 	for (u32 i = 0; i < huge_pages(mem); i++)
 		WRITE_ONCE(table[i], pte_make(a, pfn + i, attrs));
 	pages_split(mem, head);
+	if (unlikely(mem->watch))
+		invariants_resized(mm, va, pfn, 1);
+	if (MMU_PARANOID && is_usable(a, READ_UNPRICED(*leaf)))
+		MMSIM_BUG("a live leaf at %#llx is replaced by a table without a break", (unsigned long long)va);
 	/* Pairs with the acquire of whoever descends. */
 	smp_store_release(leaf, table_make(a, table_pfn_, 1));
 	count_event(COUNTER_THP_SPLIT);
@@ -277,6 +288,10 @@ bool pgtable_zap_leaf(struct mmu_gather *tlb, pte_t *leaf, u64 va, s64 *rss)
 	struct page *head = pfn_to_page(mm->memory, leaf_pfn(mm->arch, e, 1));
 
 	gather_range(tlb, va, va + huge_bytes(mm));
+	if (unlikely(mm->memory->watch) && !tlb->has_leaf) {
+		tlb->has_leaf = true;
+		invariants_leaf_gathered(mm->memory->watch, 1);
+	}
 	engine_charge(COST_ZAP_PAGE);
 	rss[RSS_ANON] -= huge_pages(mm->memory);
 	page_unmap_one(head);
@@ -289,7 +304,7 @@ bool pgtable_zap_leaf(struct mmu_gather *tlb, pte_t *leaf, u64 va, s64 *rss)
 
 /* The table is out of the tree and nobody can install in it. Copy what its entries map into the block,
  * and let go of it. Returns how many pages were mapped. */
-static u32 take_pages(struct mmu_gather *tlb, pte_t *table, spinlock_t *ptl, struct page *head)
+static u32 take_pages(struct mmu_gather *tlb, u64 va, pte_t *table, spinlock_t *ptl, struct page *head)
 {
 	struct mm *mm = tlb->mm;
 	const struct arch_desc *a = mm->arch;
@@ -306,6 +321,8 @@ static u32 take_pages(struct mmu_gather *tlb, pte_t *table, spinlock_t *ptl, str
 			continue;
 		}
 		WRITE_ONCE(table[i], 0);
+		if (unlikely(mem->watch))
+			invariants_resized(mm, va + i * arch_page_bytes(a), pte_pfn(a, e), 0);
 		if (pte_has(a, e, PTE_SPECIAL)) {
 			page_clear_content(mem, head + i);
 			continue;
@@ -339,7 +356,7 @@ static void collapse_table(struct vma *vma, u64 va, pte_t *entry, spinlock_t *pt
 	/* From here on no MMU uses the small pages, and none is half-way down to them. */
 	tlb_flush_range(mm, va, va + huge_bytes(mm), true);
 	tlb_gather_mmu(&tlb, mm, false);
-	mapped = take_pages(&tlb, phys_to_virt(mem, table), &pfn_to_page(mem, table)->ptl, head);
+	mapped = take_pages(&tlb, va, phys_to_virt(mem, table), &pfn_to_page(mem, table)->ptl, head);
 	gather_table(&tlb, table);
 	gather_range(&tlb, va, va + arch_page_bytes(mm->arch));
 	spin_lock(ptl);

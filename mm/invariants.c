@@ -8,6 +8,9 @@
  *              (d) a translation of one address space found by another;
  *              (e) a CPU that comes back from a kernel task or from idle and uses its TLB before it has
  *                  asked for the flushes that left it out.
+ *              (f) a leaf of another size that takes a leaf's place while a TLB translates by the old one (no
+ *                  break, or no flush after it); entries of two sizes that translate one address; a contiguous group whose entries
+ *                  are not alike.
  *              The first one stops the run: what, the seed, and what happened to that page last.
  * How          Where TLBs are modelled (mm/tlb_model.c), each frame has a list of the entries that
  *              translate to it, so that (a) looks at those, and (b) and (c) at those of the frames that
@@ -51,7 +54,8 @@ struct invariants {
 	struct ring *rings;  /* [CPU] */
 	u32 *first;	     /* [pfn]: entry that translates to it, plus 1 */
 	u32 *walks;	     /* [pfn]: entries of paging-structure caches */
-	u8 levels_seen;
+	u16 sizes_seen;
+	s32 leaves_gathered; /* mmu_gathers that hold huge leaves which are not flushed yet */
 };
 
 /* ---- history ------------------------------------------------------------------------------------ */
@@ -166,7 +170,7 @@ void invariants_map(struct tlb_core *core, struct tlb_way *way)
 	struct tlb_core *other;
 	u32 number = core->number * core->way_count + (u32)(way - core->ways) + 1;
 
-	inv->levels_seen |= core->levels_seen;
+	inv->sizes_seen |= core->sizes_seen;
 	way->prev = 0;
 	way->next = inv->first[way->pfn];
 	inv->first[way->pfn] = number;
@@ -229,11 +233,11 @@ void invariants_foreign(struct tlb_core *core, const struct tlb_slot *slot)
 			continue;
 		broken(core->mmu->invariants, "an ASID is used again while a TLB has entries of it",
 		       core_cpu(core, slot), slot->mm->context_id,
-		       way->page << level_shift(core->mmu->arch, way->level), way->pfn);
+		       way->page << tlb_size_shift(core->mmu->arch, way->size), way->pfn);
 	}
 }
 
-static void frame_freed_at(struct invariants *inv, u64 base, u64 pfn, u32 level)
+static void frame_freed_at(struct invariants *inv, u64 base, u64 pfn, u32 size)
 {
 	u32 number = inv->first[base];
 
@@ -247,10 +251,10 @@ static void frame_freed_at(struct invariants *inv, u64 base, u64 pfn, u32 level)
 			tlb_way_drop(core, way);
 			continue;
 		}
-		if (way->level == level && tlb_way_is_usable(core, way))
+		if (way->size == size && tlb_way_is_usable(core, way))
 			broken(inv, "a frame is freed while a TLB translates to it", core_cpu(core, slot),
 			       slot->mm->context_id,
-			       (way->page << level_shift(inv->mmu->arch, level)) +
+			       (way->page << tlb_size_shift(inv->mmu->arch, size)) +
 				       ((pfn - base) << inv->mmu->arch->page_shift),
 			       pfn);
 	}
@@ -264,10 +268,10 @@ void invariants_frame_freed(struct invariants *inv, u64 pfn)
 	if (!inv->first)
 		return;
 	unpriced_begin();
-	for (u32 seen = inv->levels_seen; seen; seen &= seen - 1) {
-		u32 level = (u32)__builtin_ctz(seen);
+	for (u32 seen = inv->sizes_seen; seen; seen &= seen - 1) {
+		u32 size = (u32)__builtin_ctz(seen);
 
-		frame_freed_at(inv, ALIGN_DOWN(pfn, level_bytes(a, level) >> a->page_shift), pfn, level);
+		frame_freed_at(inv, ALIGN_DOWN(pfn, tlb_size_bytes(a, size) >> a->page_shift), pfn, size);
 	}
 	unpriced_end();
 }
@@ -289,6 +293,105 @@ void invariants_table_freed(struct invariants *inv, u64 pfn)
 	}
 }
 
+/* mm's leaf for va, of *level, or 0; *span: the bytes that are alike. Unpriced. */
+static pte_t peek_entry(const struct mm *mm, u64 va, u32 *at_level, u64 *span)
+{
+	const struct arch_desc *a = mm->arch;
+	u64 table = mm->pgd_pfn;
+
+	for (u32 level = a->levels - 1u;; level--) {
+		const pte_t *p = (const pte_t *)phys_to_virt(mm->memory, table) + level_index(a, va, level);
+		pte_t e = READ_UNPRICED(*p);
+
+		*at_level = level;
+		*span = level_bytes(a, level);
+		if (!pte_present(a, e))
+			return 0;
+		if (entry_is_leaf(a, e, level))
+			return e;
+		table = table_pfn(a, e);
+	}
+}
+
+/* ---- (f) ------------------------------------------------------------------------------------------ */
+
+/* Who drops a huge leaf flushes after the table's lock (mm/zap.c), and another thread may fault a small page
+ * in before that: then a TLB may have both for a moment, in Linux as here. */
+void invariants_two_sizes(const struct tlb_core *core, const struct tlb_way *one, const struct tlb_way *other,
+			  u64 va)
+{
+	const struct tlb_slot *slot = &core->slots[one->slot];
+
+	if (core->mmu->invariants->leaves_gathered)
+		return;
+	fprintf(stderr, "mmsim: sizes of %llu and %llu bytes, frames %#llx and %#llx\n",
+		(unsigned long long)tlb_size_bytes(core->mmu->arch, one->size),
+		(unsigned long long)tlb_size_bytes(core->mmu->arch, other->size), (unsigned long long)one->pfn,
+		(unsigned long long)other->pfn);
+	broken(core->mmu->invariants, "a TLB translates an address by entries of two sizes",
+	       core_cpu(core, slot), slot->mm->context_id, ALIGN_DOWN(va, arch_page_bytes(core->mmu->arch)),
+	       one->pfn);
+}
+
+void invariants_resized(const struct mm *mm, u64 va, u64 pfn, u32 level)
+{
+	const struct mmu_machine *mmu = mmu_machine(mm->machine);
+	const struct arch_desc *a = mmu->arch;
+	struct invariants *inv = mmu->invariants;
+	struct tlb_core *core;
+
+	if (!inv->first)
+		return;
+	unpriced_begin();
+	for (u32 group = 0; group < 2; group++) {
+		u32 size = tlb_size(level, group);
+		u32 number = inv->first[ALIGN_DOWN(pfn, tlb_size_bytes(a, size) >> a->page_shift)];
+
+		while (number) {
+			struct tlb_way *way = way_at(mmu, number, &core);
+
+			number = way->next;
+			if (way->size == size && way->page == va >> tlb_size_shift(a, size) &&
+			    core->slots[way->slot].mm == mm && tlb_way_is_usable(core, way))
+				broken(inv, "a leaf changes its size while a TLB has it",
+				       core_cpu(core, &core->slots[way->slot]), mm->context_id, va, pfn);
+		}
+	}
+	unpriced_end();
+}
+
+void invariants_group(const struct tlb *tlb, const struct mm *mm, u64 va, u32 level)
+{
+	const struct arch_desc *a = mm->arch;
+	const u32 own = PTE_ACCESSED | PTE_DIRTY; /* the MMU sets them in any one entry */
+	u64 one = level_bytes(a, level), start = ALIGN_DOWN(va, tlb_size_bytes(a, tlb_size(level, true)));
+	u32 count = 1u << a->group_bits[level], at_level = level;
+	pte_t first, e;
+	u64 span;
+
+	unpriced_begin();
+	first = e = peek_entry(mm, start, &at_level, &span);
+	for (u32 i = 0; i < count && at_level == level; i++) {
+		if (!(e & a->group_mask) ||
+		    leaf_pfn(a, e, level) != leaf_pfn(a, first, level) + i * (one >> a->page_shift) ||
+		    ((pte_attrs(a, e) ^ pte_attrs(a, first)) & ~own))
+			break;
+		if (i == count - 1) {
+			unpriced_end();
+			return;
+		}
+		e = peek_entry(mm, start + (i + 1) * one, &at_level, &span);
+	}
+	broken(tlb->mmu->invariants, "entries of a contiguous group are not alike", tlb->cpu->id, mm->context_id,
+	       start, leaf_pfn(a, first, level));
+}
+
+void invariants_leaf_gathered(struct invariants *inv, s32 n)
+{
+	if (inv->first)
+		inv->leaves_gathered += n;
+}
+
 /* ---- (b), (c) ------------------------------------------------------------------------------------ */
 
 struct rights {
@@ -300,25 +403,6 @@ struct rights {
 	u32 bad_cpu;
 	bool bad;
 };
-
-/* mm's entry of level 0 for va, or 0 and in *span the bytes that have none. Unpriced. */
-static pte_t peek_entry(const struct mm *mm, u64 va, u64 *span)
-{
-	const struct arch_desc *a = mm->arch;
-	u64 table = mm->pgd_pfn;
-
-	for (u32 level = a->levels - 1u;; level--) {
-		const pte_t *p = (const pte_t *)phys_to_virt(mm->memory, table) + level_index(a, va, level);
-		pte_t e = READ_UNPRICED(*p);
-
-		*span = level_bytes(a, level);
-		if (!pte_present(a, e))
-			return 0;
-		if (entry_is_leaf(a, e, level))
-			return level == 0 ? e : 0;
-		table = table_pfn(a, e);
-	}
-}
 
 /* Does a translation of va with these attributes allow what it must not, given va's entry e? */
 static bool exceeds(const struct rights *r, pte_t e, u32 attrs)
@@ -332,17 +416,19 @@ static bool exceeds(const struct rights *r, pte_t e, u32 attrs)
 	return (attrs & compared & ~allowed) != 0;
 }
 
-static void check_modelled_page(struct invariants *inv, struct rights *r, u64 va, pte_t e)
+/* The translations of `size` that are made of va's leaf e of `level`. */
+static void check_modelled_leaf(struct invariants *inv, struct rights *r, u64 va, pte_t e, u32 level, u32 size)
 {
-	u64 pfn = pte_pfn(r->mm->arch, e);
-	u32 number = inv->first[pfn];
+	const struct arch_desc *a = r->mm->arch;
+	u64 pfn = leaf_pfn(a, e, level);
+	u32 number = inv->first[ALIGN_DOWN(pfn, tlb_size_bytes(a, size) >> a->page_shift)];
 
 	while (number) {
 		struct tlb_core *core;
 		struct tlb_way *way = way_at(inv->mmu, number, &core);
 
 		number = way->next;
-		if (way->level || way->page != va >> r->mm->arch->page_shift ||
+		if (way->size != size || way->page != va >> tlb_size_shift(a, size) ||
 		    core->slots[way->slot].mm != r->mm || !exceeds(r, e, way->attrs) ||
 		    !tlb_way_is_usable(core, way))
 			continue;
@@ -355,13 +441,15 @@ static void check_modelled_page(struct invariants *inv, struct rights *r, u64 va
 
 static void check_modelled(struct invariants *inv, struct rights *r)
 {
+	u32 level;
 	u64 span;
 
 	for (u64 va = r->start; va < r->end; va = ALIGN_DOWN(va, span) + span) {
-		pte_t e = peek_entry(r->mm, va, &span);
+		pte_t e = peek_entry(r->mm, va, &level, &span);
 
-		if (e)
-			check_modelled_page(inv, r, va, e);
+		for (u32 group = 0; e && group < 2; group++)
+			if (inv->sizes_seen >> tlb_size(level, group) & 1)
+				check_modelled_leaf(inv, r, va, e, level, tlb_size(level, group));
 	}
 }
 
@@ -376,12 +464,12 @@ static void check_simple_there(struct cpu *target, void *arg)
 	for (u32 i = 0; i < TLB_ENTRIES; i++) {
 		const struct tlb_entry *ent = &tlb->entries[i];
 		u64 va = (ent->tag & (TLB_GEN_ONE - 1)) << tlb->page_shift, span;
-		u32 attrs = ent->data & PTE_ATTR_MASK;
+		u32 attrs = ent->data & PTE_ATTR_MASK, level;
 		pte_t e;
 
 		if ((ent->tag & ~(TLB_GEN_ONE - 1)) != tlb->gen || va < r->start || va >= r->end)
 			continue;
-		e = peek_entry(r->mm, va, &span);
+		e = peek_entry(r->mm, va, &level, &span);
 		if ((e || r->by_vma) && exceeds(r, e, attrs)) {
 			r->bad = true;
 			r->bad_va = va;

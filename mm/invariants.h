@@ -32,6 +32,16 @@ void invariants_used(const struct mmu_machine *mmu, const struct mm *mm, u64 va,
 void invariants_not_asked(const struct tlb *tlb, const struct mm *mm, u64 va);
 /* An ASID has come to another mm, and the TLB still has the old one's entries. */
 void invariants_foreign(struct tlb_core *core, const struct tlb_slot *slot);
+/* Two entries of a TLB translate va at once. */
+void invariants_two_sizes(const struct tlb_core *core, const struct tlb_way *one, const struct tlb_way *other,
+			  u64 va);
+/* A TLB has filled in a group of leaves of `level` by the one for va: the others must be like it. */
+void invariants_group(const struct tlb *tlb, const struct mm *mm, u64 va, u32 level);
+/* mm's leaf of `level` for va has been taken out and flushed, and one of another size comes in its place: no
+ * TLB translates by it. */
+void invariants_resized(const struct mm *mm, u64 va, u64 pfn, u32 level);
+/* A leaf above level 0 has been taken out (1), its gather has been flushed (-1). */
+void invariants_leaf_gathered(struct invariants *inv, s32 n);
 /* No TLB may translate to a frame that is given back, or walk through such a table. */
 void invariants_frame_freed(struct invariants *inv, u64 pfn);
 void invariants_table_freed(struct invariants *inv, u64 pfn);

@@ -13,10 +13,14 @@
  * Context      a task; gather_flush() without a ptl.
  * Tests        tests/unit/mm/test_zap.c
  */
+#include "mm/invariants.h"
 #include "mm/mmu_internal.h"
 
 static void gather_flushed(struct mmu_gather *tlb)
 {
+	if (unlikely(tlb->has_leaf))
+		invariants_leaf_gathered(tlb->mm->memory->watch, -1);
+	tlb->has_leaf = false;
 	tlb->start = ~0ull;
 	tlb->end = 0;
 	tlb->freed_tables = false;
@@ -38,6 +42,7 @@ void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm, bool whole_mm)
 	tlb->local.max = MMU_GATHER_LOCAL_PAGES;
 	tlb->active = &tlb->local;
 	tlb->tables = NULL;
+	tlb->has_leaf = false;
 	gather_flushed(tlb);
 }
 

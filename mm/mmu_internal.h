@@ -18,7 +18,7 @@ struct mmu_machine {
 	u32 core_count;
 	u8 *page_counts;	       /* [bucket of a page][core]: entries; see mm/tlb_model.c */
 	u32 page_buckets;	       /* a power of two */
-	u8 levels_seen;		       /* bit n: some core has seen a leaf of level n */
+	u16 sizes_seen;		       /* those of all cores together */
 	bool range_operations;	       /* one broadcast operation can name many pages */
 	struct asid_space *asids;      /* mm/tlb_context.c; NULL: not needed */
 	struct invariants *invariants; /* mm/invariants.c; NULL: nobody watches */

@@ -32,17 +32,41 @@ struct tlb_entry {
 
 /* ---- a core's TLBs as the machine model says ------------------------------------------------- */
 
-#define TLB_LEAF_LEVELS 3 /* page sizes: base, and leaves of levels 1 and 2; larger ones as level 2 */
+#define TLB_L1_ARRAYS 3 /* for base pages, leaves of level 1, and larger ones */
 #define TLB_SLOTS_MAX 64u
 
-/* A translation of one leaf. Dead when its slot has another tag by now. */
+/* Page sizes, smallest first: a leaf of each level, and a group of leaves that say that they are
+ * contiguous (arch_desc.group_bits). */
+static inline u32 tlb_size(u32 level, bool group)
+{
+	return level * 2 + group;
+}
+
+static inline u32 tlb_size_level(u32 size)
+{
+	return size / 2;
+}
+
+static inline u32 tlb_size_shift(const struct arch_desc *a, u32 size)
+{
+	u32 level = tlb_size_level(size);
+
+	return level_shift(a, level) + (size & 1 ? a->group_bits[level] : 0);
+}
+
+static inline u64 tlb_size_bytes(const struct arch_desc *a, u32 size)
+{
+	return 1ull << tlb_size_shift(a, size);
+}
+
+/* A translation of one leaf or group. Dead when its slot has another tag by now. */
 struct tlb_way {
-	u64 page;	  /* va >> the leaf's shift */
-	u64 pfn;	  /* first frame of the leaf */
+	u64 page;	  /* va >> the size's shift */
+	u64 pfn;	  /* its first frame */
 	u32 tag;	  /* 0: empty */
 	u32 used;	  /* tlb_core.clock when it was used last */
 	u32 next, prev;	  /* entries of the same frame, numbered over all cores, plus 1; 0: none */
-	u8 slot, level, attrs;
+	u8 slot, size, attrs;
 };
 
 struct tlb_array {
@@ -70,10 +94,10 @@ struct tlb_slot {
 };
 
 struct tlb_core {
-	struct tlb_array l1[TLB_LEAF_LEVELS], l2;
+	struct tlb_array l1[TLB_L1_ARRAYS], l2;
 	struct walk_way *walks[ARCH_LEVELS_MAX]; /* [n]: leads to a table of level n */
 	u32 walk_count[ARCH_LEVELS_MAX];
-	u8 levels_seen;	 /* bit n: a leaf of level n has been filled in */
+	u16 sizes_seen;	 /* bit n: a translation of that size has been filled in */
 	u8 cpus;	 /* that share it */
 	bool watched;	 /* mm/tlb_watch.c */
 	u16 slots_each;	 /* x86: PCIDs of each CPU; 0: slots are everybody's */
@@ -90,6 +114,11 @@ struct tlb_core {
 	void *watch_arg;
 	struct tlb_slot slots[TLB_SLOTS_MAX];
 };
+
+static inline struct tlb_array *tlb_l1(struct tlb_core *core, u32 size)
+{
+	return &core->l1[min(tlb_size_level(size), TLB_L1_ARRAYS - 1u)];
+}
 
 struct walk_path; /* arch/walk.h */
 

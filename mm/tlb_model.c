@@ -8,9 +8,11 @@
  *              entry that it reads, and begins at the lowest table that a paging-structure cache knows.
  *              An L2 entry that is used is put into L1 too; a walk fills both.
  * Tags         see mm/tlb_context.c. Entries of other tags stay until their place is needed.
- * Huge leaves  are kept as such, with the page size of their level.
+ * Huge leaves  are kept as such, with the page size of their level; so are groups of leaves that say that
+ *              they are contiguous (arm64): one entry, made of whichever leaf of the group was walked to.
+ *              Leaves of level 2 and more share an L1.
  * Leaves out   separate instruction TLBs, prefetches, speculative walks, page-walk width; entries in
- *              L2 for some page sizes only; coalescing of neighbours (the contiguous hint).
+ *              L2 for some page sizes only; coalescing of neighbours that say nothing.
  * Hashed MMUs  keep no table addresses, so they have no paging-structure caches.
  * Context      inside an instruction window of a CPU of the core, or in an IPI handler for it.
  * Locks        none: only the virtual engine has machine models, one CPU at a time executes.
@@ -50,8 +52,8 @@ bool tlb_core_may_have(const struct mmu_machine *mmu, const struct tlb_core *cor
 	if ((end - start) >> a->page_shift > PAGES_ASKED_FOR)
 		return true;
 	for (u64 va = start; va < end; va += arch_page_bytes(a))
-		for (u32 seen = mmu->levels_seen; seen; seen &= seen - 1)
-			if (*page_count(mmu, number, va >> level_shift(a, (u32)__builtin_ctz(seen))))
+		for (u32 seen = mmu->sizes_seen; seen; seen &= seen - 1)
+			if (*page_count(mmu, number, va >> tlb_size_shift(a, (u32)__builtin_ctz(seen))))
 				return true;
 	return false;
 }
@@ -70,7 +72,7 @@ void tlb_way_drop(struct tlb_core *core, struct tlb_way *way)
 	way->tag = 0;
 }
 
-static struct tlb_way *array_find(const struct tlb_array *t, u64 page, u32 level, u32 tag)
+static struct tlb_way *array_find(const struct tlb_array *t, u64 page, u32 size, u32 tag)
 {
 	struct tlb_way *set;
 
@@ -78,19 +80,19 @@ static struct tlb_way *array_find(const struct tlb_array *t, u64 page, u32 level
 		return NULL;
 	set = &t->ways[page % t->sets * t->associativity];
 	for (u32 i = 0; i < t->associativity; i++)
-		if (set[i].tag == tag && set[i].page == page && set[i].level == level)
+		if (set[i].tag == tag && set[i].page == page && set[i].size == size)
 			return &set[i];
 	return NULL;
 }
 
 /* Where a new translation goes: its own place, a dead one, or what was not used for longest. */
 static struct tlb_way *array_victim(const struct tlb_core *core, const struct tlb_array *t, u64 page,
-				    u32 level, u32 tag)
+				    u32 size, u32 tag)
 {
 	struct tlb_way *set = &t->ways[page % t->sets * t->associativity], *oldest = set;
 
 	for (u32 i = 0; i < t->associativity; i++) {
-		if (set[i].tag == tag && set[i].page == page && set[i].level == level)
+		if (set[i].tag == tag && set[i].page == page && set[i].size == size)
 			return &set[i];
 		if (way_is_live(core, oldest) &&
 		    (!way_is_live(core, &set[i]) || set[i].used < oldest->used))
@@ -106,7 +108,7 @@ static void array_fill(struct tlb_core *core, const struct tlb_array *t, const s
 
 	if (!t->sets)
 		return;
-	way = array_victim(core, t, from->page, from->level, from->tag);
+	way = array_victim(core, t, from->page, from->size, from->tag);
 	tlb_way_drop(core, way);
 	*way = *from;
 	count = page_count(core->mmu, core->number, way->page);
@@ -117,39 +119,59 @@ static void array_fill(struct tlb_core *core, const struct tlb_array *t, const s
 	invariants_map(core, way);
 }
 
+/* `found` translates va: no translation of another size may. arm64 may answer with a TLB conflict abort or
+ * with either, x86 with either. larger: the sizes to look at. */
+static NOINLINE void check_one_size(struct tlb_core *core, const struct arch_desc *a, u32 tag, u64 va,
+				    const struct tlb_way *found, u32 larger)
+{
+	for (; larger; larger &= larger - 1) {
+		u32 size = (u32)__builtin_ctz(larger);
+		u64 page = va >> tlb_size_shift(a, size);
+		const struct tlb_way *other = array_find(tlb_l1(core, size), page, size, tag);
+
+		if (!other)
+			other = array_find(&core->l2, page, size, tag);
+		if (unlikely(other))
+			invariants_two_sizes(core, found, other, va);
+	}
+}
+
 /* The translation of va; *level2: it was only in the L2. */
 static struct tlb_way *core_find(struct tlb_core *core, const struct arch_desc *a, u32 tag, u64 va,
 				 bool *level2)
 {
 	*level2 = false;
-	for (u32 seen = core->levels_seen; seen; seen &= seen - 1) {
-		u32 level = (u32)__builtin_ctz(seen);
-		u64 page = va >> level_shift(a, level);
-		struct tlb_way *way = array_find(&core->l1[level], page, level, tag);
+	for (u32 seen = core->sizes_seen; seen; seen &= seen - 1) {
+		u32 size = (u32)__builtin_ctz(seen);
+		u64 page = va >> tlb_size_shift(a, size);
+		struct tlb_way *way = array_find(tlb_l1(core, size), page, size, tag);
 
 		if (!way) {
-			way = array_find(&core->l2, page, level, tag);
+			way = array_find(&core->l2, page, size, tag);
 			*level2 = way != NULL;
 		}
-		if (way)
+		if (way) {
+			if (unlikely(seen & (seen - 1)))
+				check_one_size(core, a, tag, va, way, seen & (seen - 1));
 			return way;
+		}
 	}
 	return NULL;
 }
 
 static void core_drop_page(struct tlb_core *core, const struct arch_desc *a, u32 tag, u64 va)
 {
-	for (u32 seen = core->levels_seen; seen; seen &= seen - 1) {
-		u32 level = (u32)__builtin_ctz(seen);
-		u64 page = va >> level_shift(a, level);
+	for (u32 seen = core->sizes_seen; seen; seen &= seen - 1) {
+		u32 size = (u32)__builtin_ctz(seen);
+		u64 page = va >> tlb_size_shift(a, size);
 		struct tlb_way *way;
 
 		if (!*page_count(core->mmu, core->number, page))
 			continue;
-		way = array_find(&core->l1[level], page, level, tag);
+		way = array_find(tlb_l1(core, size), page, size, tag);
 		if (way)
 			tlb_way_drop(core, way);
-		way = array_find(&core->l2, page, level, tag);
+		way = array_find(&core->l2, page, size, tag);
 		if (way)
 			tlb_way_drop(core, way);
 	}
@@ -245,22 +267,24 @@ static bool model_walk(struct tlb *tlb, struct mm *mm, u64 va, enum access_kind 
 static void model_fill(struct tlb *tlb, const struct arch_desc *a, u64 va, const struct mmu_walk *w)
 {
 	struct tlb_core *core = tlb->core;
-	u32 level = min((u32)w->level, TLB_LEAF_LEVELS - 1u);
-	u64 pages = level_bytes(a, level) >> a->page_shift;
+	u32 size = tlb_size(w->level, (w->entry & a->group_mask) && a->group_bits[w->level]);
+	u64 pages = tlb_size_bytes(a, size) >> a->page_shift;
 	struct tlb_way way = {
-		.page = va >> level_shift(a, level),
+		.page = va >> tlb_size_shift(a, size),
 		.pfn = ALIGN_DOWN(w->pfn, pages),
 		.tag = tlb->slot->tag,
 		.slot = (u8)(tlb->slot - core->slots),
-		.level = (u8)level,
+		.size = (u8)size,
 		.attrs = (u8)w->attrs,
 	};
 
-	core->levels_seen |= (u8)(1u << level);
-	core->mmu->levels_seen |= core->levels_seen;
-	array_fill(core, &core->l1[level], &way);
+	core->sizes_seen |= (u16)(1u << size);
+	core->mmu->sizes_seen |= core->sizes_seen;
+	array_fill(core, tlb_l1(core, size), &way);
 	array_fill(core, &core->l2, &way);
 	invariants_filled(core->mmu, tlb->slot->mm, va, w->pfn);
+	if (unlikely(size & 1))
+		invariants_group(tlb, tlb->slot->mm, va, w->level);
 }
 
 bool tlb_model_translate(struct tlb *tlb, struct mm *mm, u64 va, enum access_kind kind,
@@ -284,7 +308,7 @@ bool tlb_model_translate(struct tlb *tlb, struct mm *mm, u64 va, enum access_kin
 		return false;
 	}
 	if (way && (way->attrs & need) == need) {
-		u64 pages = level_bytes(a, way->level) >> a->page_shift;
+		u64 pages = tlb_size_bytes(a, way->size) >> a->page_shift;
 
 		if (unlikely(core->watched))
 			tlb_tell_way(core, TLB_EVENT_HIT, way);
@@ -295,7 +319,7 @@ bool tlb_model_translate(struct tlb *tlb, struct mm *mm, u64 va, enum access_kin
 		if (level2) {
 			count_event(COUNTER_TLB_L2_HIT);
 			engine_charge(COST_TLB_L2_HIT);
-			array_fill(core, &core->l1[way->level], way);
+			array_fill(core, tlb_l1(core, way->size), way);
 		}
 		invariants_used(tlb->mmu, mm, va, w->pfn);
 		return true;
@@ -361,9 +385,9 @@ void tlb_slot_drop(struct tlb_core *core, struct tlb_slot *slot, const struct ar
 	}
 	for (u32 i = 0; i < core->way_count; i++) {
 		struct tlb_way *way = &core->ways[i];
-		u64 va = way->page << level_shift(a, way->level);
+		u64 va = way->page << tlb_size_shift(a, way->size);
 
-		if (way->tag == slot->tag && va < end && va + level_bytes(a, way->level) > start)
+		if (way->tag == slot->tag && va < end && va + tlb_size_bytes(a, way->size) > start)
 			tlb_way_drop(core, way);
 	}
 }

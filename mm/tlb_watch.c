@@ -54,15 +54,15 @@ void tlb_tell_way(struct tlb_core *core, enum tlb_event_kind kind, const struct 
 	const struct arch_desc *a = core->mmu->arch;
 	u32 end = core->l2.sets * core->l2.associativity, index;
 	bool level2 = core->l2.ways && way >= core->l2.ways && way < core->l2.ways + end;
-	const struct tlb_array *t = level2 ? &core->l2 : &core->l1[way->level];
+	const struct tlb_array *t = level2 ? &core->l2 : tlb_l1(core, way->size);
 	struct tlb_event e = array_event(kind, core, t);
 
 	index = (u32)(way - t->ways);
-	e.level = way->level;
+	e.level = (u8)tlb_size_level(way->size);
 	e.set = index / t->associativity;
 	e.way = index % t->associativity;
 	e.context = context_number(core, &core->slots[way->slot]);
-	e.va = way->page << level_shift(a, way->level);
+	e.va = way->page << tlb_size_shift(a, way->size);
 	e.pa = way->pfn << a->page_shift;
 	e.w.attrs = way->attrs;
 	tlb_tell(core, e);

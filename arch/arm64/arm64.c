@@ -293,8 +293,14 @@ static const struct control_bit arm64_control_bits[] = {
 	.hidden_set = ARM64_NG, .hidden_clear = ARM64_VALID,                                       \
 	.set = {ARM64_DBM, 0, 0, ARM64_AF, ARM64_DIRTY, ARM64_SPECIAL, ARM64_AP1},                 \
 	.clear = {0, 0, ARM64_UXN, 0, 0, 0, 0}, .clean_ro = ARM64_AP2, .global_mask = ARM64_NG,    \
-	.global_value = 0, .table_or = ARM64_RESTRICTS, .control_bits = arm64_control_bits, \
+	.global_value = 0, .group_mask = ARM64_CONT, .table_or = ARM64_RESTRICTS, .control_bits = arm64_control_bits, \
 	.syndromes = arm64_syndromes, .level_names = arm64_level_names
+
+/* The Contiguous bit: how many neighbours, by level. Of the largest blocks that LPA and LPA2 add, and of
+ * 64 GiB and 4 TiB ones, nothing is said here. */
+#define ARM64_GROUPS_4K {4, 4, 4}
+#define ARM64_GROUPS_16K {7, 5}
+#define ARM64_GROUPS_64K {5, 5}
 
 #define ARM64_TABLES_3 {0, ARM64_TABLE_ENTRY, ARM64_TABLE_ENTRY}
 #define ARM64_TABLES_4 {0, ARM64_TABLE_ENTRY, ARM64_TABLE_ENTRY, ARM64_TABLE_ENTRY}
@@ -371,6 +377,7 @@ static const struct pte_field arm64_64k_52_fields[] = {
 	.task_size = 1ull << 48, .default_map_window = 1ull << 48, .va_mask = VA_MASK(48), .va_half = {0, VA_MASK(48)},              \
 	.phys_bits = 48, ARM64_COMMON(ARM64_SH_INNER),                                             \
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, LEAF_OR_TABLE, NO_BLOCK}, .pfn_mask = OA_4K,       \
+	.group_bits = ARM64_GROUPS_4K,                                                             \
 	.table_base = ARM64_TABLES_4, .table_pfn_mask = OA_4K, .fields = arm64_4k_fields
 
 const struct arch_desc arch_arm64_4k = {
@@ -404,6 +411,7 @@ const struct arch_desc arch_arm64_16k = {
 	ARM64_COMMON(ARM64_SH_INNER),
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, NO_BLOCK, NO_BLOCK},
 	.pfn_mask = OA_16K,
+	.group_bits = ARM64_GROUPS_16K,
 	.table_base = ARM64_TABLES_4,
 	.table_pfn_mask = OA_16K,
 	.fields = arm64_16k_fields,
@@ -426,6 +434,7 @@ const struct arch_desc arch_arm64_64k = {
 	ARM64_COMMON(ARM64_SH_INNER),
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, NO_BLOCK},
 	.pfn_mask = OA_64K,
+	.group_bits = ARM64_GROUPS_64K,
 	.table_base = ARM64_TABLES_3,
 	.table_pfn_mask = OA_64K,
 	.fields = arm64_64k_fields,
@@ -449,6 +458,7 @@ const struct arch_desc arch_arm64_4k_52 = {
 	ARM64_COMMON(0),
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, LEAF_OR_TABLE, LEAF_OR_TABLE, NO_BLOCK},
 	.pfn_mask = OA_4K_52,
+	.group_bits = ARM64_GROUPS_4K,
 	.pfn_hi_mask = OA_HI_LPA2,
 	.pfn_hi_shift = 42,
 	.table_base = ARM64_TABLES_5,
@@ -474,6 +484,7 @@ const struct arch_desc arch_arm64_16k_52 = {
 	ARM64_COMMON(0),
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, LEAF_OR_TABLE, NO_BLOCK},
 	.pfn_mask = OA_16K_52,
+	.group_bits = ARM64_GROUPS_16K,
 	.pfn_hi_mask = OA_HI_LPA2,
 	.pfn_hi_shift = 42,
 	.table_base = ARM64_TABLES_4,
@@ -499,6 +510,7 @@ const struct arch_desc arch_arm64_64k_52 = {
 	ARM64_COMMON(ARM64_SH_INNER),
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, LEAF_OR_TABLE},
 	.pfn_mask = OA_64K,
+	.group_bits = ARM64_GROUPS_64K,
 	.pfn_hi_mask = OA_HI_LPA,
 	.pfn_hi_shift = 36,
 	.table_base = ARM64_TABLES_3,

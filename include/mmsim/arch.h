@@ -219,6 +219,12 @@ struct arch_desc {
 	u8 key_shift;
 	pte_t global_mask, global_value; /* a leaf with (e & mask) == value is every address space's */
 
+	/* A leaf with a bit of group_mask is one of 1 << group_bits[level] aligned neighbours that are alike and
+	 * lead to aligned neighbouring frames: a TLB may keep one translation for all. group_bits 0: the bit says
+	 * nothing at that level. */
+	pte_t group_mask;
+	u8 group_bits[ARCH_LEVELS_MAX];
+
 	/* Entries that point to a table: [n] is for an entry of level n. Frame as in a leaf. */
 	pte_t table_base[ARCH_LEVELS_MAX];
 	pte_t table_pfn_mask;

@@ -141,6 +141,7 @@ struct mmu_gather {
 	struct mm *mm;
 	u64 start, end;		/* what must be flushed; start >= end: nothing yet */
 	bool freed_tables;
+	bool has_leaf;		/* for the checker: one above level 0 has been taken out */
 	bool whole_mm;		/* exit: no other CPU uses it */
 	u32 batch_count;	/* beyond the local one */
 	struct page *tables;	/* by pt_next; freed after the flush and a grace period */

@@ -16,7 +16,7 @@
 #define PAGES 100u /* several LRU batches: a page that waits in one is not free yet */
 #define SEED 0x5eedull
 
-enum how { BY_DONTNEED, BY_PROTECT, BY_FORK, BY_UNMAP, BY_SWITCH, BY_REUSE };
+enum how { BY_DONTNEED, BY_PROTECT, BY_FORK, BY_UNMAP, BY_SWITCH, BY_REUSE, BY_SPLIT, BY_COLLAPSE, BY_HAND, BY_GROUP };
 
 struct breakage {
 	const char *name;
@@ -26,6 +26,8 @@ struct breakage {
 	const char *says;
 	bool modelled; /* needs modelled TLBs */
 };
+
+#define TLB_BREAK_GROUP (1u << 31) /* this file's: group_by_hand() leaves one entry out */
 
 static const struct breakage cases[] = {
 	{"no flush before the free", &arch_x86_64, BY_DONTNEED, TLB_BREAK_FLUSH, "freed", false},
@@ -41,6 +43,17 @@ static const struct breakage cases[] = {
 	{"a lazy CPU does not ask", &arch_x86_64, BY_SWITCH, TLB_BREAK_LAZY, "not asked", true},
 	/* The frames are in use again, by the same pages or others: no look at the frame tells. */
 	{"a lazy CPU does not ask, too late", &arch_x86_64, BY_REUSE, TLB_BREAK_LAZY, "not asked", true},
+	/* Break, no flush, make. */
+	{"split", &arch_x86_64, BY_SPLIT, TLB_BREAK_FLUSH, "changes its size", true},
+	{"split, arm64", &arch_arm64_4k, BY_SPLIT, TLB_BREAK_FLUSH, "changes its size", true},
+	{"split forgets a CPU", &arch_arm64_4k, BY_SPLIT, TLB_BREAK_ONE_CPU, "changes its size", true},
+	{"split, radix", &arch_ppc64_radix, BY_SPLIT, TLB_BREAK_FLUSH, "changes its size", true},
+	{"collapse", &arch_x86_64, BY_COLLAPSE, TLB_BREAK_FLUSH, "changes its size", true},
+	{"collapse, arm64", &arch_arm64_4k, BY_COLLAPSE, TLB_BREAK_FLUSH, "changes its size", true},
+	{"collapse forgets a CPU", &arch_arm64_4k, BY_COLLAPSE, TLB_BREAK_ONE_CPU, "changes its size", true},
+	{"two sizes", &arch_x86_64, BY_HAND, TLB_BREAK_FLUSH, "two sizes", true},
+	{"two sizes, arm64", &arch_arm64_4k, BY_HAND, TLB_BREAK_FLUSH, "two sizes", true},
+	{"a group that is none", &arch_arm64_4k, BY_GROUP, TLB_BREAK_GROUP, "not alike", true},
 };
 
 struct run {
@@ -49,6 +62,67 @@ struct run {
 	u64 at;
 	u32 ready, done; /* (atomic) */
 };
+
+/* One leaf's worth of table in the place of the leaf, and back. The TLB has the leaf, clean, so that a write
+ * walks and meets the table. */
+static void resize_by_hand(struct run *r)
+{
+	struct mm *mm = r->w.mm;
+	const struct arch_desc *a = mm->arch;
+	u64 bytes = level_bytes(a, 1), pfn;
+	struct page *page = pgtable_page_alloc(mm);
+	spinlock_t *ptl;
+	pte_t *leaf = pgtable_entry(mm, r->at, 1, false, &ptl), e, *table;
+	u32 broken = mmu_machine(r->w.m)->broken;
+
+	if (!page || !leaf || !pgtable_is_leaf(mm, e = pte_get(leaf)))
+		MMSIM_BUG("no leaf");
+	mmu_machine(r->w.m)->broken = 0;
+	while (!pte_try_change(mm, leaf, r->at, &e, pte_clear_attrs(a, e, PTE_DIRTY)))
+		;
+	tlb_flush_range(mm, r->at, r->at + bytes, false);
+	(void)user_read(r->at, NULL);
+	pfn = page_to_pfn(r->w.mem, page);
+	table = phys_to_virt(r->w.mem, pfn);
+	for (u32 i = 0; i < bytes / r->w.page; i++)
+		table[i] = pte_make(a, leaf_pfn(a, e, 1) + i, pte_attrs(a, e) | PTE_DIRTY);
+	mmu_machine(r->w.m)->broken = broken;
+	e = pte_get_and_clear(mm, leaf, r->at);
+	tlb_flush_range(mm, r->at, r->at + bytes, false);
+	pte_set(mm, leaf, r->at, table_make(a, pfn, 1));
+	(void)user_write(r->at, 1);
+	(void)user_write(r->at, 2);
+	(void)pte_get_and_clear(mm, leaf, r->at);
+	memset(table, 0, r->w.page);
+	tlb_flush_range(mm, r->at, r->at + bytes, true);
+	pte_set(mm, leaf, r->at, e);
+	pgtable_page_free(mm, page);
+}
+
+/* The small pages of a leaf that was split become a contiguous group. */
+static void group_by_hand(struct run *r)
+{
+	struct mm *mm = r->w.mm;
+	const struct arch_desc *a = mm->arch;
+	u32 count = 1u << a->group_bits[0];
+	pte_t *table, e[128];
+	spinlock_t *ptl;
+
+	if (mm_mprotect(mm, r->at, r->w.page, PROT_READ) ||
+	    mm_mprotect(mm, r->at, r->w.page, PROT_READ | PROT_WRITE))
+		MMSIM_BUG("no split");
+	table = pgtable_lookup(mm, r->at, &ptl);
+	for (u32 i = 0; i < count; i++)
+		e[i] = pte_get_and_clear(mm, &table[i], r->at + i * r->w.page);
+	tlb_flush_range(mm, r->at, r->at + count * r->w.page, false);
+	for (u32 i = 0; i < count; i++)
+		if (i != 5 || !(mmu_machine(r->w.m)->broken & TLB_BREAK_GROUP))
+			e[i] |= a->group_mask;
+	for (u32 i = 0; i < count; i++)
+		pte_set(mm, &table[i], r->at + i * r->w.page, e[i]);
+	for (u32 i = 0; i < count; i++)
+		(void)user_write(r->at + i * r->w.page, i);
+}
 
 static void change(struct run *r)
 {
@@ -64,6 +138,18 @@ static void change(struct run *r)
 		err = mm_madvise(mm, r->at, PAGES * r->w.page, MADV_DONTNEED);
 		for (u32 i = 0; i < PAGES; i++)
 			(void)user_write(r->at + i * r->w.page, i);
+		break;
+	case BY_SPLIT:
+		err = mm_mprotect(mm, r->at + r->w.page, r->w.page, PROT_READ);
+		break;
+	case BY_COLLAPSE:
+		err = mm_madvise(mm, r->at, level_bytes(mm->arch, 1), MADV_COLLAPSE);
+		break;
+	case BY_HAND:
+		resize_by_hand(r);
+		break;
+	case BY_GROUP:
+		group_by_hand(r);
 		break;
 	case BY_PROTECT:
 		err = mm_mprotect(mm, r->at, PAGES * r->w.page, PROT_READ);
@@ -90,7 +176,7 @@ static void task(void *arg, u32 index)
 	if (index) {
 		for (u32 i = 0; i < PAGES; i++)
 			(void)user_write(r->at + i * r->w.page, i);
-		if (r->b->how >= BY_SWITCH)
+		if (r->b->how == BY_SWITCH || r->b->how == BY_REUSE)
 			mmu_switch(NULL);
 		(void)fetch_add(&r->ready, 1u);
 		while (!READ_ONCE(r->done))
@@ -114,7 +200,10 @@ static void run_case(const struct breakage *b, u32 broken)
 {
 	const struct machine_config cfg = {.tasks = CPUS, .cpus = CPUS, .memory_bytes = 4096ull << b->arch->page_shift,
 					   .content_words = 8, .seed = SEED};
-	const struct mm_config watched = {.params = {[MM_PARAM_CHECK_INVARIANTS] = 1}};
+	bool thp = b->how == BY_SPLIT || b->how >= BY_HAND;
+	const struct mm_config watched = {.params = {[MM_PARAM_CHECK_INVARIANTS] = 1,
+						     [MM_PARAM_THP] = thp ? THP_ALWAYS : THP_MADVISE}};
+	u64 huge = b->how >= BY_SPLIT ? level_bytes(b->arch, 1) : 0, page = arch_page_bytes(b->arch);
 	struct run r = {.b = b, .w = {.a = b->arch, .page = arch_page_bytes(b->arch)}};
 	s64 at;
 
@@ -123,8 +212,9 @@ static void run_case(const struct breakage *b, u32 broken)
 		MMSIM_BUG("no machine");
 	machine_enter(r.w.m);
 	r.w.mm = mm_create(r.w.m, b->arch, &mm_locking_mmap_lock);
-	at = mm_mmap(r.w.mm, 0, PAGES * r.w.page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);
-	r.at = (u64)at;
+	at = mm_mmap(r.w.mm, 0, PAGES * page + 2 * huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);
+	r.at = huge ? ALIGN_UP((u64)at, huge) : (u64)at;
+	r.w.mem = memory_of(r.w.m);
 	mmu_machine(r.w.m)->broken = broken;
 	machine_leave();
 	if (at <= 0 || engine_run(r.w.m, CPUS, task, &r, NULL))

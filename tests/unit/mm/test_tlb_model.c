@@ -8,7 +8,7 @@
 
 #include <mmsim/machine_model.h>
 
-#include "mm/mmu_internal.h"
+#include "mm/tlb_internal.h"
 
 #define BASE 0x7e00000000ull
 #define CPUS 4u
@@ -194,6 +194,221 @@ static void asids_roll_over(void **state)
 	for (u32 i = 0; i < 40; i++)
 		mm_put(mms[i]);
 	world_destroy(&w);
+}
+
+/* ---- page sizes -------------------------------------------------------------------------------- */
+
+#define LEAF_FRAMES 4096u
+
+struct leaf {
+	struct world *w;
+	u32 level;
+	bool group;
+	u64 va, bytes; /* of the leaf, or of the group */
+	struct page *held[LEAF_FRAMES];
+	u32 held_count;
+};
+
+/* A leaf of any level over the first frames of memory, or a group of such leaves: mm/ makes neither 1 GiB leaves
+ * nor groups. Then take all frames, so that each one that is reached is in use; what lies beyond is not. */
+static void leaf_install(struct leaf *l)
+{
+	struct mm *mm = l->w->mm;
+	const struct arch_desc *a = mm->arch;
+	u64 one = level_bytes(a, l->level), pages = one / l->w->page;
+	u32 count = l->group ? 1u << a->group_bits[l->level] : 1;
+
+	l->bytes = one * count;
+	l->va = max(l->bytes, 1ull << 42);
+	for (u32 i = 0; i < count; i++) {
+		spinlock_t *ptl;
+		pte_t *p = pgtable_entry(mm, l->va + i * one, l->level, true, &ptl);
+		pte_t e = l->level ? huge_make(a, i * pages, FULL_ATTRS) : pte_make(a, i * pages, FULL_ATTRS);
+
+		assert_non_null(p);
+		pte_set(mm, p, l->va + i * one, l->group ? e | a->group_mask : e);
+	}
+	for (l->held_count = 0; l->held_count < LEAF_FRAMES; l->held_count++) {
+		l->held[l->held_count] = page_alloc(l->w->mem, 0);
+		if (!l->held[l->held_count])
+			break;
+	}
+	for (u64 pfn = 0; pfn < LEAF_FRAMES; pfn++)
+		if (!page_has(pfn_to_page(l->w->mem, pfn), PAGE_TABLE))
+			*page_content(l->w->mem, pfn) = pfn + 1;
+}
+
+static void leaf_remove(struct leaf *l)
+{
+	const struct arch_desc *a = l->w->a;
+
+	for (u64 va = l->va; va < l->va + l->bytes; va += level_bytes(a, l->level)) {
+		spinlock_t *ptl;
+		pte_t *p = pgtable_entry(l->w->mm, va, l->level, false, &ptl);
+
+		assert_non_null(p);
+		(void)pte_get_and_clear(l->w->mm, p, va);
+	}
+}
+
+static u64 misses_of_read(struct leaf *l, u64 page)
+{
+	u64 before = counter(l->w, COUNTER_TLB_MISS), value;
+
+	assert_int_equal(user_read(l->va + page * l->w->page, &value), FAULT_OK);
+	if (!page_has(pfn_to_page(l->w->mem, page), PAGE_TABLE))
+		assert_int_equal(value, page + 1);
+	return counter(l->w, COUNTER_TLB_MISS) - before;
+}
+
+/* Live translations of l's size in an array, and none of any other size. */
+static u32 live_in(const struct leaf *l, const struct tlb_array *t)
+{
+	const struct tlb *tlb = cpu_tlb(this_cpu());
+	u32 n = 0;
+
+	for (u32 i = 0; i < t->sets * t->associativity; i++)
+		if (t->ways[i].tag == tlb->slot->tag) {
+			assert_int_equal(t->ways[i].size, tlb_size(l->level, l->group));
+			n++;
+		}
+	return n;
+}
+
+/* Goal: one translation serves all of a leaf or group, from the right L1, and goes with any page of it. */
+static void one_size(struct leaf *l)
+{
+	const struct tlb_core *core = cpu_tlb(this_cpu())->core;
+	u64 pages = l->bytes / l->w->page, l2 = counter(l->w, COUNTER_TLB_L2_HIT);
+	u64 reach = min(pages, (u64)LEAF_FRAMES); /* what there is memory for */
+
+	assert_int_equal(misses_of_read(l, reach / 2), 1);
+	for (u64 page = 0; page < reach; page += max(reach / 50, 1ull))
+		assert_int_equal(misses_of_read(l, page), 0);
+	assert_int_equal(counter(l->w, COUNTER_TLB_L2_HIT), l2);
+	for (u32 i = 0; i < TLB_L1_ARRAYS; i++)
+		assert_int_equal(live_in(l, &core->l1[i]), i == min(l->level, 2u));
+	assert_int_equal(live_in(l, &core->l2), 1);
+	/* A page beside it, on either side; then its last one. */
+	tlb_flush_page(l->w->mm, l->va - l->w->page);
+	tlb_flush_page(l->w->mm, l->va + l->bytes);
+	assert_int_equal(misses_of_read(l, 0), 0);
+	tlb_flush_page(l->w->mm, l->va + l->bytes - l->w->page);
+	assert_int_equal(misses_of_read(l, 0), 1);
+	/* As a range longer than the TLB is large. */
+	tlb_flush_range(l->w->mm, l->va + l->bytes - l->w->page, l->va + l->bytes + 400 * l->w->page, false);
+	assert_int_equal(misses_of_read(l, 0), 1);
+	leaf_remove(l);
+	tlb_flush_page(l->w->mm, l->va + pages / 3 * l->w->page);
+	assert_int_equal(user_read(l->va, NULL), FAULT_SIGSEGV_MAPERR);
+}
+
+static void every_size(void **state)
+{
+	static struct leaf l;
+	u32 n = 0;
+
+	for (u32 i = 0; arch_all[i]; i++)
+		for (u32 level = 0; level < arch_all[i]->levels; level++)
+			for (u32 group = 0; group < 2; group++) {
+				const struct arch_desc *a = arch_all[i];
+				struct machine_model model;
+				struct world w;
+
+				if (a->hashed || (level && !(a->huge_levels >> level & 1)) ||
+				    (group && !a->group_bits[level]))
+					continue;
+				w = model_world(a, &model, "tlb.l1_entries=16 tlb.l1_ways=16 tlb.l2_entries=64 tlb.l2_ways=64", 1);
+				l = (struct leaf){.w = &w, .level = level, .group = group};
+				mmu_switch(w.mm);
+				leaf_install(&l);
+				if (modelled(&w))
+					one_size(&l);
+				else
+					leaf_remove(&l);
+				tlb_flush_mm(w.mm);
+				while (l.held_count--)
+					page_put(w.mem, l.held[l.held_count]);
+				mmu_switch(NULL);
+				world_destroy(&w);
+				n++;
+			}
+	printf("%u sizes\n", n);
+	assert_in_range(n, 35, 60);
+}
+
+/* ---- a leaf that mm/ makes: changed in part, and made whole again ---------------------------------- */
+
+/* Live translations of [start, end) by size: base pages, leaves of level 1. */
+static void live_sizes(const struct world *w, u64 start, u64 end, u32 *small, u32 *large)
+{
+	const struct tlb *tlb = cpu_tlb(this_cpu());
+
+	*small = *large = 0;
+	for (u32 i = 0; i < tlb->core->way_count; i++) {
+		const struct tlb_way *way = &tlb->core->ways[i];
+		u64 va = way->page << tlb_size_shift(w->a, way->size);
+
+		if (way->tag != tlb->slot->tag || va < start || va >= end)
+			continue;
+		if (way->size)
+			++*large;
+		else
+			++*small;
+	}
+}
+
+static void split_and_collapse(void **state)
+{
+	static const struct arch_desc *const archs[] = {&arch_x86_64, &arch_arm64_4k, &arch_ppc64_radix};
+
+	for (u32 i = 0; i < ARRAY_SIZE(archs); i++) {
+		struct machine_model model;
+		struct world w = model_world(archs[i], &model, "", 1);
+		u64 huge = level_bytes(w.a, 1), at = ALIGN_UP(map_region(&w, w.mm, 3 * huge / w.page), huge);
+		u32 small = 0, large = 0;
+		u64 value;
+
+		assert_int_equal(mm_madvise(w.mm, at, huge, MADV_HUGEPAGE), 0);
+		mmu_switch(w.mm);
+		for (u32 page = 0; page < 8; page++)
+			assert_int_equal(user_write(at + page * w.page, page + 1), FAULT_OK);
+		if (modelled(&w)) {
+			live_sizes(&w, at, at + huge, &small, &large);
+			assert_int_equal(small, 0);
+			assert_int_equal(large, 2); /* L1 and L2 */
+		}
+		assert_int_equal(mm_mprotect(w.mm, at + w.page, w.page, PROT_READ), 0);
+		if (modelled(&w)) {
+			live_sizes(&w, at, at + huge, &small, &large);
+			assert_int_equal(large, 0);
+		}
+		assert_int_equal(user_write(at + w.page, 9), FAULT_SIGSEGV_ACCERR);
+		for (u32 page = 0; page < 8; page++) {
+			assert_int_equal(user_read(at + page * w.page, &value), FAULT_OK);
+			assert_int_equal(value, page + 1);
+		}
+		assert_int_equal(mm_mprotect(w.mm, at + w.page, w.page, PROT_READ | PROT_WRITE), 0);
+		assert_int_equal(mm_madvise(w.mm, at, huge, MADV_COLLAPSE), 0);
+		if (modelled(&w)) {
+			live_sizes(&w, at, at + huge, &small, &large);
+			assert_int_equal(small, 0);
+		}
+		for (u32 page = 0; page < 8; page++) {
+			assert_int_equal(user_read(at + page * w.page, &value), FAULT_OK);
+			assert_int_equal(value, page + 1);
+			assert_int_equal(user_write(at + page * w.page, 7), FAULT_OK);
+		}
+		if (modelled(&w)) {
+			live_sizes(&w, at, at + huge, &small, &large);
+			assert_int_equal(small, 0);
+			assert_int_equal(large, 2);
+		}
+		assert_int_equal(machine_counter(w.m, COUNTER_THP_SPLIT), 1);
+		assert_int_equal(machine_counter(w.m, COUNTER_THP_COLLAPSE), 1);
+		mmu_switch(NULL); /* lazily loaded still: the end of the mm unloads it */
+		world_destroy(&w);
+	}
 }
 
 /* ---- several CPUs ------------------------------------------------------------------------------ */
@@ -477,6 +692,8 @@ int main(void)
 		cmocka_unit_test(tags),
 		cmocka_unit_test(pages_of_one_bucket),
 		cmocka_unit_test(asids_roll_over),
+		cmocka_unit_test(every_size),
+		cmocka_unit_test(split_and_collapse),
 		cmocka_unit_test(lazy_cpus_are_skipped),
 		cmocka_unit_test(threshold_and_ranges),
 		cmocka_unit_test(same_results),

@@ -207,7 +207,7 @@ static pte_t leaf_invalidate(struct mm *mm, pte_t *leaf, u64 va)
 	do {
 		unusable = pte_clear_attrs(a, pte_set_attrs(a, e, PTE_HIDDEN), PTE_USER);
 	} while (!try_cmpxchg(leaf, &e, unusable));
-	tlb_flush_range(mm, va, va + huge_bytes(mm), false);
+	tlb_flush_leaf(mm, va);
 	return e;
 }
 
@@ -287,7 +287,7 @@ bool pgtable_zap_leaf(struct mmu_gather *tlb, pte_t *leaf, u64 va, s64 *rss)
 	pte_t e = pte_get_and_clear(mm, leaf, va);
 	struct page *head = pfn_to_page(mm->memory, leaf_pfn(mm->arch, e, 1));
 
-	gather_range(tlb, va, va + huge_bytes(mm));
+	gather_range(tlb, va, va + huge_bytes(mm), 1);
 	if (unlikely(mm->memory->watch) && !tlb->has_leaf) {
 		tlb->has_leaf = true;
 		invariants_leaf_gathered(mm->memory->watch, 1);
@@ -354,11 +354,11 @@ static void collapse_table(struct vma *vma, u64 va, pte_t *entry, spinlock_t *pt
 	table = table_pfn(mm->arch, xchg(entry, (pte_t)0));
 	spin_unlock(ptl);
 	/* From here on no MMU uses the small pages, and none is half-way down to them. */
-	tlb_flush_range(mm, va, va + huge_bytes(mm), true);
+	tlb_flush_range(mm, va, va + huge_bytes(mm), 0, true);
 	tlb_gather_mmu(&tlb, mm, false);
 	mapped = take_pages(&tlb, va, phys_to_virt(mem, table), &pfn_to_page(mem, table)->ptl, head);
 	gather_table(&tlb, table);
-	gather_range(&tlb, va, va + arch_page_bytes(mm->arch));
+	gather_range(&tlb, va, va + arch_page_bytes(mm->arch), 1);
 	spin_lock(ptl);
 	huge_map(vma, entry, va, head);
 	spin_unlock(ptl);

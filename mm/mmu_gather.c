@@ -23,6 +23,7 @@ static void gather_flushed(struct mmu_gather *tlb)
 	tlb->has_leaf = false;
 	tlb->start = ~0ull;
 	tlb->end = 0;
+	tlb->levels = 0;
 	tlb->freed_tables = false;
 }
 
@@ -173,9 +174,10 @@ void gather_flush(struct mmu_gather *tlb)
 		free_before_flush(tlb);
 	if (gather_needs_flush(tlb)) {
 		if (tlb->whole_mm)
-			tlb_flush_range(tlb->mm, 0, tlb->mm->task_size, tlb->freed_tables);
+			tlb_flush_range(tlb->mm, 0, tlb->mm->task_size, 0, tlb->freed_tables);
 		else
-			tlb_flush_range(tlb->mm, tlb->start, tlb->end, tlb->freed_tables);
+			tlb_flush_range(tlb->mm, tlb->start, tlb->end, (u32)__builtin_ctz(tlb->levels),
+					tlb->freed_tables);
 		gather_flushed(tlb);
 	}
 	gather_free_tables(tlb);

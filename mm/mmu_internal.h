@@ -104,9 +104,10 @@ void table_page_free(const struct memory *mem, struct page *page);
 /* Give back the tables whose grace period is over. */
 void tables_reap(struct mmu_machine *mmu);
 
-/* Does the range [start, end) of a gather need a flush? */
-static inline void gather_range(struct mmu_gather *tlb, u64 start, u64 end)
+/* Entries of `level` have been taken out in [start, end): it needs a flush. */
+static inline void gather_range(struct mmu_gather *tlb, u64 start, u64 end, u32 level)
 {
+	tlb->levels |= 1u << level;
 	if (start < tlb->start)
 		tlb->start = start;
 	if (end > tlb->end)

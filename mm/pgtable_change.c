@@ -54,7 +54,7 @@ void pgtable_protect(struct vma *vma, u64 start, u64 end)
 {
 	struct mm *mm = vma->mm;
 	u64 step = arch_page_bytes(mm->arch), first = ~0ull, last = 0, stop;
-	u32 prot = vma_pte_attrs(vma) & PROT_ATTRS;
+	u32 prot = vma_pte_attrs(vma) & PROT_ATTRS, level = 1;
 
 	for (u64 va = start; va < end; va = stop) {
 		spinlock_t *ptl;
@@ -83,13 +83,14 @@ void pgtable_protect(struct vma *vma, u64 start, u64 end)
 			if (protect_entry(vma, pte, va, prot)) {
 				first = min(first, va);
 				last = va + step;
+				level = 0;
 			}
 		spin_unlock(ptl);
 	}
 	/* After the ptl: the address-space lock keeps everybody who could use the difference out
 	 * (Linux flushes a whole mprotect at its end too). */
 	if (first < last)
-		tlb_flush_range(mm, first, last, false);
+		tlb_flush_range(mm, first, last, level, false);
 	if (unlikely(mm->memory->watch))
 		invariants_protected(vma, start, end);
 }
@@ -143,5 +144,5 @@ void pgtable_madvise_free(struct vma *vma, u64 start, u64 end)
 		spin_unlock(ptl);
 	}
 	if (first < last)
-		tlb_flush_range(mm, first, last, false);
+		tlb_flush_range(mm, first, last, 0, false);
 }

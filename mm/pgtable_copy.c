@@ -157,7 +157,10 @@ static bool move_table(struct mm *mm, u64 old, u64 new_va)
 		e = xchg(from, (pte_t)0);
 
 		/* Before the new place shows: no MMU may use the old one any more. */
-		tlb_flush_range(mm, old, old + len, true);
+		if (entry_is_leaf(mm->arch, e, 1))
+			tlb_flush_leaf(mm, old);
+		else
+			tlb_flush_range(mm, old, old + len, 0, true);
 		smp_store_release(to, e);
 		moved = true;
 	}
@@ -183,7 +186,7 @@ static void move_entries(struct mm *mm, pte_t *from, u64 old, pte_t *to, u64 new
 	/* Under the ptl: once the new place can be unmapped, its pages can be freed, and that
 	 * flush would not know about the old place (Linux: CVE-2018-18281). */
 	if (flush)
-		tlb_flush_range(mm, old, old + len, false);
+		tlb_flush_range(mm, old, old + len, 0, false);
 }
 
 u64 pgtable_move(struct vma *old_vma, u64 old, struct vma *new_vma, u64 new, u64 len)

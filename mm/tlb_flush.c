@@ -4,12 +4,15 @@
  * Models       by how the machine invalidates (enum tlb_invalidation):
  *   TLBI_BY_IPI      Linux's flush_tlb_mm_range(): count in mm->tlb_gen, flush here, interrupt the CPUs in
  *                    mm->cpus but those that are lazy. A CPU that has missed nothing else drops the
- *                    pages; any other empties the PCID. More than tlb_full_flush_pages: everything.
+ *                    pages; any other empties the PCID. More than tlb_full_flush_leaves: everything.
  *                    INVLPG empties the paging-structure caches of the PCID too (SDM vol. 3A 4.10.4.1).
- *   TLBI_BROADCAST   one operation per page, carried by the fabric; with tlb.range_operations as few as
+ *   TLBI_BROADCAST   one operation per leaf, carried by the fabric; with tlb.range_operations as few as
  *                    cover the range (FEAT_TLBIRANGE: (NUM + 1) << (5 * SCALE + 1) pages each), and then
  *                    no full flush below 2^21 pages. Last-level operations leave walk caches alone unless tables are freed.
  *   TLBI_SERIALISED  the same, one at a time; local (tlbiel) if this CPU alone has used the mm.
+ * Size         Who flushes says of which level the smallest leaves are that it has changed (Linux: the stride,
+ *              from mmu_gather's cleared_ptes, cleared_pmds...; arm64's level hint): one invalidation for
+ *              each, which drops what is of that size or larger. The thresholds count these.
  * Why a frame is never used after it was freed: mm/tlb.c.
  * Tests        tests/unit/mm/test_tlb.c, tests/unit/mm/test_tlb_model.c
  */
@@ -23,6 +26,11 @@
 static void direct_apply(struct tlb *tlb, const struct tlb_flush *f)
 {
 	if (f->full) {
+		tlb_drop_all(tlb);
+		return;
+	}
+	/* Leaves of every size are kept as their pages. */
+	if (f->end - f->start > (u64)TLB_ENTRIES << tlb->page_shift) {
 		tlb_drop_all(tlb);
 		return;
 	}
@@ -41,18 +49,18 @@ static void slot_apply(struct tlb *tlb, struct tlb_slot *slot, const struct tlb_
 	if (f->full)
 		tlb_slot_empty(tlb->core, slot);
 	else
-		tlb_slot_drop(tlb->core, slot, f->mm->arch, f->start, f->end, walks);
+		tlb_slot_drop(tlb->core, slot, f->mm->arch, f, walks);
 }
 
-/* How many single-page instructions a flush is. */
-static u64 flush_pages(const struct tlb_flush *f)
+/* How many instructions a flush is that each name one leaf. */
+static u64 flush_leaves(const struct tlb_flush *f)
 {
-	return f->full ? 1 : (f->end - f->start) >> f->mm->arch->page_shift;
+	return f->full ? 1 : (f->end - f->start) >> level_shift(f->mm->arch, f->level);
 }
 
 static void charge_local(const struct tlb_flush *f)
 {
-	engine_charge_n(f->full ? COST_TLB_FLUSH_ALL : COST_TLB_FLUSH_PAGE, flush_pages(f));
+	engine_charge_n(f->full ? COST_TLB_FLUSH_ALL : COST_TLB_FLUSH_PAGE, flush_leaves(f));
 }
 
 /* By IPI. Flushes of one mm may arrive in any order: what was not seen in turn empties it all. */
@@ -91,7 +99,7 @@ static void flush_there(struct cpu *target, void *arg)
 			direct_apply(tlb, f);
 	} else if (tlb->mmu->how == TLBI_BY_IPI) {
 		pcid_apply(target, tlb, f);
-	} else if (f->full || f->tables || tlb_core_may_have(tlb->mmu, tlb->core, f->start, f->end)) {
+	} else if (f->full || f->tables || tlb_core_may_have(tlb->mmu, tlb->core, f)) {
 		slot = tlb_context_slot(tlb, f->key);
 		if (slot)
 			slot_apply(tlb, slot, f, f->tables);
@@ -134,10 +142,10 @@ static u32 flush_targets(struct mm *mm, const struct cpu *cpu, const struct tlb_
  * five bits of what is left, which counts pairs of pages. */
 static u64 broadcast_operations(const struct mmu_machine *mmu, const struct tlb_flush *f)
 {
-	u64 pages = flush_pages(f), count = pages & 1;
+	u64 pages = (f->end - f->start) >> f->mm->arch->page_shift, count = pages & 1;
 
 	if (f->full || !mmu->range_operations)
-		return pages;
+		return flush_leaves(f);
 	for (pages >>= 1; pages; pages >>= 5)
 		count += (pages & 31) != 0;
 	return count;
@@ -154,7 +162,7 @@ static void break_targets(const struct mmu_machine *mmu, struct cpumask *targets
 			}
 }
 
-static void tlb_flush(struct mm *mm, u64 start, u64 end, bool full, bool tables)
+static void tlb_flush(struct mm *mm, u64 start, u64 end, u32 level, bool full, bool tables)
 {
 	struct cpu *cpu = this_cpu();
 	struct tlb *tlb = cpu_tlb(cpu);
@@ -166,7 +174,14 @@ static void tlb_flush(struct mm *mm, u64 start, u64 end, bool full, bool tables)
 	if (unlikely(mmu->broken & TLB_BREAK_FLUSH))
 		return;
 	preempt_disable();
-	*f = (struct tlb_flush){.mm = mm, .start = start, .end = end, .full = full, .tables = tables};
+	*f = (struct tlb_flush){
+		.mm = mm,
+		.start = start,
+		.end = end,
+		.level = (u8)level,
+		.full = full,
+		.tables = tables,
+	};
 	/* The change of the entries before the look at who uses them; pairs with the fetch_or of who
 	 * loads the page table. */
 	if (mmu->cores && mmu->how == TLBI_BY_IPI)
@@ -177,7 +192,7 @@ static void tlb_flush(struct mm *mm, u64 start, u64 end, bool full, bool tables)
 		f->key = tlb_context_key(mmu, mm);
 	count_event(full ? COUNTER_TLB_FLUSH_FULL : COUNTER_TLB_FLUSH_PAGED);
 	if (!full)
-		count_events(COUNTER_TLB_FLUSH_PAGES, flush_pages(f));
+		count_events(COUNTER_TLB_FLUSH_PAGES, flush_leaves(f));
 	if (unlikely(mmu->invariants))
 		invariants_flush(mmu, mm, start, end, full);
 	others = flush_targets(mm, cpu, f, &tlb->targets);
@@ -209,13 +224,26 @@ static void tlb_flush(struct mm *mm, u64 start, u64 end, bool full, bool tables)
 	preempt_enable();
 }
 
-void tlb_flush_range(struct mm *mm, u64 start, u64 end, bool freed_tables)
+void tlb_flush_range(struct mm *mm, u64 start, u64 end, u32 level, bool freed_tables)
 {
 	const struct mmu_machine *mmu = cpu_tlb(this_cpu())->mmu;
-	u64 pages = start < end ? (end - start) >> mm->arch->page_shift : 0;
-	u64 most = mmu->range_operations ? RANGE_OPERATION_PAGES : mm->arch->tlb_full_flush_pages;
+	const struct arch_desc *a = mm->arch;
+	bool full;
 
-	tlb_flush(mm, start, end, pages > most, freed_tables);
+	start = ALIGN_DOWN(start, level_bytes(a, level));
+	end = ALIGN_UP(end, level_bytes(a, level));
+	if (mmu->range_operations)
+		full = (end - start) >> a->page_shift > RANGE_OPERATION_PAGES;
+	else
+		full = (end - start) >> level_shift(a, level) > a->tlb_full_flush_leaves;
+	tlb_flush(mm, start, end, level, full, freed_tables);
+}
+
+void tlb_flush_leaf(struct mm *mm, u64 va)
+{
+	bool as_pages = mm->arch->leaf_flush_as_pages;
+
+	tlb_flush_range(mm, va, va + level_bytes(mm->arch, 1), as_pages ? 0 : 1, as_pages);
 }
 
 void tlb_flush_page(struct mm *mm, u64 va)
@@ -223,10 +251,10 @@ void tlb_flush_page(struct mm *mm, u64 va)
 	u64 page = arch_page_bytes(mm->arch);
 
 	va = ALIGN_DOWN(va, page);
-	tlb_flush(mm, va, va + page, false, false);
+	tlb_flush(mm, va, va + page, 0, false, false);
 }
 
 void tlb_flush_mm(struct mm *mm)
 {
-	tlb_flush(mm, 0, 0, true, false);
+	tlb_flush(mm, 0, 0, 0, true, false);
 }

@@ -126,6 +126,7 @@ struct tlb_flush {
 	struct mm *mm;
 	u64 start, end;
 	u64 gen;	/* x86: mm->tlb_gen that it brings */
+	u8 level;	/* of the leaves that it names, at least */
 	u32 key;	/* others: the ASID or PID that it names */
 	bool full;
 	bool tables;	/* page tables are going to be freed: nothing may walk them */
@@ -193,14 +194,14 @@ bool tlb_model_translate(struct tlb *tlb, struct mm *mm, u64 va, enum access_kin
 void tlb_slot_empty(struct tlb_core *core, struct tlb_slot *slot);
 /* The same, and it is nobody's. */
 void tlb_slot_forget(struct tlb_core *core, struct tlb_slot *slot);
-/* Drop the pages of [start, end); the walk caches with them if `walks`. */
+/* Drop what f names; the walk caches with it if `walks`. */
 void tlb_slot_drop(struct tlb_core *core, struct tlb_slot *slot, const struct arch_desc *a,
-		   u64 start, u64 end, bool walks);
+		   const struct tlb_flush *f, bool walks);
 /* Whose entry of a paging-structure cache, if any that can still be used, leads to the table at pa;
  * and one of the addresses that it is for. */
 const struct tlb_slot *tlb_walks_through(const struct tlb_core *core, u64 pa, u64 *va);
-/* False: the core has no entry, of any address space, for a page of [start, end). */
-bool tlb_core_may_have(const struct mmu_machine *mmu, const struct tlb_core *core, u64 start, u64 end);
+/* False: the core has no entry, of any address space, that f names. */
+bool tlb_core_may_have(const struct mmu_machine *mmu, const struct tlb_core *core, const struct tlb_flush *f);
 /* The entry is over: its place is empty. */
 void tlb_way_drop(struct tlb_core *core, struct tlb_way *way);
 /* May the entry still translate for its CPUs, at once or after a switch of address spaces? */

@@ -44,15 +44,17 @@ static u8 *page_count(const struct mmu_machine *mmu, u32 core, u64 page)
 	return &mmu->page_counts[(page & (mmu->page_buckets - 1)) * mmu->core_count + core];
 }
 
-bool tlb_core_may_have(const struct mmu_machine *mmu, const struct tlb_core *core, u64 start, u64 end)
+bool tlb_core_may_have(const struct mmu_machine *mmu, const struct tlb_core *core, const struct tlb_flush *f)
 {
 	const struct arch_desc *a = mmu->arch;
+	u64 stride = level_bytes(a, f->level);
 	u32 number = (u32)(core - mmu->cores); /* the core itself is not looked at */
+	u32 first = tlb_size(f->level, false);
 
-	if ((end - start) >> a->page_shift > PAGES_ASKED_FOR)
+	if ((f->end - f->start) / stride > PAGES_ASKED_FOR)
 		return true;
-	for (u64 va = start; va < end; va += arch_page_bytes(a))
-		for (u32 seen = mmu->sizes_seen; seen; seen &= seen - 1)
+	for (u64 va = f->start; va < f->end; va += stride)
+		for (u32 seen = mmu->sizes_seen >> first << first; seen; seen &= seen - 1)
 			if (*page_count(mmu, number, va >> tlb_size_shift(a, (u32)__builtin_ctz(seen))))
 				return true;
 	return false;
@@ -159,9 +161,12 @@ static struct tlb_way *core_find(struct tlb_core *core, const struct arch_desc *
 	return NULL;
 }
 
-static void core_drop_page(struct tlb_core *core, const struct arch_desc *a, u32 tag, u64 va)
+/* What translates va by a leaf of `level` or above. */
+static void core_drop(struct tlb_core *core, const struct arch_desc *a, u32 tag, u64 va, u32 level)
 {
-	for (u32 seen = core->sizes_seen; seen; seen &= seen - 1) {
+	u32 first = tlb_size(level, false);
+
+	for (u32 seen = core->sizes_seen >> first << first; seen; seen &= seen - 1) {
 		u32 size = (u32)__builtin_ctz(seen);
 		u64 page = va >> tlb_size_shift(a, size);
 		struct tlb_way *way;
@@ -303,7 +308,7 @@ bool tlb_model_translate(struct tlb *tlb, struct mm *mm, u64 va, enum access_kin
 	if (way && (way->attrs & need & ~(u32)PTE_DIRTY) != (need & ~(u32)PTE_DIRTY)) {
 		if (unlikely(core->watched))
 			tlb_tell_way(core, TLB_EVENT_FORBIDS, way);
-		core_drop_page(core, a, tlb->slot->tag, va);
+		core_drop(core, a, tlb->slot->tag, va, 0);
 		*w = (struct mmu_walk){.cause = MMU_DENIED};
 		return false;
 	}
@@ -369,25 +374,26 @@ void tlb_slot_empty(struct tlb_core *core, struct tlb_slot *slot)
 }
 
 void tlb_slot_drop(struct tlb_core *core, struct tlb_slot *slot, const struct arch_desc *a,
-		   u64 start, u64 end, bool walks)
+		   const struct tlb_flush *f, bool walks)
 {
-	u64 pages = (end - start) >> a->page_shift;
+	u64 stride = level_bytes(a, f->level);
 
 	if (walks) {
 		if (unlikely(core->watched))
 			tlb_tell_slot(core, TLB_EVENT_WALK_EMPTY, slot);
 		slot->walk_tag = new_tag(core);
 	}
-	if (pages < core->way_count) {
-		for (u64 va = start; va < end; va += arch_page_bytes(a))
-			core_drop_page(core, a, slot->tag, va);
+	if ((f->end - f->start) / stride < core->way_count) {
+		for (u64 va = f->start; va < f->end; va += stride)
+			core_drop(core, a, slot->tag, va, f->level);
 		return;
 	}
 	for (u32 i = 0; i < core->way_count; i++) {
 		struct tlb_way *way = &core->ways[i];
 		u64 va = way->page << tlb_size_shift(a, way->size);
 
-		if (way->tag == slot->tag && va < end && va + tlb_size_bytes(a, way->size) > start)
+		if (way->tag == slot->tag && tlb_size_level(way->size) >= f->level && va < f->end &&
+		    va + tlb_size_bytes(a, way->size) > f->start)
 			tlb_way_drop(core, way);
 	}
 }

@@ -63,7 +63,8 @@ static u64 zap_entries(struct mmu_gather *tlb, pte_t *pte, u64 va, u64 end, s64 
 		page_unmap_one(page);
 		*full = gather_page(tlb, page);
 	}
-	gather_range(tlb, first, last);
+	if (first < last)
+		gather_range(tlb, first, last, 0);
 	return va;
 }
 
@@ -149,7 +150,7 @@ static void free_below(const struct free_range *f, u64 pfn, u32 level, u64 start
 				gather_table(f->tlb, child);
 				/* Any address of the table will do, as in Linux: it is the
 				 * flush as such that counts, not its length. */
-				gather_range(f->tlb, va, va + arch_page_bytes(a));
+				gather_range(f->tlb, va, va + arch_page_bytes(a), level);
 			}
 		}
 		if (top >= last)

@@ -287,7 +287,6 @@ static const struct control_bit arm64_control_bits[] = {
 	.upper_root = 1, .control_accessed = ARM64_CTL_HA, .control_dirty = ARM64_CTL_HD,          \
 	.accessed_before_rights = true,                                                            \
 	.tlb_invalidation = TLBI_BROADCAST,                                                        \
-	.tlb_full_flush_pages = 512, /* Linux's MAX_DVM_OPS with 4 KiB */                          \
 	.leaf_base = ARM64_USER_LEAF(sh) | ARM64_TABLE, .huge_base = ARM64_USER_LEAF(sh),          \
 	.huge_mask = ARM64_TABLE, .huge_value = 0, .present = ARM64_VALID | ARM64_NG,              \
 	.hidden_set = ARM64_NG, .hidden_clear = ARM64_VALID,                                       \
@@ -295,6 +294,9 @@ static const struct control_bit arm64_control_bits[] = {
 	.clear = {0, 0, ARM64_UXN, 0, 0, 0, 0}, .clean_ro = ARM64_AP2, .global_mask = ARM64_NG,    \
 	.global_value = 0, .group_mask = ARM64_CONT, .table_or = ARM64_RESTRICTS, .control_bits = arm64_control_bits, \
 	.syndromes = arm64_syndromes, .level_names = arm64_level_names
+
+/* Linux: fewer than MAX_DVM_OPS, which is the number of entries of a table. */
+#define ARM64_FLUSH_LEAVES(idx_bits) ((1u << (idx_bits)) - 1)
 
 /* The Contiguous bit: how many neighbours, by level. Of the largest blocks that LPA and LPA2 add, and of
  * 64 GiB and 4 TiB ones, nothing is said here. */
@@ -377,7 +379,7 @@ static const struct pte_field arm64_64k_52_fields[] = {
 	.task_size = 1ull << 48, .default_map_window = 1ull << 48, .va_mask = VA_MASK(48), .va_half = {0, VA_MASK(48)},              \
 	.phys_bits = 48, ARM64_COMMON(ARM64_SH_INNER),                                             \
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, LEAF_OR_TABLE, NO_BLOCK}, .pfn_mask = OA_4K,       \
-	.group_bits = ARM64_GROUPS_4K,                                                             \
+	.group_bits = ARM64_GROUPS_4K, .tlb_full_flush_leaves = ARM64_FLUSH_LEAVES(9),             \
 	.table_base = ARM64_TABLES_4, .table_pfn_mask = OA_4K, .fields = arm64_4k_fields
 
 const struct arch_desc arch_arm64_4k = {
@@ -412,6 +414,7 @@ const struct arch_desc arch_arm64_16k = {
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, NO_BLOCK, NO_BLOCK},
 	.pfn_mask = OA_16K,
 	.group_bits = ARM64_GROUPS_16K,
+	.tlb_full_flush_leaves = ARM64_FLUSH_LEAVES(11),
 	.table_base = ARM64_TABLES_4,
 	.table_pfn_mask = OA_16K,
 	.fields = arm64_16k_fields,
@@ -435,6 +438,7 @@ const struct arch_desc arch_arm64_64k = {
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, NO_BLOCK},
 	.pfn_mask = OA_64K,
 	.group_bits = ARM64_GROUPS_64K,
+	.tlb_full_flush_leaves = ARM64_FLUSH_LEAVES(13),
 	.table_base = ARM64_TABLES_3,
 	.table_pfn_mask = OA_64K,
 	.fields = arm64_64k_fields,
@@ -459,6 +463,7 @@ const struct arch_desc arch_arm64_4k_52 = {
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, LEAF_OR_TABLE, LEAF_OR_TABLE, NO_BLOCK},
 	.pfn_mask = OA_4K_52,
 	.group_bits = ARM64_GROUPS_4K,
+	.tlb_full_flush_leaves = ARM64_FLUSH_LEAVES(9),
 	.pfn_hi_mask = OA_HI_LPA2,
 	.pfn_hi_shift = 42,
 	.table_base = ARM64_TABLES_5,
@@ -485,6 +490,7 @@ const struct arch_desc arch_arm64_16k_52 = {
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, LEAF_OR_TABLE, NO_BLOCK},
 	.pfn_mask = OA_16K_52,
 	.group_bits = ARM64_GROUPS_16K,
+	.tlb_full_flush_leaves = ARM64_FLUSH_LEAVES(11),
 	.pfn_hi_mask = OA_HI_LPA2,
 	.pfn_hi_shift = 42,
 	.table_base = ARM64_TABLES_4,
@@ -511,6 +517,7 @@ const struct arch_desc arch_arm64_64k_52 = {
 	.hw_present = {NO_BLOCK, LEAF_OR_TABLE, LEAF_OR_TABLE},
 	.pfn_mask = OA_64K,
 	.group_bits = ARM64_GROUPS_64K,
+	.tlb_full_flush_leaves = ARM64_FLUSH_LEAVES(13),
 	.pfn_hi_mask = OA_HI_LPA,
 	.pfn_hi_shift = 36,
 	.table_base = ARM64_TABLES_3,

@@ -221,7 +221,8 @@ static const struct control_bit x86_control_bits[] = {
 	.hw_sets_accessed = true, .hw_sets_dirty = true, .default_control = X86_CTL_DEFAULT,       \
 	.entry_prefetches_lock = true, /* Linux: prefetchw() in exc_page_fault() */                \
 	.tlb_invalidation = TLBI_BY_IPI,                                                           \
-	.tlb_full_flush_pages = 33, /* Linux's tlb_single_page_flush_ceiling */                    \
+	.tlb_full_flush_leaves = 33, /* Linux's tlb_single_page_flush_ceiling */                   \
+	.leaf_flush_as_pages = true,                                                               \
 	.leaf_base = X86_P, .huge_base = X86_P | X86_PS, .huge_mask = X86_PS,                      \
 	.huge_value = X86_PS, .present = X86_P | X86_PROTNONE,                                     \
 	.hw_present = {X86_P, X86_P, X86_P, X86_P, X86_P}, .hidden_set = X86_PROTNONE,             \

@@ -196,7 +196,9 @@ struct arch_desc {
 					 * entries: they are changed by ops->pte_* only */
 	bool entry_prefetches_lock;	/* the OS's fault entry asks early for mmap_lock's line */
 	enum tlb_invalidation tlb_invalidation;
-	u32 tlb_full_flush_pages;	/* more pages than this are one full flush */
+	u32 tlb_full_flush_leaves;	/* more pages, or huge leaves, than this are one full flush */
+	bool leaf_flush_as_pages;	/* a huge leaf that is split or moved is flushed as a range of pages,
+					 * and tables with it: Linux has no flush_pmd_tlb_range() there */
 
 	/* Leaf format: entry = leaf_base | pfn | for each attribute: set[] if on, clear[] if off;
 	 * clean_ro too unless both WRITE and DIRTY are on. */

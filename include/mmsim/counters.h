@@ -83,7 +83,7 @@
 	X(TLB_FLUSH_LOCAL, "flushes", "flushes of the CPU's own TLB")                              \
 	X(TLB_FLUSH_FULL, "flushes", "flushes of everything instead of single pages")              \
 	X(TLB_FLUSH_PAGED, "flushes", "flushes of single pages")                                   \
-	X(TLB_FLUSH_PAGES, "pages", "pages that these named")                                      \
+	X(TLB_FLUSH_PAGES, "pages", "pages, or huge leaves, that these named")                                      \
 	X(TLB_SHOOTDOWN, "shootdowns", "flushes that had to reach other CPUs")                     \
 	X(TLB_SHOOTDOWN_TARGET, "CPUs", "that these reached")                                      \
 	X(TLB_LAZY_SKIP, "CPUs", "not interrupted, because they ran no user task")                 \

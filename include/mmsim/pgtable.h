@@ -140,6 +140,7 @@ struct mmu_gather_batch {
 struct mmu_gather {
 	struct mm *mm;
 	u64 start, end;		/* what must be flushed; start >= end: nothing yet */
+	u32 levels;		/* bit n: entries of level n have been taken out (Linux: cleared_ptes, ...) */
 	bool freed_tables;
 	bool has_leaf;		/* for the checker: one above level 0 has been taken out */
 	bool whole_mm;		/* exit: no other CPU uses it */

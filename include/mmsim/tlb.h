@@ -54,7 +54,11 @@ bool mmu_translate(struct mm *mm, u64 va, enum access_kind kind, bool user, u64 
 bool mmu_probe(struct mm *mm, u64 va, enum access_kind kind);
 
 /* ---- invalidation: on return no CPU translates [start, end) of mm with an older entry -------- */
-void tlb_flush_range(struct mm *mm, u64 start, u64 end, bool freed_tables);
+/* level: of the smallest leaves that were changed there (Linux: stride). One invalidation for each; smaller
+ * translations may survive. The range is rounded out to such leaves. */
+void tlb_flush_range(struct mm *mm, u64 start, u64 end, u32 level, bool freed_tables);
+/* The leaf of level 1 at va, which is or was there (Linux: flush_pmd_tlb_range()). */
+void tlb_flush_leaf(struct mm *mm, u64 va);
 void tlb_flush_page(struct mm *mm, u64 va);
 void tlb_flush_mm(struct mm *mm);
 

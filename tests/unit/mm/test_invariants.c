@@ -80,7 +80,7 @@ static void resize_by_hand(struct run *r)
 	mmu_machine(r->w.m)->broken = 0;
 	while (!pte_try_change(mm, leaf, r->at, &e, pte_clear_attrs(a, e, PTE_DIRTY)))
 		;
-	tlb_flush_range(mm, r->at, r->at + bytes, false);
+	tlb_flush_range(mm, r->at, r->at + bytes, 0, false);
 	(void)user_read(r->at, NULL);
 	pfn = page_to_pfn(r->w.mem, page);
 	table = phys_to_virt(r->w.mem, pfn);
@@ -88,13 +88,13 @@ static void resize_by_hand(struct run *r)
 		table[i] = pte_make(a, leaf_pfn(a, e, 1) + i, pte_attrs(a, e) | PTE_DIRTY);
 	mmu_machine(r->w.m)->broken = broken;
 	e = pte_get_and_clear(mm, leaf, r->at);
-	tlb_flush_range(mm, r->at, r->at + bytes, false);
+	tlb_flush_range(mm, r->at, r->at + bytes, 0, false);
 	pte_set(mm, leaf, r->at, table_make(a, pfn, 1));
 	(void)user_write(r->at, 1);
 	(void)user_write(r->at, 2);
 	(void)pte_get_and_clear(mm, leaf, r->at);
 	memset(table, 0, r->w.page);
-	tlb_flush_range(mm, r->at, r->at + bytes, true);
+	tlb_flush_range(mm, r->at, r->at + bytes, 0, true);
 	pte_set(mm, leaf, r->at, e);
 	pgtable_page_free(mm, page);
 }
@@ -114,7 +114,7 @@ static void group_by_hand(struct run *r)
 	table = pgtable_lookup(mm, r->at, &ptl);
 	for (u32 i = 0; i < count; i++)
 		e[i] = pte_get_and_clear(mm, &table[i], r->at + i * r->w.page);
-	tlb_flush_range(mm, r->at, r->at + count * r->w.page, false);
+	tlb_flush_range(mm, r->at, r->at + count * r->w.page, 0, false);
 	for (u32 i = 0; i < count; i++)
 		if (i != 5 || !(mmu_machine(r->w.m)->broken & TLB_BREAK_GROUP))
 			e[i] |= a->group_mask;

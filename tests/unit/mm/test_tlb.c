@@ -119,9 +119,9 @@ static void flushes(void **state)
 		if (how == 0)
 			tlb_flush_page(w.mm, BASE + 50 * 4096 + 123);
 		else if (how == 1)
-			tlb_flush_range(w.mm, BASE, BASE + 33 * 4096, false);
+			tlb_flush_range(w.mm, BASE, BASE + 33 * 4096, 0, false);
 		else if (how == 2)
-			tlb_flush_range(w.mm, BASE, BASE + 34 * 4096, false); /* one too many */
+			tlb_flush_range(w.mm, BASE, BASE + 34 * 4096, 0, false); /* one too many */
 		else
 			tlb_flush_mm(w.mm);
 		for (u64 i = 0; i < pages; i++)

@@ -296,7 +296,7 @@ static void one_size(struct leaf *l)
 	tlb_flush_page(l->w->mm, l->va + l->bytes - l->w->page);
 	assert_int_equal(misses_of_read(l, 0), 1);
 	/* As a range longer than the TLB is large. */
-	tlb_flush_range(l->w->mm, l->va + l->bytes - l->w->page, l->va + l->bytes + 400 * l->w->page, false);
+	tlb_flush_range(l->w->mm, l->va + l->bytes - l->w->page, l->va + l->bytes + 400 * l->w->page, 0, false);
 	assert_int_equal(misses_of_read(l, 0), 1);
 	leaf_remove(l);
 	tlb_flush_page(l->w->mm, l->va + pages / 3 * l->w->page);
@@ -655,31 +655,102 @@ static void numbers_come_round(void **state)
 		}
 }
 
-/* 33 pages by themselves; with range operations no full flush is needed for many more. */
-static void threshold_and_ranges(void **state)
+/* How many flushes of everything, and leaves named by the others, since the last call. */
+static void flushes_since(const struct world *w, u64 *full, u64 *leaves)
+{
+	static u64 last_full, last_leaves;
+
+	*full = counter(w, COUNTER_TLB_FLUSH_FULL) - last_full;
+	*leaves = counter(w, COUNTER_TLB_FLUSH_PAGES) - last_leaves;
+	last_full += *full;
+	last_leaves += *leaves;
+}
+
+static void expect_flushes(const struct world *w, u64 full, u64 leaves)
+{
+	u64 was_full, was_leaves;
+
+	flushes_since(w, &was_full, &was_leaves);
+	assert_int_equal(was_full, full);
+	assert_int_equal(was_leaves, leaves);
+}
+
+/* Thresholds count leaves, of whatever size they are; with range operations, pages, and many more. */
+static void thresholds(void **state)
 {
 	struct machine_model model;
-	struct world w = model_world(&arch_x86_64, &model, "", 1);
-	u64 full, named;
+	u64 full, leaves;
 
-	mmu_switch(w.mm);
-	for (u64 pages = 32; pages <= 34; pages++) {
-		full = counter(&w, COUNTER_TLB_FLUSH_FULL);
-		named = counter(&w, COUNTER_TLB_FLUSH_PAGES);
-		tlb_flush_range(w.mm, BASE, BASE + pages * w.page, false);
-		assert_int_equal(counter(&w, COUNTER_TLB_FLUSH_FULL) - full, pages > 33);
-		assert_int_equal(counter(&w, COUNTER_TLB_FLUSH_PAGES) - named, pages > 33 ? 0 : pages);
-	}
-	mmu_switch(NULL);
-	world_destroy(&w);
-	for (u32 ranges = 0; ranges < 2; ranges++) {
-		w = model_world(&arch_arm64_4k, &model,
-				ranges ? "tlb.range_operations=1" : "tlb.range_operations=0", 1);
+	for (u32 i = 0; arch_all[i]; i++)
+		for (u32 ranges = 0; ranges < 2; ranges++) {
+			const struct arch_desc *a = arch_all[i];
+			struct world w = model_world(a, &model,
+						     ranges ? "tlb.range_operations=1" : "tlb.range_operations=0", 1);
+			bool by_range = ranges && modelled(&w);
+			u64 most = a->tlb_invalidation == TLBI_BROADCAST ? 1ull << a->idx_bits[0] : 34;
+
+			mmu_switch(w.mm);
+			for (u32 level = 0; level < 2; level++) {
+				u64 bytes = level_bytes(a, level);
+
+				if (level && !(a->huge_levels & 2))
+					continue;
+				for (u64 n = most - 2; n <= most; n++) {
+					bool all = n == most && !by_range;
+					bool too_many = by_range && n * bytes / w.page > 1u << 21;
+
+					flushes_since(&w, &full, &leaves);
+					tlb_flush_range(w.mm, 0, n * bytes, level, false);
+					expect_flushes(&w, all || too_many, all || too_many ? 0 : n);
+				}
+				/* Rounded out. */
+				tlb_flush_range(w.mm, bytes - w.page, bytes + w.page, level, false);
+				expect_flushes(&w, 0, 2);
+			}
+			mmu_switch(NULL);
+			world_destroy(&w);
+		}
+}
+
+/* What mm/ flushes of huge leaves: dropped, protected, split, collapsed, moved. */
+static void leaves_are_flushed_as_such(void **state)
+{
+	static const struct arch_desc *const archs[] = {&arch_x86_64, &arch_arm64_4k, &arch_ppc64_radix};
+
+	for (u32 i = 0; i < ARRAY_SIZE(archs); i++) {
+		struct machine_model model;
+		struct world w = model_world(archs[i], &model, "tlb.range_operations=0", 1);
+		bool as_pages = w.a == &arch_x86_64;
+		u64 huge = level_bytes(w.a, 1), at = ALIGN_UP(map_region(&w, w.mm, 9 * huge / w.page), huge);
+		u64 full, leaves, pages = huge / w.page;
+
+		assert_int_equal(mm_madvise(w.mm, at, 8 * huge, MADV_HUGEPAGE), 0);
 		mmu_switch(w.mm);
-		full = counter(&w, COUNTER_TLB_FLUSH_FULL);
-		tlb_flush_range(w.mm, BASE, BASE + 600 * w.page, false);
-		if (modelled(&w))
-			assert_int_equal(counter(&w, COUNTER_TLB_FLUSH_FULL) - full, !ranges);
+		for (u32 n = 0; n < 3; n++)
+			assert_int_equal(user_write(at + n * huge, n), FAULT_OK);
+		flushes_since(&w, &full, &leaves);
+		assert_int_equal(mm_mprotect(w.mm, at, 3 * huge, PROT_READ), 0);
+		expect_flushes(&w, 0, 3);
+		assert_int_equal(mm_mprotect(w.mm, at, 3 * huge, PROT_READ | PROT_WRITE), 0);
+		expect_flushes(&w, 0, 3);
+		assert_int_equal(mm_madvise(w.mm, at, 2 * huge, MADV_DONTNEED), 0);
+		expect_flushes(&w, 0, 2);
+		/* A split, and then the page. */
+		assert_int_equal(mm_madvise(w.mm, at + 2 * huge, w.page, MADV_DONTNEED), 0);
+		expect_flushes(&w, as_pages, as_pages ? 1 : 2);
+		/* Small pages and a leaf: by pages, over all of it. */
+		assert_int_equal(user_write(at + huge, 1), FAULT_OK);
+		assert_int_equal(mm_madvise(w.mm, at + huge, 2 * huge, MADV_DONTNEED), 0);
+		if (2 * pages > w.a->tlb_full_flush_leaves)
+			expect_flushes(&w, 1, 0);
+		else
+			expect_flushes(&w, 0, 2 * pages);
+		/* The table that the split left, and a leaf in front of it. */
+		assert_int_equal(user_write(at + huge, 1), FAULT_OK);
+		assert_int_equal(mm_munmap(w.mm, at, 8 * huge), 0);
+		flushes_since(&w, &full, &leaves);
+		assert_int_equal(full, 0);
+		assert_in_range(leaves, 1, 8);
 		mmu_switch(NULL);
 		world_destroy(&w);
 	}
@@ -695,7 +766,8 @@ int main(void)
 		cmocka_unit_test(every_size),
 		cmocka_unit_test(split_and_collapse),
 		cmocka_unit_test(lazy_cpus_are_skipped),
-		cmocka_unit_test(threshold_and_ranges),
+		cmocka_unit_test(thresholds),
+		cmocka_unit_test(leaves_are_flushed_as_such),
 		cmocka_unit_test(same_results),
 		cmocka_unit_test(numbers_come_round),
 	};

@@ -7,10 +7,10 @@
  *              (c) after mprotect: a translation that allows what the VMA forbids;
  *              (d) a translation of one address space found by another;
  *              (e) a CPU that comes back from a kernel task or from idle and uses its TLB before it has
- *                  asked for the flushes that left it out.
+ *                  asked for the flushes that left it out;
  *              (f) a leaf of another size that takes a leaf's place while a TLB translates by the old one (no
- *                  break, or no flush after it); entries of two sizes that translate one address; a contiguous group whose entries
- *                  are not alike.
+ *                  break, or no flush after it); entries of two sizes that translate one address; a
+ *                  contiguous group whose entries are not alike. With modelled TLBs only.
  *              The first one stops the run: what, the seed, and what happened to that page last.
  * How          Where TLBs are modelled (mm/tlb_model.c), each frame has a list of the entries that
  *              translate to it, so that (a) looks at those, and (b) and (c) at those of the frames that

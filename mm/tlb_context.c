@@ -179,7 +179,7 @@ static u32 asid_load(struct asid_space *s, struct cpu *cpu, struct mm *mm)
 	return (u32)(asid & asid_mask(s));
 }
 
-/* ---- who has which slot -------------------------------------------------------------------------------------- */
+/* ---- who has which slot ----------------------------------------------------------------------------- */
 
 /* By ASID or PID, as the hardware has it: whose it is does not count. */
 static struct tlb_slot *slot_by_key(struct tlb_core *core, struct mm *mm, u32 key)

@@ -632,7 +632,13 @@ bool bench_access_failed(struct bench_task *t, u64 va, enum fault_result res)
 
 u64 bench_mmap(struct bench_task *t, u64 len, u32 prot, u32 flags, struct file *file, u64 offset)
 {
-	s64 va = mm_mmap(t->mm, 0, len, prot, flags, file, offset);
+	return bench_mmap_at(t, 0, len, prot, flags, file, offset);
+}
+
+u64 bench_mmap_at(struct bench_task *t, u64 hint, u64 len, u32 prot, u32 flags, struct file *file,
+		  u64 offset)
+{
+	s64 va = mm_mmap(t->mm, hint, len, prot, flags, file, offset);
 
 	if (va > 0)
 		return (u64)va;

@@ -6,6 +6,9 @@
  * copied on the write. 3: a shared mapping of it. As in the original each task has a file of its
  * own, created with all its pages; here they are in the page cache before the start (there: after
  * the first pass).
+ *
+ * The anonymous mappings of page_fault1's threads lie side by side, and the kernel makes one VMA of
+ * them. With vmas=own each task asks for its mapping at an address that keeps it apart.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +41,19 @@ enum { FILE_OWN, FILE_ONE };
 		.max = 1ull << 36, .meaning = "bytes that each task maps",                         \
 	}
 
-static const struct param anon_params[] = {PARAM_SIZE, PARAM_PROCESSES, {.key = NULL}};
+static const char *const vmas_choices[] = {"merge", "own", NULL};
+enum { VMAS_MERGE, VMAS_OWN };
+
+static const struct param anon_params[] = {
+	PARAM_SIZE,
+	{.key = "vmas",
+	 .type = PARAM_CHOICE,
+	 .def = "merge",
+	 .choices = vmas_choices,
+	 .meaning = "merge: mappings of tasks adjoin, and merge; own: they are kept apart"},
+	PARAM_PROCESSES,
+	{.key = NULL},
+};
 static const struct param file_params[] = {
 	PARAM_SIZE,
 	{.key = "file",
@@ -50,12 +65,18 @@ static const struct param file_params[] = {
 	{.key = NULL},
 };
 
-static void loop(struct bench_task *t, u32 flags, struct file *file)
+static u64 size_of(const struct bench *b)
 {
-	u64 size = ALIGN_UP(bench_param(t->bench, "size"), bench_page_bytes(t->bench));
+	return ALIGN_UP(bench_param(b, "size"), bench_page_bytes(b));
+}
+
+/* hint: where to map, or 0. */
+static void loop(struct bench_task *t, u64 hint, u32 flags, struct file *file)
+{
+	u64 size = size_of(t->bench);
 
 	while (bench_running(t)) {
-		u64 va = bench_mmap(t, size, PROT_READ | PROT_WRITE, flags, file, 0);
+		u64 va = bench_mmap_at(t, hint, size, PROT_READ | PROT_WRITE, flags, file, 0);
 
 		if (!va)
 			break;
@@ -67,14 +88,46 @@ static void loop(struct bench_task *t, u32 flags, struct file *file)
 
 /* ---- page_fault1 --------------------------------------------------------------------------- */
 
+struct places {
+	u64 base, step; /* vmas=own: of the tasks' mappings; all of it is free */
+};
+
 static u64 anon_memory(const struct bench *b)
 {
 	return bench_memory_for(b, bench_param(b, "size"));
 }
 
+static int anon_setup(struct bench *b)
+{
+	struct places *p;
+	s64 va;
+
+	if (bench_param(b, "vmas") == VMAS_MERGE || b->mm_count > 1)
+		return 0;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	b->priv = p;
+	/* Two pages between them: a range lock takes one on either side along. */
+	p->step = size_of(b) + 2 * bench_page_bytes(b);
+	va = mm_mmap(b->mm, 0, p->step * b->tasks, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);
+	if (va < 0)
+		return (int)va;
+	p->base = (u64)va;
+	return mm_munmap(b->mm, p->base, p->step * b->tasks);
+}
+
+static void anon_teardown(struct bench *b)
+{
+	free(b->priv);
+	b->priv = NULL;
+}
+
 static void anon_run(struct bench_task *t)
 {
-	loop(t, MAP_PRIVATE | MAP_ANONYMOUS, NULL);
+	const struct places *p = t->bench->priv;
+
+	loop(t, p ? p->base + t->index * p->step : 0, MAP_PRIVATE | MAP_ANONYMOUS, NULL);
 }
 
 const struct workload workload_page_fault1 = {
@@ -87,7 +140,9 @@ const struct workload workload_page_fault1 = {
 	.sample = 16,
 	.params = anon_params,
 	.memory_bytes = anon_memory,
+	.setup = anon_setup,
 	.run_task = anon_run,
+	.teardown = anon_teardown,
 };
 
 /* ---- page_fault2, page_fault3: on files ---------------------------------------------------- */
@@ -117,7 +172,7 @@ static void file_teardown(struct bench *b)
 
 static int file_make(struct bench *b, u32 i, struct file **file)
 {
-	u64 size = ALIGN_UP(bench_param(b, "size"), bench_page_bytes(b));
+	u64 size = size_of(b);
 	struct inode *inode;
 	char name[32];
 	int err;
@@ -159,12 +214,12 @@ static struct file *file_of(const struct bench_task *t)
 
 static void private_run(struct bench_task *t)
 {
-	loop(t, MAP_PRIVATE, file_of(t));
+	loop(t, 0, MAP_PRIVATE, file_of(t));
 }
 
 static void shared_run(struct bench_task *t)
 {
-	loop(t, MAP_SHARED, file_of(t));
+	loop(t, 0, MAP_SHARED, file_of(t));
 }
 
 const struct workload workload_page_fault2 = {

@@ -272,6 +272,9 @@ static inline bool bench_read(struct bench_task *t, u64 va, u64 *value)
 }
 /* mm_mmap() that must succeed: the address, or 0 when the run has failed. */
 u64 bench_mmap(struct bench_task *t, u64 len, u32 prot, u32 flags, struct file *file, u64 offset);
+/* At hint, if it is free (0: anywhere). */
+u64 bench_mmap_at(struct bench_task *t, u64 hint, u64 len, u32 prot, u32 flags, struct file *file,
+		  u64 offset);
 /* mm_munmap() that must succeed. */
 bool bench_munmap(struct bench_task *t, u64 addr, u64 len);
 

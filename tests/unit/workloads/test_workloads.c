@@ -114,6 +114,22 @@ static void page_faults(void **state)
 		}
 }
 
+/* The same, each mapping where it touches no other. */
+static void page_faults_apart(void **state)
+{
+	static const char *const params[] = {"size=64K", "vmas=own", NULL};
+
+	EACH(scheme, tasks)
+	{
+		struct outcome o = run_ops("page_fault1", scheme, tasks, 1000, params);
+
+		assert_int_equal(o.err, 0);
+		assert_int_equal(o.totals.ops, 1000);
+		assert_int_equal(COUNT(o, FAULT_ANON), 1000);
+		assert_int_equal(COUNT(o, VMA_MERGE), 0);
+	}
+}
+
 static void one_file_for_all(void **state)
 {
 	static const char *const params[] = {"size=256K", "file=one", "content_words=8", NULL};
@@ -399,6 +415,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(page_faults),
+		cmocka_unit_test(page_faults_apart),
 		cmocka_unit_test(one_file_for_all),
 		cmocka_unit_test(mmap1_never_faults),
 		cmocka_unit_test(ebizzy_as_published),

@@ -6,7 +6,7 @@
  * task, for ever:
  *   flip      mprotect(PROT_READ) on each of its regions: from now on the first write is noticed;
  *   sweep     MADV_DONTNEED on `garbage` bytes of each;
- *   mutate    write `touch` bytes of `regions` regions, a byte per page. The first write to a region
+ *   mutate    write `used` bytes of `regions` regions, a byte per page. The first write to a region
  *             that was flipped is a SIGSEGV; its handler notes it and makes the region writable
  *             again (barrier=page: the page alone, which splits the VMA). Then garbage is faulted in.
  * So a collection is 2 * regions mprotect, regions madvise, and regions * (1 + garbage / page) faults.
@@ -40,7 +40,7 @@ static const struct param params[] = {
 	 .min = 4096,
 	 .max = 1ull << 32,
 	 .meaning = "bytes of a region"},
-	{.key = "touch",
+	{.key = "used",
 	 .type = PARAM_BYTES,
 	 .def = "256K",
 	 .min = 4096,
@@ -71,7 +71,7 @@ static const struct param params[] = {
 };
 
 struct gc_heap {
-	u64 region_bytes, touch_bytes, garbage_bytes, page_bytes;
+	u64 region_bytes, used_bytes, garbage_bytes, page_bytes;
 	u32 regions, total; /* per task; of all tasks */
 	bool shared, barrier_page;
 	u64 *base; /* [task * regions + i] */
@@ -84,15 +84,15 @@ static u64 in_pages(const struct bench *b, const char *key)
 
 static int check(struct bench *b)
 {
-	u64 touch = in_pages(b, "touch"), garbage = in_pages(b, "garbage");
+	u64 used = in_pages(b, "used"), garbage = in_pages(b, "garbage");
 
-	if (touch > in_pages(b, "region"))
-		return bench_fail(b, "touch=%llu does not fit into region=%llu",
-				  (unsigned long long)touch,
+	if (used > in_pages(b, "region"))
+		return bench_fail(b, "used=%llu does not fit into region=%llu",
+				  (unsigned long long)used,
 				  (unsigned long long)in_pages(b, "region"));
-	if (garbage > touch)
-		return bench_fail(b, "garbage=%llu is more than touch=%llu",
-				  (unsigned long long)garbage, (unsigned long long)touch);
+	if (garbage > used)
+		return bench_fail(b, "garbage=%llu is more than used=%llu",
+				  (unsigned long long)garbage, (unsigned long long)used);
 	if (bench_param(b, "heap") == HEAP_SHARED && bench_param(b, "processes"))
 		return bench_fail(b, "heap=shared: processes=1 share nothing");
 	return 0;
@@ -100,7 +100,7 @@ static int check(struct bench *b)
 
 static u64 memory(const struct bench *b)
 {
-	return bench_memory_for(b, bench_param(b, "regions") * in_pages(b, "touch"));
+	return bench_memory_for(b, bench_param(b, "regions") * in_pages(b, "used"));
 }
 
 static void teardown(struct bench *b)
@@ -115,7 +115,7 @@ static void teardown(struct bench *b)
 /* The first collection finds a heap in use, as all others do. The caller has loaded mm. */
 static int fill(const struct gc_heap *gc, u64 region)
 {
-	for (u64 off = 0; off < gc->touch_bytes; off += gc->page_bytes)
+	for (u64 off = 0; off < gc->used_bytes; off += gc->page_bytes)
 		if (user_write(region + off, off) != FAULT_OK)
 			return -ENOMEM;
 	return 0;
@@ -162,7 +162,7 @@ static int setup(struct bench *b)
 	b->priv = gc;
 	gc->page_bytes = bench_page_bytes(b);
 	gc->region_bytes = in_pages(b, "region");
-	gc->touch_bytes = in_pages(b, "touch");
+	gc->used_bytes = in_pages(b, "used");
 	gc->garbage_bytes = in_pages(b, "garbage");
 	gc->regions = (u32)bench_param(b, "regions");
 	gc->total = gc->regions * b->tasks;
@@ -222,7 +222,7 @@ static bool mutate(struct bench_task *t, const struct gc_heap *gc)
 					 (u64)t->index * gc->regions + i;
 		u64 region = gc->base[which];
 
-		for (u64 off = 0; off < gc->touch_bytes; off += gc->page_bytes)
+		for (u64 off = 0; off < gc->used_bytes; off += gc->page_bytes)
 			if (!write_barrier(t, gc, region, region + off))
 				return false;
 	}

@@ -487,6 +487,18 @@ static void put_counter_bars(const struct figure *fig, double width)
 	fputc('\n', fig->gp);
 }
 
+/* Did any scheme end an operation there? A window can be too short for that. */
+static bool had_operations(const struct groups *gs, const struct group *g,
+			   const struct group_point *at, u32 ops)
+{
+	struct stats s;
+
+	for (u32 c = 0; c < gs->column_count; c++)
+		if (groups_stats(gs, g, at, c, ops, &s) && s.amean > 0)
+			return true;
+	return false;
+}
+
 static bool counters(struct figures *f, const struct groups *gs, const struct group *g,
 		     const char *slug, struct cli_error *err)
 {
@@ -500,6 +512,8 @@ static bool counters(struct figures *f, const struct groups *gs, const struct gr
 	if (!has_values(gs, g, ops) || !used_count)
 		return true;
 	at = last_point(gs, g, ops);
+	if (!had_operations(gs, g, at, ops))
+		return true;
 	if (!figure_open(&fig, f, gs, g, slug, "counters", err))
 		return false;
 	at_point(title, sizeof(title), "locks taken per operation", at);

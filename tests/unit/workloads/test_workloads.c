@@ -301,12 +301,12 @@ static void gc_heap_counts_collections(void **state)
 		u32 mprotects, faults; /* per collection; 0: not fixed */
 		bool splits;
 	} variants[] = {
-		{{"regions=3", "region=64K", "touch=32K", "garbage=16K", NULL}, 6, 15, false},
-		{{"regions=3", "region=64K", "touch=32K", "garbage=0", NULL}, 6, 3, false},
-		{{"regions=3", "region=64K", "touch=32K", "garbage=16K", "guard=0", NULL}, 6, 15, true},
-		{{"regions=3", "region=64K", "touch=32K", "garbage=16K", "barrier=page", NULL}, 27, 36, true},
-		{{"regions=3", "region=64K", "touch=32K", "garbage=16K", "processes=1", NULL}, 6, 15, false},
-		{{"regions=3", "region=64K", "touch=32K", "garbage=16K", "heap=shared", NULL}, 0, 0, false},
+		{{"regions=3", "region=64K", "used=32K", "garbage=16K", NULL}, 6, 15, false},
+		{{"regions=3", "region=64K", "used=32K", "garbage=0", NULL}, 6, 3, false},
+		{{"regions=3", "region=64K", "used=32K", "garbage=16K", "guard=0", NULL}, 6, 15, true},
+		{{"regions=3", "region=64K", "used=32K", "garbage=16K", "barrier=page", NULL}, 27, 36, true},
+		{{"regions=3", "region=64K", "used=32K", "garbage=16K", "processes=1", NULL}, 6, 15, false},
+		{{"regions=3", "region=64K", "used=32K", "garbage=16K", "heap=shared", NULL}, 0, 0, false},
 	};
 
 	for (u32 v = 0; v < ARRAY_SIZE(variants); v++)

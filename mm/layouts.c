@@ -17,7 +17,6 @@ static const struct obj_field mm_fields[] = {
 	OBJ_FIELD(struct mm, vmas.root, "mm->mm_mt.root"),
 	OBJ_FIELD(struct mm, vmas.rb, "mm->mm_rb"),
 	OBJ_FIELD(struct mm, vmas.seq, "mm->mm_seq"),
-	OBJ_FIELD(struct mm, vmas.prealloc, "mm->mm_mt (writer)"),
 	OBJ_FIELD(struct mm, vmas.end, "mm->mmap"),
 	OBJ_FIELD(struct mm, mmap_lock.count, "mm->mmap_lock.count"),
 	OBJ_FIELD(struct mm, mmap_lock.owner, "mm->mmap_lock.owner"),

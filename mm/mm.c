@@ -173,6 +173,7 @@ static void tree_init(struct mm *mm)
 	while (vma_tree_all[i] != type)
 		i++;
 	vma_tree_init(&mm->vmas, type, mmm->machine, mmm->node_cache[i]);
+	region_set_unpriced(mmm->machine, &mm->vmas.prealloc, MMSIM_CACHE_LINE_BYTES);
 }
 
 struct mm *mm_create(struct machine *m, const struct arch_desc *arch,

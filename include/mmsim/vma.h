@@ -188,11 +188,11 @@ struct vma_tree {
 	struct rb_root rb;	 /* rb: (t) */
 	seqcount_t seq;		 /* rb: odd while a store is inside; Linux: mm_seq */
 
-	/* The writer's, on a line of their own: a fault reads the line above. */
+	/* The writer's, on a line of their own and without a price: in Linux the maple tree's writer has
+	 * this on its stack (ma_state), and the rb tree has no such thing. */
 	void *prealloc __cacheline_aligned; /* (m W) nodes set aside by vma_tree_prealloc() */
 	u32 prealloc_count;	/* (m W) of these nodes */
 	u32 prealloc_stores;	/* (m W) stores that may still be made from them */
-	u32 height;		/* maple: (m W) levels; 0: empty */
 
 	struct vma_rb end __cacheline_aligned; /* rb: (t) closes the list of VMAs at both ends */
 };

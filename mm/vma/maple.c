@@ -309,7 +309,6 @@ static void maple_init(struct vma_tree *t)
 	t->prealloc = NULL;
 	t->prealloc_count = 0;
 	t->prealloc_stores = 0;
-	t->height = 0;
 }
 
 /*
@@ -323,15 +322,21 @@ static u32 nodes_for_store(u32 height)
 	return 3 * max(height, 1u);
 }
 
+/* Levels; 0: empty. */
+static u32 maple_height(const struct vma_tree *t)
+{
+	return t->root ? root_level(t->root) + 1 : 0;
+}
+
 static int maple_prealloc(struct vma_tree *t)
 {
-	u32 need = 0;
+	u32 need = 0, height;
 
 	line_read(t, root);
-	line_write(t, prealloc);
+	height = maple_height(t);
 	/* Each store may add a level. */
 	for (u32 i = 0; i <= t->prealloc_stores; i++)
-		need += nodes_for_store(t->height + i);
+		need += nodes_for_store(height + i);
 	while (t->prealloc_count < need) {
 		struct maple_node *node = objcache_alloc(t->nodes);
 
@@ -367,10 +372,9 @@ static void prealloc_trim(struct vma_tree *t, u32 keep)
 static void maple_prealloc_drop(struct vma_tree *t)
 {
 	line_read(t, root);
-	line_write(t, prealloc);
 	t->prealloc_stores = 0;
 	/* The next call wants them at once; vma_tree_destroy() gives the rest back. */
-	prealloc_trim(t, nodes_for_store(t->height));
+	prealloc_trim(t, nodes_for_store(maple_height(t)));
 }
 
 static void node_free_rcu(struct rcu_head *head)
@@ -399,7 +403,6 @@ static void maple_destroy(struct vma_tree *t)
 	if (root_node(t->root))
 		subtree_free(t, root_node(t->root), root_level(t->root), ~0ull);
 	line_write(t, root);
-	line_write(t, prealloc);
 	prealloc_trim(t, 0);
 	maple_init(t);
 }
@@ -736,7 +739,6 @@ static void publish_root(struct write *w, struct maple_node *node, u32 level)
 	MMSIM_BUG_ON(level >= LEVELS_MAX);
 	/* Pairs with the rcu_dereference(t->root) of all readers. */
 	rcu_assign_pointer(w->t->root, (void *)((uintptr_t)node | level));
-	w->t->height = level + 1;
 	if (w->height == 0)
 		return;
 	for (u32 i = level + 1; i <= top; i++) {
@@ -806,7 +808,6 @@ static void store_clear(struct write *w)
 	struct maple_node *old = root_node(w->t->root);
 
 	rcu_assign_pointer(w->t->root, NULL);
-	w->t->height = 0;
 	for (u32 i = 0; i < w->height; i++) {
 		w->lo[i] = 0;
 		w->hi[i] = ~0ull;
@@ -821,14 +822,13 @@ static void maple_store(struct vma_tree *t, u64 first, u64 last, struct vma *vma
 
 	MMSIM_BUG_ON(first > last);
 	line_read(t, root);
-	line_write(t, prealloc);
 	MMSIM_BUG_ON(t->prealloc_stores == 0);
 	t->prealloc_stores--;
 	w.t = t;
 	w.first = first;
 	w.last = last;
 	w.vma = vma;
-	w.height = t->height;
+	w.height = maple_height(t);
 	w.item_count = 0;
 	if (w.height == 0) {
 		if (vma)
@@ -915,14 +915,8 @@ static void maple_check(const struct vma_tree *t)
 	for (const struct maple_node *node = t->prealloc; node; node = node->next_free)
 		free_count++;
 	MMSIM_BUG_ON(free_count != t->prealloc_count);
-	MMSIM_BUG_ON(t->height != (root ? root_level(t->root) + 1 : 0));
 	if (root)
 		check_node(&c, root, root_level(t->root), 0, ~0ull, true);
-}
-
-static u32 maple_height(const struct vma_tree *t)
-{
-	return t->height;
 }
 
 const struct vma_tree_type vma_tree_maple = {

@@ -440,14 +440,12 @@ static void rb_destroy(struct vma_tree *t)
 /* Nodes are there already. Stores are counted, so that who forgets to ask is found under any tree. */
 static int rb_prealloc(struct vma_tree *t)
 {
-	line_write(t, prealloc_stores);
 	t->prealloc_stores++;
 	return 0;
 }
 
 static void rb_prealloc_drop(struct vma_tree *t)
 {
-	line_write(t, prealloc_stores);
 	t->prealloc_stores = 0;
 }
 

@@ -140,8 +140,8 @@ bool bravo_down_read_trylock(struct bravo_rwsem *b, struct bravo_hold *hold)
 
 static void empty_slot(struct bravo_rwsem *b, struct bravo_hold *hold)
 {
-	if (unlikely(READ_UNPRICED(*hold->slot) != b->name))
-		MMSIM_BUG("bravo: lock %u is not read-locked in its slot", b->name);
+	if (unlikely(READ_UNPRICED(*hold->slot) != READ_UNPRICED(b->name)))
+		MMSIM_BUG("bravo: lock %u is not read-locked in its slot", READ_UNPRICED(b->name));
 	smp_store_release(hold->slot, 0ull); /* pairs with wait_slot() */
 	hold->slot = NULL;
 }
@@ -187,16 +187,20 @@ static bool wait_slot(const u64 *slot, u64 name, enum patience patience)
  * the bias is as it was. */
 static bool end_bias(struct bravo_rwsem *b, const u64 *own, enum patience patience)
 {
-	u64 start_ns, end_ns, name = b->name;
+	u64 start_ns, end_ns, name;
+	const u64 *slots;
 
 	if (!READ_ONCE(b->bias))
 		return true;
+	line_read(b, table);
+	name = b->name;
+	slots = b->table->slots;
 	start_ns = engine_now_ns();
 	WRITE_ONCE(b->bias, 0u);
 	smp_mb(); /* pairs with the compare-and-swap in mark_slot() */
 	current_task()->waits_for = b;
 	for (u32 i = 0; i < BRAVO_SLOTS; i++) {
-		const u64 *slot = &b->table->slots[i];
+		const u64 *slot = &slots[i];
 
 		if (likely(smp_load_acquire(slot) != name) || slot == own)
 			continue;

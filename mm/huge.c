@@ -37,11 +37,6 @@ static inline u32 huge_pages(const struct memory *mem)
 	return 1u << mem->huge_order;
 }
 
-bool pgtable_is_leaf(const struct mm *mm, pte_t e)
-{
-	return pte_present(mm->arch, e) && entry_is_leaf(mm->arch, e, 1);
-}
-
 /* ---- the table that waits ---------------------------------------------------------------------- */
 
 static void deposit_put(struct page *head, struct page *table)
@@ -169,13 +164,13 @@ enum fault_step fault_huge_present(struct fault *f)
 	enum fault_step step;
 	pte_t e;
 
-	if (!mm->memory->huge_order || !pgtable_is_leaf(mm, pgtable_peek_leaf(mm, f->va)))
+	if (!mm->memory->huge_order || !pgtable_is_leaf(mm, pgtable_peek_leaf(mm, f->va), 1))
 		return STEP_CONTINUE;
 	step = fault_leaf_lock(f, false);
 	if (step != STEP_CONTINUE)
 		return step;
 	e = pte_get(f->pte);
-	if (!pgtable_is_leaf(mm, e)) {
+	if (!pgtable_is_leaf(mm, e, 1)) {
 		fault_pte_unlock(f);
 		count_event(COUNTER_FAULT_SPURIOUS);
 		return STEP_DONE;
@@ -264,11 +259,11 @@ void pgtable_split(struct mm *mm, u64 va)
 	spinlock_t *ptl;
 	pte_t *leaf;
 
-	if (!mm->memory->huge_order || !pgtable_is_leaf(mm, pgtable_peek_leaf(mm, va)))
+	if (!mm->memory->huge_order || !pgtable_is_leaf(mm, pgtable_peek_leaf(mm, va), 1))
 		return;
 	leaf = pgtable_entry(mm, va, 1, false, &ptl);
 	spin_lock(ptl);
-	if (pgtable_is_leaf(mm, pte_get(leaf)))
+	if (pgtable_is_leaf(mm, pte_get(leaf), 1))
 		pgtable_split_locked(mm, leaf, ALIGN_DOWN(va, huge_bytes(mm)));
 	spin_unlock(ptl);
 }
@@ -279,25 +274,10 @@ void pgtable_split_at(struct mm *mm, u64 boundary)
 		pgtable_split(mm, boundary);
 }
 
-/* ---- zap ------------------------------------------------------------------------------------------- */
-
-bool pgtable_zap_leaf(struct mmu_gather *tlb, pte_t *leaf, u64 va, s64 *rss)
+void huge_unmapped(struct mm *mm, struct page *head)
 {
-	struct mm *mm = tlb->mm;
-	pte_t e = pte_get_and_clear(mm, leaf, va);
-	struct page *head = pfn_to_page(mm->memory, leaf_pfn(mm->arch, e, 1));
-
-	gather_range(tlb, va, va + huge_bytes(mm), 1);
-	if (unlikely(mm->memory->watch) && !tlb->has_leaf) {
-		tlb->has_leaf = true;
-		invariants_leaf_gathered(mm->memory->watch, 1);
-	}
-	engine_charge(COST_ZAP_PAGE);
-	rss[RSS_ANON] -= huge_pages(mm->memory);
-	page_unmap_one(head);
 	/* No MMU and no walker has ever seen this table. */
 	pgtable_page_free(mm, deposit_take(head));
-	return gather_page(tlb, head);
 }
 
 /* ---- collapse -------------------------------------------------------------------------------------- */
@@ -377,7 +357,7 @@ static int collapse_one(struct vma *vma, u64 va)
 
 	if (!entry || !pte_present(mm->arch, pte_get(entry)))
 		return -EINVAL;
-	if (pgtable_is_leaf(mm, pte_get(entry)))
+	if (pgtable_is_leaf(mm, pte_get(entry), 1))
 		return 0;
 	head = huge_alloc(mm, 0);
 	if (!head)

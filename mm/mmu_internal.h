@@ -59,9 +59,20 @@ static inline struct mmu_machine *mmu_machine(const struct machine *m)
  */
 u64 pgtable_span(struct mm *mm, u64 va, u64 end, pte_t **pte, spinlock_t **ptl);
 
-/* Likewise, and *leaf is the level-1 entry, with *ptl its lock, if a huge leaf is there; the others
- * split it. Look again under the lock. */
-u64 pgtable_span_leaf(struct mm *mm, u64 va, u64 end, pte_t **pte, spinlock_t **ptl, pte_t **leaf);
+/* Likewise, but leaves above level 0, which the others split, are shown as such. */
+struct pt_span {
+	u64 end;
+	pte_t *entry;	 /* va's, of level 0; or the huge leaf, as it was without the lock; NULL: neither */
+	spinlock_t *ptl; /* of the table that the entry is in */
+	u32 level;	 /* of the entry */
+};
+void pgtable_span_leaf(struct mm *mm, u64 va, u64 end, struct pt_span *s);
+
+/* All of the leaf? */
+static inline bool span_is_whole(const struct mm *mm, const struct pt_span *s, u64 va)
+{
+	return s->end - va == level_bytes(mm->arch, s->level);
+}
 
 /* The entry of `level` for va, or NULL where a table is missing and (alloc) cannot be had.
  * *ptl: the lock of the table page that the entry is in. */
@@ -71,14 +82,19 @@ pte_t *pgtable_entry(struct mm *mm, u64 va, u32 level, bool alloc, spinlock_t **
  * (MMSIM_BUG otherwise). No TLB knows it afterwards. */
 void mmu_forget(struct mm *mm);
 
-/* huge.c. Is this level-1 entry a leaf? */
-bool pgtable_is_leaf(const struct mm *mm, pte_t e);
-/* ptl held: a table of small pages in the place of the leaf at va (aligned to it). */
+/* Is this entry of a level above 0 a leaf? */
+static inline bool pgtable_is_leaf(const struct mm *mm, pte_t e, u32 level)
+{
+	return pte_present(mm->arch, e) && entry_is_leaf(mm->arch, e, level);
+}
+
+/* huge.c: leaves of level 1 that may become tables.
+ * ptl held: a table of small pages in the place of the leaf at va (aligned to it). */
 void pgtable_split_locked(struct mm *mm, pte_t *leaf, u64 va);
 /* The same for the leaf that maps va, if there is one. */
 void pgtable_split(struct mm *mm, u64 va);
-/* ptl held: remove the leaf at va. true: the gather is full. */
-bool pgtable_zap_leaf(struct mmu_gather *tlb, pte_t *leaf, u64 va, s64 *rss);
+/* ptl held: the leaf that mapped the block has gone, and with it the table for its split. */
+void huge_unmapped(struct mm *mm, struct page *head);
 
 /* One mapping less. An exclusive page is mapped once, and only who holds the ptl of that one entry
  * can map it again (fork): no atomic needed. */

@@ -146,7 +146,7 @@ pte_t *pgtable_entry(struct mm *mm, u64 va, u32 level, bool alloc, spinlock_t **
 
 	/* Each further turn has made one table. The way down to it is short and warm. */
 	while (unlikely(!descend(mm, va, level, &at))) {
-		if (at.level == 1 && pgtable_is_leaf(mm, READ_ONCE(*at.entry)))
+		if (pgtable_is_leaf(mm, READ_ONCE(*at.entry), at.level))
 			return alloc ? PGTABLE_LEAF : NULL;
 		if (!alloc || !table_link(mm, &at))
 			return NULL;
@@ -184,40 +184,35 @@ pte_t pgtable_translation(struct mm *mm, u64 va)
 
 	if (descend(mm, va, 0, &at))
 		return READ_ONCE(*at.entry);
-	if (at.level != 1)
-		return 0;
 	e = READ_ONCE(*at.entry);
-	return pgtable_is_leaf(mm, e) ? e : 0;
+	return pgtable_is_leaf(mm, e, at.level) ? e : 0;
 }
 
 u64 pgtable_span(struct mm *mm, u64 va, u64 end, pte_t **pte, spinlock_t **ptl)
 {
-	pte_t *leaf;
-	u64 stop = pgtable_span_leaf(mm, va, end, pte, ptl, &leaf);
+	struct pt_span s;
 
-	while (unlikely(leaf)) {
+	pgtable_span_leaf(mm, va, end, &s);
+	while (unlikely(s.entry && s.level)) {
 		pgtable_split(mm, va);
-		stop = pgtable_span_leaf(mm, va, end, pte, ptl, &leaf);
+		pgtable_span_leaf(mm, va, end, &s);
 	}
-	return stop;
+	*pte = s.entry;
+	*ptl = s.ptl;
+	return s.end;
 }
 
-u64 pgtable_span_leaf(struct mm *mm, u64 va, u64 end, pte_t **pte, spinlock_t **ptl, pte_t **leaf)
+void pgtable_span_leaf(struct mm *mm, u64 va, u64 end, struct pt_span *s)
 {
 	struct pt_place at;
+	bool found = descend(mm, va, 0, &at) || pgtable_is_leaf(mm, READ_ONCE(*at.entry), at.level);
 
-	*pte = NULL;
-	*leaf = NULL;
-	if (descend(mm, va, 0, &at)) {
-		*pte = at.entry;
-		*ptl = place_ptl(mm, &at);
-	} else if (at.level == 1 && pgtable_is_leaf(mm, READ_ONCE(*at.entry))) {
-		*leaf = at.entry;
-		*ptl = place_ptl(mm, &at);
-	}
+	s->entry = found ? at.entry : NULL;
+	s->ptl = place_ptl(mm, &at);
+	s->level = at.level;
 	/* Up to the end of va's level-0 table, or of what the entry covers that has no table. */
 	va |= level_bytes(mm->arch, max(at.level, 1u)) - 1;
-	return va < end - 1 ? va + 1 : end;
+	s->end = va < end - 1 ? va + 1 : end;
 }
 
 /* ---- what a VMA's entries look like -------------------------------------------------------- */

@@ -2,7 +2,7 @@
  * mm/pgtable_change.c - entries that stay where they are and change: mprotect, MADV_FREE
  *
  * Models       change_protection() and madvise_free_pte_range() of Linux.
- * Locks        each level-0 table's ptl in turn. Callers: mprotect holds the address-space lock
+ * Locks        the ptl of each level-0 table, or of a leaf's table, in turn. Callers: mprotect holds the address-space lock
  *              for write and has write-started the VMA; MADV_FREE holds it for read at least.
  * Guarantee    On return no CPU translates by an older entry.
  * Tests        tests/unit/mm/test_pgtable_change.c
@@ -26,7 +26,7 @@ static bool write_needs_no_fault(const struct vma *vma, const struct page *page,
 /* ptl held. True: a flush is due. As Linux does on x86 (pte_needs_flush()): for any change of
  * rights of an entry that can be cached; one that only gives rights would cost a spurious fault
  * on each CPU otherwise. */
-static bool protect_entry(struct vma *vma, pte_t *pte, u64 va, u32 prot)
+static bool protect_entry(struct vma *vma, pte_t *pte, u32 level, u64 va, u32 prot)
 {
 	struct mm *mm = vma->mm;
 	const struct arch_desc *a = mm->arch;
@@ -41,7 +41,7 @@ static bool protect_entry(struct vma *vma, pte_t *pte, u64 va, u32 prot)
 	e = pte_get_and_clear(mm, pte, va);
 	old = pte_attrs(a, e);
 	if (!(old & PTE_SPECIAL))
-		page = pfn_to_page(mm->memory, pte_pfn(a, e));
+		page = pfn_to_page(mm->memory, leaf_pfn(a, e, level));
 	if (write_needs_no_fault(vma, page, old))
 		prot |= PTE_WRITE;
 	new_e = pte_set_attrs(a, pte_clear_attrs(a, e, PROT_ATTRS & ~prot), prot);
@@ -50,47 +50,51 @@ static bool protect_entry(struct vma *vma, pte_t *pte, u64 va, u32 prot)
 	return (old & PTE_USER) && ((old ^ now) & PROT_ATTRS);
 }
 
+/* ptl held: is there a leaf, of which nothing is left out? A part of one is made a table; so does whoever
+ * needs a boundary elsewhere in it meanwhile. */
+static bool whole_leaf(struct mm *mm, const struct pt_span *s, u64 va)
+{
+	if (!pgtable_is_leaf(mm, pte_get(s->entry), s->level))
+		return false;
+	if (span_is_whole(mm, s, va))
+		return true;
+	pgtable_split_locked(mm, s->entry, ALIGN_DOWN(va, level_bytes(mm->arch, s->level)));
+	return false;
+}
+
 void pgtable_protect(struct vma *vma, u64 start, u64 end)
 {
 	struct mm *mm = vma->mm;
-	u64 step = arch_page_bytes(mm->arch), first = ~0ull, last = 0, stop;
-	u32 prot = vma_pte_attrs(vma) & PROT_ATTRS, level = 1;
+	u32 prot = vma_pte_attrs(vma) & PROT_ATTRS, lowest = ARCH_LEVELS_MAX;
+	u64 first = ~0ull, last = 0, stop;
 
 	for (u64 va = start; va < end; va = stop) {
-		spinlock_t *ptl;
-		pte_t *pte, *leaf;
+		struct pt_span s;
+		u64 step;
 
-		stop = pgtable_span_leaf(mm, va, end, &pte, &ptl, &leaf);
-		if (unlikely(leaf)) {
-			spin_lock(ptl);
-			/* Whoever splits it meanwhile (a boundary elsewhere in it) leaves a table. */
-			if (!pgtable_is_leaf(mm, pte_get(leaf))) {
-				stop = va;
-			} else if (stop - va < level_bytes(mm->arch, 1)) {
-				pgtable_split_locked(mm, leaf, ALIGN_DOWN(va, level_bytes(mm->arch, 1)));
-				stop = va; /* once more, by its pages */
-			} else if (protect_entry(vma, leaf, va, prot)) {
-				first = min(first, va);
-				last = stop;
-			}
-			spin_unlock(ptl);
+		pgtable_span_leaf(mm, va, end, &s);
+		stop = s.end;
+		if (!s.entry)
+			continue;
+		spin_lock(s.ptl);
+		if (unlikely(s.level) && !whole_leaf(mm, &s, va)) {
+			spin_unlock(s.ptl);
+			stop = va; /* once more, by what is there now */
 			continue;
 		}
-		if (!pte)
-			continue;
-		spin_lock(ptl);
-		for (; va < stop; va += step, pte++)
-			if (protect_entry(vma, pte, va, prot)) {
+		step = level_bytes(mm->arch, s.level);
+		for (; va < stop; va += step, s.entry++)
+			if (protect_entry(vma, s.entry, s.level, va, prot)) {
 				first = min(first, va);
 				last = va + step;
-				level = 0;
+				lowest = min(lowest, s.level);
 			}
-		spin_unlock(ptl);
+		spin_unlock(s.ptl);
 	}
 	/* After the ptl: the address-space lock keeps everybody who could use the difference out
 	 * (Linux flushes a whole mprotect at its end too). */
 	if (first < last)
-		tlb_flush_range(mm, first, last, level, false);
+		tlb_flush_range(mm, first, last, lowest, false);
 	if (unlikely(mm->memory->watch))
 		invariants_protected(vma, start, end);
 }

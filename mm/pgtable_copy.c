@@ -128,14 +128,14 @@ static void unlock_two(spinlock_t *a, spinlock_t *b)
 	spin_unlock(a);
 }
 
-/* Both aligned to what a level-1 entry covers: move the table instead of its entries, or the huge
- * leaf, if the target has none. false: not done. */
-static bool move_table(struct mm *mm, u64 old, u64 new_va)
+/* Both aligned to what an entry of `level` covers: move the table that it points to instead of that
+ * table's entries, or the huge leaf, if the target has none. false: not done. */
+static bool move_whole(struct mm *mm, u64 old, u64 new_va, u32 level)
 {
-	u64 len = level_bytes(mm->arch, 1);
+	u64 len = level_bytes(mm->arch, level);
 	spinlock_t *old_lock, *new_lock;
-	pte_t *to = pgtable_entry(mm, new_va, 1, true, &new_lock);
-	pte_t *from = pgtable_entry(mm, old, 1, false, &old_lock);
+	pte_t *to = pgtable_entry(mm, new_va, level, true, &new_lock);
+	pte_t *from = pgtable_entry(mm, old, level, false, &old_lock);
 	bool moved = false;
 
 	if (!to || !from)
@@ -148,7 +148,7 @@ static bool move_table(struct mm *mm, u64 old, u64 new_va)
 		 * moment ago: it finishes first. Who comes later sees that we are inside. (Such faults
 		 * leave huge leaves alone.) */
 		if ((mm->locking->caps & LK_CAP_TRY_UNPINNED) && pte_present(mm->arch, e) &&
-		    !entry_is_leaf(mm->arch, e, 1)) {
+		    !entry_is_leaf(mm->arch, e, level)) {
 			spinlock_t *ptl = &pfn_to_page(mm->memory, table_pfn(mm->arch, e))->ptl;
 
 			spin_lock_nested(ptl);
@@ -157,8 +157,8 @@ static bool move_table(struct mm *mm, u64 old, u64 new_va)
 		e = xchg(from, (pte_t)0);
 
 		/* Before the new place shows: no MMU may use the old one any more. */
-		if (entry_is_leaf(mm->arch, e, 1))
-			tlb_flush_leaf(mm, old);
+		if (pgtable_is_leaf(mm, e, level))
+			tlb_flush_range(mm, old, old + len, level, false);
 		else
 			tlb_flush_range(mm, old, old + len, 0, true);
 		smp_store_release(to, e);
@@ -197,23 +197,26 @@ u64 pgtable_move(struct vma *old_vma, u64 old, struct vma *new_vma, u64 new, u64
 
 	(void)new_vma;
 	while (done < len) {
-		spinlock_t *old_ptl, *new_ptl;
-		pte_t *from, *to;
-		u64 va = old + done, target = new + done;
-		pte_t *leaf;
-		u64 n = pgtable_span_leaf(mm, va, old + len, &from, &old_ptl, &leaf) - va;
+		spinlock_t *new_ptl;
+		pte_t *to;
+		u64 va = old + done, target = new + done, n;
+		struct pt_span s;
+		u32 level;
 
-		if (!from && !leaf) {
+		pgtable_span_leaf(mm, va, old + len, &s);
+		n = s.end - va;
+		if (!s.entry) {
 			done += n;
 			continue;
 		}
+		level = max(s.level, 1u);
 		/* A hash table has the entries under the names of their old addresses. */
-		if (n == table_bytes && !(target & (table_bytes - 1)) && !mm->arch->hashed &&
-		    move_table(mm, va, target)) {
+		if (n == level_bytes(mm->arch, level) && !(target & (n - 1)) && !mm->arch->hashed &&
+		    move_whole(mm, va, target, level)) {
 			done += n;
 			continue;
 		}
-		if (leaf) {
+		if (s.level) {
 			pgtable_split(mm, va);
 			continue;
 		}
@@ -221,9 +224,9 @@ u64 pgtable_move(struct vma *old_vma, u64 old, struct vma *new_vma, u64 new, u64
 		to = pgtable_alloc(mm, target, &new_ptl);
 		if (!to)
 			break;
-		lock_two(old_ptl, new_ptl);
-		move_entries(mm, from, va, to, target, n);
-		unlock_two(old_ptl, new_ptl);
+		lock_two(s.ptl, new_ptl);
+		move_entries(mm, s.entry, va, to, target, n);
+		unlock_two(s.ptl, new_ptl);
 		done += n;
 	}
 	return done;

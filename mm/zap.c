@@ -12,6 +12,7 @@
  *              nothing.
  * Tests        tests/unit/mm/test_zap.c
  */
+#include "mm/invariants.h"
 #include "mm/mmu_internal.h"
 
 /* What a shared file page's entry knew goes to the page. */
@@ -68,6 +69,25 @@ static u64 zap_entries(struct mmu_gather *tlb, pte_t *pte, u64 va, u64 end, s64 
 	return va;
 }
 
+/* ptl held: remove the leaf at va. true: the gather is full. */
+static bool zap_leaf(struct mmu_gather *tlb, const struct pt_span *s, u64 va, s64 *rss)
+{
+	struct mm *mm = tlb->mm;
+	pte_t e = pte_get_and_clear(mm, s->entry, va);
+	struct page *head = pfn_to_page(mm->memory, leaf_pfn(mm->arch, e, s->level));
+
+	gather_range(tlb, va, s->end, s->level);
+	if (unlikely(mm->memory->watch) && !tlb->has_leaf) {
+		tlb->has_leaf = true;
+		invariants_leaf_gathered(mm->memory->watch, 1);
+	}
+	engine_charge(COST_ZAP_PAGE);
+	rss[RSS_ANON] -= 1 << mm->memory->huge_order;
+	huge_unmapped(mm, head);
+	page_unmap_one(head);
+	return gather_page(tlb, head);
+}
+
 void pgtable_zap(struct mmu_gather *tlb, struct vma *vma, u64 start, u64 end)
 {
 	struct mm *mm = tlb->mm;
@@ -76,27 +96,26 @@ void pgtable_zap(struct mmu_gather *tlb, struct vma *vma, u64 start, u64 end)
 
 	vm_write_begin(vma);
 	while (va < end) {
-		spinlock_t *ptl;
-		pte_t *pte, *leaf;
+		struct pt_span s;
 		bool full = false;
-		u64 stop = pgtable_span_leaf(mm, va, end, &pte, &ptl, &leaf);
 
-		if (!pte && !leaf) {
-			va = stop;
+		pgtable_span_leaf(mm, va, end, &s);
+		if (!s.entry) {
+			va = s.end;
 			continue;
 		}
-		spin_lock(ptl);
-		if (pte) {
-			va = zap_entries(tlb, pte, va, stop, rss, &full);
-		} else if (pgtable_is_leaf(mm, pte_get(leaf))) {
-			if (stop - va == level_bytes(mm->arch, 1)) {
-				full = pgtable_zap_leaf(tlb, leaf, va, rss);
-				va = stop;
+		spin_lock(s.ptl);
+		if (!s.level) {
+			va = zap_entries(tlb, s.entry, va, s.end, rss, &full);
+		} else if (pgtable_is_leaf(mm, pte_get(s.entry), s.level)) {
+			if (span_is_whole(mm, &s, va)) {
+				full = zap_leaf(tlb, &s, va, rss);
+				va = s.end;
 			} else {
-				pgtable_split_locked(mm, leaf, ALIGN_DOWN(va, level_bytes(mm->arch, 1)));
+				pgtable_split_locked(mm, s.entry, ALIGN_DOWN(va, level_bytes(mm->arch, s.level)));
 			}
 		}
-		spin_unlock(ptl);
+		spin_unlock(s.ptl);
 		for (u32 kind = 0; kind < RSS_KINDS; kind++)
 			if (rss[kind]) {
 				percpu_counter_add(&mm->rss[kind], rss[kind]);

@@ -75,7 +75,7 @@ static void resize_by_hand(struct run *r)
 	pte_t *leaf = pgtable_entry(mm, r->at, 1, false, &ptl), e, *table;
 	u32 broken = mmu_machine(r->w.m)->broken;
 
-	if (!page || !leaf || !pgtable_is_leaf(mm, e = pte_get(leaf)))
+	if (!page || !leaf || !pgtable_is_leaf(mm, e = pte_get(leaf), 1))
 		MMSIM_BUG("no leaf");
 	mmu_machine(r->w.m)->broken = 0;
 	while (!pte_try_change(mm, leaf, r->at, &e, pte_clear_attrs(a, e, PTE_DIRTY)))

@@ -6,12 +6,13 @@
  */
 #include <inttypes.h>
 
+#include "mm/hugetlb.h"
 #include "mm/internal.h"
 
 struct tally {
 	struct mm *mm;
 	const struct vma *vma;
-	u64 pages[RSS_KINDS];
+	u64 pages[RSS_KINDS], hugetlb_pages;
 };
 
 static void check_anon_vma(const struct vma *vma)
@@ -51,6 +52,18 @@ static void check_leaf(const struct tally *t, u64 va, const struct page *head, u
 				  atomic_read(&head[i].refcount), atomic_read(&head[i].mapcount));
 }
 
+/* One of a hugetlb mapping may be mapped by others too. */
+static void check_hugetlb(const struct tally *t, u64 va, const struct page *head, u32 level)
+{
+	const struct hstate *h = vma_hugetlb(t->vma)->h;
+
+	if (level != h->level || !page_has(head, PAGE_HUGETLB) || head->order != h->order)
+		MMSIM_BUG("%" PRIx64 ": entry of level %u maps a page with flags %#x in a hugetlb VMA", va, level,
+			  head->flags);
+	if (page_has(head, PAGE_ANON_EXCLUSIVE) && atomic_read(&head->mapcount) != 1)
+		MMSIM_BUG("%" PRIx64 ": exclusive huge page with mapcount %d", va, atomic_read(&head->mapcount));
+}
+
 /* The page table must not allow more than the VMA. */
 static void check_entry(void *arg, u64 va, pte_t e, u32 level)
 {
@@ -59,7 +72,9 @@ static void check_entry(void *arg, u64 va, pte_t e, u32 level)
 	const struct vma *vma = t->vma;
 	struct page *page = pfn_to_page(mm->memory, leaf_pfn(mm->arch, e, level));
 
-	if (level)
+	if (vma->flags & VM_HUGETLB)
+		check_hugetlb(t, va, page, level);
+	else if (level)
 		check_leaf(t, va, page, level);
 	if (pte_has(mm->arch, e, PTE_WRITE) && !(vma->flags & VM_WRITE))
 		MMSIM_BUG("%" PRIx64 ": writable entry in a VMA that is not", va);
@@ -73,7 +88,7 @@ static void check_entry(void *arg, u64 va, pte_t e, u32 level)
 	if (pte_has(mm->arch, e, PTE_WRITE) && !(vma->flags & VM_SHARED) &&
 	    !(READ_ONCE(page->flags) & PAGE_ANON))
 		MMSIM_BUG("%" PRIx64 ": private mapping writes into the page cache", va);
-	t->pages[page_rss_kind(page)] += 1ull << (level_shift(mm->arch, level) - mm->arch->page_shift);
+	*(vma->flags & VM_HUGETLB ? &t->hugetlb_pages : &t->pages[page_rss_kind(page)]) += 1ull << (level_shift(mm->arch, level) - mm->arch->page_shift);
 }
 
 static void check_hole(void *arg, u64 va, pte_t e, u32 level)
@@ -118,6 +133,9 @@ void mm_check(struct mm *mm)
 		MMSIM_BUG("locked_vm is %" PRIu64 " pages, but VMAs have %" PRIu64 " (and %" PRIu64
 			  " in excess)",
 			  mm->locked_vm_pages, locked, mm->locked_vm_excess_pages);
+	if (tally.hugetlb_pages != mm->hugetlb_pages)
+		MMSIM_BUG("hugetlb_pages is %" PRIu64 ", but %" PRIu64 " are mapped", mm->hugetlb_pages,
+			  tally.hugetlb_pages);
 	for (u32 i = 0; i < RSS_KINDS; i++)
 		if ((s64)tally.pages[i] != percpu_counter_sum(mm->machine, &mm->rss[i]))
 			MMSIM_BUG("rss counter %u is %lld, but %" PRIu64 " pages are mapped", i,

@@ -60,7 +60,7 @@ const struct kernel_era *kernel_era_newest(void)
 
 static const char *const coverages[] = { "era", "v1", "6.4", "6.7", "6.15", NULL };
 /* By the index of coverages[]. 0: not looked at. */
-static const u32 coverage_bits[] = { 0, 0, 0, COVER_FILE, COVER_ALL };
+static const u32 coverage_bits[] = { 0, 0, 0, COVER_FILE | COVER_HUGETLB, COVER_ALL };
 static const char *const placements[] = { [VMA_LOCK_SEPARATE] = "separate",
 					  [VMA_LOCK_EMBEDDED] = "embedded", NULL };
 
@@ -80,6 +80,10 @@ const struct param mm_params[MM_PARAM_COUNT + 1] = {
 			   "huge pages for private anonymous memory: where madvise asks, never, always", false },
 	[MM_PARAM_CHECK_INVARIANTS] = { "check_invariants", PARAM_BOOL, "0", 0, 1, NULL,
 					"watch the TLBs for stale entries, at a cost; always on in virtual time", false },
+	[MM_PARAM_HUGEPAGES] = { "hugepages", PARAM_UINT, "0", 0, HUGEPAGES_MAX, NULL,
+				 "pool of huge pages for MAP_HUGETLB, of the architecture's default size", false },
+	[MM_PARAM_HUGEPAGES_1G] = { "hugepages_1g", PARAM_UINT, "0", 0, HUGEPAGES_MAX, NULL,
+				    "the same, of pages of 1 GiB", false },
 };
 
 u32 mm_config_coverage(const struct mm_config *cfg)

@@ -40,8 +40,7 @@ static bool fault_attempt(struct fault *f, enum lk_mode mode, enum fault_step *s
 static enum fault_result fault_out_of_memory(struct fault *f);
 static enum fault_step fault_grow_stack(struct fault *f);
 static enum fault_step fault_check_access(const struct fault *f);
-static inline void fault_peek(struct fault *f);
-static enum fault_step fault_by_kind(struct fault *f);
+static enum fault_step fault_resolve(struct fault *f);
 static void fault_wait_for_io(struct fault *f);
 static enum fault_result fault_report(enum fault_step step);
 
@@ -125,10 +124,8 @@ static bool fault_attempt(struct fault *f, enum lk_mode mode, enum fault_step *s
 		*step = fault_grow_stack(f);
 	if (likely(*step == STEP_CONTINUE))
 		*step = fault_check_access(f);
-	if (likely(*step == STEP_CONTINUE)) {
-		fault_peek(f);
-		*step = fault_by_kind(f);
-	}
+	if (likely(*step == STEP_CONTINUE))
+		*step = fault_resolve(f);
 	again = *step == STEP_RETRY || *step == STEP_IO;
 	scheme->fault_end(f, again);
 	if (likely(!again))
@@ -152,10 +149,8 @@ enum fault_result fault_handle_locked(struct mm_hold *h, struct vma *vma, u64 va
 	count_event(COUNTER_FAULT_TOTAL);
 	count_event(COUNTER_FAULT_POPULATE);
 	step = fault_check_access(&f);
-	while (step == STEP_CONTINUE || step == STEP_RETRY) {
-		fault_peek(&f);
-		step = fault_by_kind(&f);
-	}
+	while (step == STEP_CONTINUE || step == STEP_RETRY)
+		step = fault_resolve(&f);
 	return fault_report(step);
 }
 
@@ -287,6 +282,14 @@ static enum fault_step fault_by_kind(struct fault *f)
 	if (f->access != ACCESS_WRITE || pte_has(f->mm->arch, f->orig, PTE_WRITE))
 		return fault_spurious(f);
 	return f->vma->flags & VM_SHARED ? fault_wp_shared(f) : fault_wp_private(f);
+}
+
+static enum fault_step fault_resolve(struct fault *f)
+{
+	if (unlikely(f->vma->flags & VM_HUGETLB))
+		return fault_hugetlb(f);
+	fault_peek(f);
+	return fault_by_kind(f);
 }
 
 /* ---- the page-table lock --------------------------------------------------------------------- */

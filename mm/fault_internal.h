@@ -73,6 +73,9 @@ enum fault_step fault_file_cow(struct fault *f);
 enum fault_step fault_file_shared(struct fault *f);
 enum fault_step fault_special(struct fault *f);
 
+/* fault_hugetlb.c: all of it, where VM_HUGETLB is */
+enum fault_step fault_hugetlb(struct fault *f);
+
 /* fault_cow.c: an entry is there and forbids the write. */
 enum fault_step fault_wp_private(struct fault *f);
 enum fault_step fault_wp_shared(struct fault *f);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mm/hugetlb.h"
 #include "mm/internal.h"
 #include "mm/filemap_internal.h"
 
@@ -51,6 +52,8 @@ void inode_put(struct inode *inode)
 		return;
 	MMSIM_BUG_ON(READ_UNPRICED(inode->mapping.i_mmap.node));
 	mapping_free_pages(&inode->mapping);
+	if (inode->hugetlb)
+		hugetlb_file_free(inode);
 	free(inode->name);
 	machine_memory_free(inode->machine, inode, sizeof(*inode));
 }

@@ -53,6 +53,8 @@ static struct vma *dup_for_child(struct mm *child, const struct vma *src)
 	vma->file = src->file;
 	if (vma->file)
 		file_get(vma->file);
+	/* Of private huge pages nothing is reserved for a child; nor has it what was taken from the parent. */
+	WRITE_UNPRICED(vma->reserve_lost, READ_UNPRICED(src->reserve_lost));
 	return vma;
 }
 

@@ -31,6 +31,7 @@ struct mm_machine {
 	u64 next_shmem_ino;	/* (atomic) of shared anonymous memory */
 	void *tlbs;		/* arch: array of struct tlb, one per CPU */
 	void *filemap;		/* mm/filemap.c */
+	struct hugetlb *hugetlb; /* mm/hugetlb.c */
 	struct bravo_table *bravo_table;	   /* of mmap_lock_bravo */
 	struct range_list_pool *range_list_pool; /* of range_list */
 	struct srcu_domain *vma_srcu;		   /* of spf: who walks the tree and uses a VMA */

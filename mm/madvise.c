@@ -12,6 +12,7 @@
  * Tests        tests/unit/mm/test_syscalls.c, test_vma_cases.c, tests/oracle
  */
 #include "mm/filemap_internal.h"
+#include "mm/hugetlb.h"
 #include "mm/page_internal.h"
 
 enum behavior_class { ADVICE_UNKNOWN, ADVICE_FLAGS, ADVICE_PAGES, ADVICE_POPULATE, ADVICE_COLLAPSE };
@@ -93,7 +94,7 @@ static int advised_flags(const struct vma *vma, int behavior, u64 *flags)
 		f |= VM_DONTDUMP;
 		break;
 	case MADV_DODUMP:
-		if (f & VM_SPECIAL)
+		if ((f & VM_SPECIAL) && !(f & VM_HUGETLB))
 			return -EINVAL;
 		f &= ~(u64)VM_DONTDUMP;
 		break;
@@ -166,14 +167,45 @@ static int advise_remove(struct vma *vma, u64 start, u64 end)
 		return -EINVAL;
 	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
 		return -EACCES;
+	if (vma->file->inode->kind == INODE_HUGETLB)
+		return hugetlb_punch_hole(vma, start, end);
 	return punch_hole(vma->mm->memory, &vma->file->inode->mapping, first,
 			  first + ((end - start) >> shift));
+}
+
+static void drop_pages(struct vma *vma, u64 start, u64 end)
+{
+	struct mmu_gather tlb;
+
+	tlb_gather_mmu(&tlb, vma->mm, false);
+	pgtable_zap(&tlb, vma, start, end);
+	tlb_finish_mmu(&tlb);
+}
+
+/* From a huge page's start on, as many as lie wholly inside. A fault that finds one gone waits until it is
+ * free, and reserved again: there may be no other. */
+static int drop_hugetlb(struct vma *vma, u64 start, u64 end)
+{
+	u64 bytes = hugetlb_bytes(vma);
+	struct rwsem *vma_lock;
+
+	if (start & (bytes - 1))
+		return -EINVAL;
+	end = ALIGN_DOWN(end, bytes);
+	if (start >= end)
+		return 0;
+	vma_lock = hugetlb_vma_lock(vma);
+	if (vma_lock)
+		down_write(vma_lock);
+	drop_pages(vma, start, end);
+	if (vma_lock)
+		up_write(vma_lock);
+	return 0;
 }
 
 static int advise_pages(struct vma *vma, u64 start, u64 end, int behavior)
 {
 	u64 forbidden = VM_PFNMAP;
-	struct mmu_gather tlb;
 
 	line_read(vma, file);
 	switch (behavior) {
@@ -181,10 +213,12 @@ static int advise_pages(struct vma *vma, u64 start, u64 end, int behavior)
 		return 0;
 	case MADV_COLD:
 	case MADV_PAGEOUT:
-		return vma->flags & (VM_LOCKED | VM_PFNMAP) ? -EINVAL : 0;
+		return vma->flags & (VM_LOCKED | VM_PFNMAP | VM_HUGETLB) ? -EINVAL : 0;
 	case MADV_REMOVE:
 		return advise_remove(vma, start, end);
 	}
+	if (unlikely(vma->flags & VM_HUGETLB))
+		return behavior == MADV_FREE ? -EINVAL : drop_hugetlb(vma, start, end);
 	if (behavior != MADV_DONTNEED_LOCKED)
 		forbidden |= VM_LOCKED;
 	if (vma->flags & forbidden)
@@ -198,9 +232,7 @@ static int advise_pages(struct vma *vma, u64 start, u64 end, int behavior)
 		return 0;
 	}
 	lru_drain(vma->mm->memory);
-	tlb_gather_mmu(&tlb, vma->mm, false);
-	pgtable_zap(&tlb, vma, start, end);
-	tlb_finish_mmu(&tlb);
+	drop_pages(vma, start, end);
 	return 0;
 }
 

@@ -151,13 +151,13 @@ static void report_leaked_frames(const struct memory *mem, u64 used)
 	u32 shown = 0;
 
 	fprintf(stderr, "mmsim: %llu frames leaked:\n",
-		(unsigned long long)(used - RESERVED_FRAMES));
+		(unsigned long long)(used - RESERVED_FRAMES - mem->pool_frames));
 	for (u64 pfn = 0; pfn < mem->frames && shown < 8; pfn++) {
 		const struct page *page = pfn_to_page(mem, pfn);
 		u32 flags = READ_ONCE(page->flags);
 		s32 references = atomic_read(&page->refcount);
 
-		if (!references || (flags & PAGE_RESERVED))
+		if (!references || (flags & (PAGE_RESERVED | PAGE_HUGETLB)))
 			continue;
 		fprintf(stderr, "  frame %llu: flags %#x, %d references, mapped %d times\n",
 			(unsigned long long)pfn, flags, references, atomic_read(&page->mapcount));
@@ -178,7 +178,7 @@ void memory_destroy(struct machine *m)
 	used = memory_frames_used(m);
 	if (outside)
 		machine_leave();
-	if (used != RESERVED_FRAMES) {
+	if (used != RESERVED_FRAMES + mem->pool_frames) {
 		report_leaked_frames(mem, used);
 		MMSIM_BUG("frames leaked");
 	}

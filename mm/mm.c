@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mm/hugetlb.h"
 #include "mm/internal.h"
 
 /* Linux's percpu_counter_batch: RSS is off by at most this much per CPU. */
@@ -113,6 +114,9 @@ int mm_machine_init(struct machine *m, const struct arch_desc *arch, const struc
 	err = memory_init(m, arch->page_shift, (arch->huge_levels & 2) ? arch->idx_bits[0] : 0);
 	if (err)
 		goto no_caches;
+	err = hugetlb_machine_init(mmm);
+	if (err)
+		goto no_pools;
 	err = tlb_machine_init(m, arch);
 	if (!err) {
 		mm_name_layouts(mmm);
@@ -120,6 +124,8 @@ int mm_machine_init(struct machine *m, const struct arch_desc *arch, const struc
 			tlb_check_invariants(m);
 		goto out;
 	}
+	hugetlb_machine_destroy(mmm);
+no_pools:
 	memory_destroy(m);
 no_caches:
 	destroy_caches(mmm);
@@ -143,6 +149,7 @@ void mm_machine_destroy(struct machine *m)
 		machine_leave();
 	/* First: it waits for the RCU call-backs, so VMAs, tree nodes and tables are all back. */
 	tlb_machine_destroy(m);
+	hugetlb_machine_destroy(mmm);
 	memory_destroy(m);
 	if (outside)
 		machine_enter(m);
@@ -291,6 +298,9 @@ void mm_put(struct mm *mm)
 			MMSIM_BUG("rss counter %u of an exiting mm is %lld, not 0", i, (long long)left);
 		percpu_counter_destroy(mm->machine, &mm->rss[i]);
 	}
+	if (READ_ONCE(mm->hugetlb_pages))
+		MMSIM_BUG("an exiting mm has %llu pages of hugetlb mapped",
+			  (unsigned long long)READ_ONCE(mm->hugetlb_pages));
 	/* A reader in another mm that met one of our VMAs just before it was recycled may still have to
 	 * wake a writer here (CVE-2025-38554): the structure stays for a grace period. */
 	sim_call_rcu(&mm->rcu, mm_free_rcu);

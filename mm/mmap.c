@@ -3,12 +3,13 @@
  *
  * Models       Linux 6.18 mm/mmap.c (do_mmap), mm/vma.c (mmap_region), the top-down search of
  *              arch_get_unmapped_area_topdown, and thp_get_unmapped_area's 2 MiB alignment.
- * Leaves out   hugetlbfs, MAP_DROPPABLE, MAP_SYNC, mseal. MAP_32BIT starts at its fixed base
+ * Leaves out   hugetlbfs's files, MAP_DROPPABLE, MAP_SYNC, mseal. MAP_32BIT starts at its fixed base
  *              (Linux adds up to 32 MiB at random).
  * Locks        mmap_lock for write, over the whole space: the place is not known before. Where locks
  *              are ranges, the gap is chosen and reserved under tree_lock, then locked: lock_gap().
  * Tests        tests/unit/mm/test_syscalls.c, test_vma_cases.c, test_reference_model.c, tests/oracle
  */
+#include "mm/hugetlb.h"
 #include "mm/internal.h"
 
 #define HUGE_BYTES (2ull << 20)
@@ -16,7 +17,7 @@
 #define KNOWN_MAP_FLAGS                                                                            \
 	(MAP_SHARED_VALIDATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE |        \
 	 MAP_UNINITIALIZED | MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE |           \
-	 MAP_NONBLOCK | MAP_STACK | MAP_32BIT)
+	 MAP_NONBLOCK | MAP_STACK | MAP_32BIT | MAP_HUGETLB | MAP_HUGE_2MB | MAP_HUGE_1GB)
 #define MAP_32BIT_START 0x40000000ull
 #define MAP_32BIT_END 0x80000000ull
 
@@ -91,7 +92,19 @@ static bool hint_is_free(struct mm *mm, u64 addr, u64 len)
 	       !gap_is_reserved(mm, addr, addr + len, &(u64){ 0 }, &(u64){ 0 });
 }
 
-static s64 search_address(struct mm *mm, u64 addr, u64 len, u32 flags)
+/* unmapped_area() at a multiple of align. */
+static s64 aligned_area(struct mm *mm, u64 low, u64 high, u64 len, u64 align, bool top_down)
+{
+	u64 more = align - arch_page_bytes(mm->arch);
+	s64 found = len + more < len ? -ENOMEM : unmapped_area(mm, low, high, len + more, top_down);
+
+	if (found < 0)
+		return found;
+	return (s64)(top_down ? ALIGN_DOWN((u64)found + more, align) : ALIGN_UP((u64)found, align));
+}
+
+/* align: a page, or a huge page. */
+static s64 search_address(struct mm *mm, u64 addr, u64 len, u64 align, u32 flags)
 {
 	u64 page_bytes = arch_page_bytes(mm->arch), window = mm->arch->default_map_window, beyond;
 	s64 found;
@@ -103,7 +116,7 @@ static s64 search_address(struct mm *mm, u64 addr, u64 len, u32 flags)
 	if (flags & MAP_32BIT) {
 		if (addr >= MAP_32BIT_START && addr + len <= MAP_32BIT_END && hint_is_free(mm, addr, len))
 			return (s64)addr;
-		return unmapped_area(mm, MAP_32BIT_START, MAP_32BIT_END, len, false);
+		return aligned_area(mm, MAP_32BIT_START, MAP_32BIT_END, len, align, false);
 	}
 	addr = ALIGN_DOWN(addr, page_bytes);
 	if (addr && hint_is_free(mm, addr, len))
@@ -111,9 +124,9 @@ static s64 search_address(struct mm *mm, u64 addr, u64 len, u32 flags)
 	line_read(mm, mmap_base);
 	/* Only who hints above the default window gets anything from there. */
 	beyond = addr > window ? mm->task_size - window : 0;
-	found = unmapped_area(mm, page_bytes, mm->mmap_base + beyond, len, true);
+	found = aligned_area(mm, page_bytes, mm->mmap_base + beyond, len, align, true);
 	if (found < 0) /* the top is full: bottom-up from a third of the window, as a last resort */
-		found = unmapped_area(mm, ALIGN_UP(window / 3, page_bytes), window + beyond, len, false);
+		found = aligned_area(mm, ALIGN_UP(window / 3, page_bytes), window + beyond, len, align, false);
 	return found;
 }
 
@@ -130,7 +143,7 @@ static s64 search_huge_aligned(struct mm *mm, u64 addr, u64 len, u64 offset, u32
 		return 0;
 	if (len + HUGE_BYTES < len || offset + len + HUGE_BYTES < offset)
 		return 0;
-	found = search_address(mm, addr, len + HUGE_BYTES, flags);
+	found = search_address(mm, addr, len + HUGE_BYTES, arch_page_bytes(mm->arch), flags);
 	if (found < 0)
 		return 0;
 	if ((u64)found == addr)
@@ -153,15 +166,21 @@ static bool wants_huge_alignment(const struct file *file, u64 addr, u64 len, u32
 /* tree_lock is held, where there is one in use. */
 static s64 choose_area(struct mm *mm, struct file *file, u64 addr, u64 len, u64 pgoff, u32 flags)
 {
-	u64 page_bytes = arch_page_bytes(mm->arch);
+	u64 page_bytes = arch_page_bytes(mm->arch), align = page_bytes;
 	s64 found = 0;
 
+	if (file && hugetlb_file_bytes(file)) {
+		align = hugetlb_file_bytes(file);
+		if ((len | (flags & MAP_FIXED ? addr : 0)) & (align - 1))
+			return -EINVAL;
+		addr = ALIGN_UP(addr, align);
+	}
 	if (len > mm->task_size)
 		return -ENOMEM;
 	if (wants_huge_alignment(file, addr, len, flags))
 		found = search_huge_aligned(mm, addr, len, file ? pgoff * page_bytes : 0, flags);
 	if (!found)
-		found = search_address(mm, addr, len, flags);
+		found = search_address(mm, addr, len, align, flags);
 	if (found < 0)
 		return found;
 	if ((u64)found > mm->task_size - len)
@@ -232,6 +251,8 @@ static int check_file(struct mmap_request *r, u8 page_shift)
 		return -EINVAL;
 	if (file->inode->kind == INODE_DEVICE)
 		r->vm_flags |= VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP;
+	if (file->inode->kind == INODE_HUGETLB)
+		r->vm_flags |= VM_HUGETLB | VM_DONTEXPAND;
 	return 0;
 }
 
@@ -335,6 +356,7 @@ static struct vma *new_vma(struct mm *mm, const struct mmap_request *r)
 	if (r->file) {
 		vma->file = r->file;
 		file_get(r->file);
+		vma->reserve_owner = (r->vm_flags & (VM_HUGETLB | VM_SHARED | VM_NORESERVE)) == VM_HUGETLB;
 	} else if (r->vm_flags & VM_SHARED) {
 		vma->file = shmem_zero_setup(mm, r->len);
 		if (!vma->file) {
@@ -344,6 +366,17 @@ static struct vma *new_vma(struct mm *mm, const struct mmap_request *r)
 	}
 	vma_link(vma);
 	return vma;
+}
+
+/* The place is free and held. As in Linux, what MAP_FIXED has replaced is gone even if this fails. */
+static int prepare_hugetlb(struct mm *mm, const struct mmap_request *r)
+{
+	if ((r->pgoff << mm->arch->page_shift) & (hugetlb_file_bytes(r->file) - 1))
+		return -EINVAL;
+	if (!(r->vm_flags & VM_NORESERVE) && !hugetlb_reserve(r->file))
+		return -ENOMEM;
+	pgtable_free_empty(mm, r->addr, r->addr + r->len);
+	return 0;
 }
 
 static int mmap_region(const struct mm_hold *hold, struct mmap_request *r)
@@ -367,6 +400,11 @@ static int mmap_region(const struct mm_hold *hold, struct mmap_request *r)
 	unmap_finish(mm, &replaced);
 	if (accountable_mapping(r->vm_flags))
 		r->vm_flags |= VM_ACCOUNT;
+	if (r->vm_flags & VM_HUGETLB) {
+		err = prepare_hugetlb(mm, r);
+		if (err)
+			return err;
+	}
 
 	if (r->file || !(r->vm_flags & VM_SHARED)) {
 		vmg = (struct vma_merge){ .mm = mm,
@@ -486,20 +524,13 @@ static int lock_gap(struct mm *mm, struct mm_hold *hold, struct mmap_request *r)
 	return mmap_write_lock_killable(mm, hold, MM_RANGE_ALL);
 }
 
-s64 mm_mmap(struct mm *mm, u64 addr, u64 len, u32 prot, u32 flags, struct file *file, u64 offset)
+static s64 do_mmap(struct mm *mm, u64 addr, u64 len, u32 prot, u32 flags, struct file *file, u64 offset)
 {
-	u64 page_bytes = page_bytes_of(mm), npages;
+	u64 page_bytes = arch_page_bytes(mm->arch), npages;
 	struct mm_hold *hold = mm_hold(HOLD_SYSCALL);
 	struct mmap_request r = { .prot = prot, .flags = flags, .file = file };
 	int err;
 
-	syscall_enter(mm, COUNTER_SYSCALL_MMAP);
-	if (offset & (page_bytes - 1))
-		return -EINVAL;
-	if (flags & MAP_ANONYMOUS)
-		r.file = NULL;
-	else if (!file)
-		return -EBADF;
 	if (!len)
 		return -EINVAL;
 	if (flags & MAP_FIXED_NOREPLACE)
@@ -530,4 +561,42 @@ s64 mm_mmap(struct mm *mm, u64 addr, u64 len, u32 prot, u32 flags, struct file *
 	if ((r.vm_flags & VM_LOCKED) || (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
 		(void)mm_populate(mm, r.addr, r.len, true);
 	return (s64)r.addr;
+}
+
+/* The mapping's file is made for it: it alone will ever map it. */
+static s64 mmap_hugetlb(struct mm *mm, u64 addr, u64 len, u32 prot, u32 flags, u64 offset)
+{
+	struct hstate *h = hugetlb_state(mm->mmm, flags);
+	struct file *file;
+	s64 result;
+
+	if (!h)
+		return -EINVAL;
+	len = ALIGN_UP(len, h->bytes);
+	if (!len)
+		return -EINVAL;
+	if (len > mm->task_size)
+		return -ENOMEM;
+	file = hugetlb_file_setup(mm, h, len, offset >> mm->arch->page_shift);
+	if (!file)
+		return -ENOMEM;
+	result = do_mmap(mm, addr, len, prot, flags, file, offset);
+	file_put(file);
+	return result;
+}
+
+s64 mm_mmap(struct mm *mm, u64 addr, u64 len, u32 prot, u32 flags, struct file *file, u64 offset)
+{
+	u64 page_bytes = page_bytes_of(mm);
+
+	syscall_enter(mm, COUNTER_SYSCALL_MMAP);
+	if (offset & (page_bytes - 1))
+		return -EINVAL;
+	if ((flags & MAP_ANONYMOUS) && (flags & MAP_HUGETLB))
+		return mmap_hugetlb(mm, addr, len, prot, flags, offset);
+	if (flags & MAP_ANONYMOUS)
+		return do_mmap(mm, addr, len, prot, flags, NULL, offset);
+	if (!file)
+		return -EBADF;
+	return flags & MAP_HUGETLB ? -EINVAL : do_mmap(mm, addr, len, prot, flags, file, offset);
 }

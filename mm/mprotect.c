@@ -17,7 +17,7 @@ static int account_flags(const struct vma *vma, u64 npages, u64 *new_flags)
 	if (*new_flags & VM_WRITE) {
 		if (!may_expand_vm(mm, *new_flags, npages) && may_expand_vm(mm, vma->flags, npages))
 			return -ENOMEM;
-		if (!(vma->flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE)))
+		if (!(vma->flags & (VM_ACCOUNT | VM_WRITE | VM_HUGETLB | VM_SHARED | VM_NORESERVE)))
 			*new_flags |= VM_ACCOUNT;
 	} else if ((vma->flags & VM_ACCOUNT) && vma_is_anonymous(vma) && !vma->anon_vma) {
 		*new_flags &= ~(u64)VM_ACCOUNT;

@@ -8,6 +8,7 @@
  * Locks        mmap_lock for write over the whole space; both VMAs write-started over the move.
  * Tests        tests/unit/mm/test_vma_cases.c, test_syscalls.c, test_reference_model.c, tests/oracle
  */
+#include "mm/hugetlb.h"
 #include "mm/internal.h"
 
 struct remap {
@@ -51,17 +52,30 @@ static int check_arguments(const struct remap *r)
 	return 0;
 }
 
+/* Whole huge pages, to a place for such; a reservation cannot grow. */
+static bool align_hugetlb(struct remap *r)
+{
+	u64 bytes = hugetlb_bytes(r->vma);
+
+	r->old_len = ALIGN_UP(r->old_len, bytes);
+	r->new_len = ALIGN_UP(r->new_len, bytes);
+	return !((r->addr | (has_target(r) ? r->new_addr : 0)) & (bytes - 1)) && r->new_len <= r->old_len;
+}
+
 /* What the VMA tells. */
 static int check_vma(struct remap *r)
 {
 	const struct vma *vma = r->vma;
 	const struct mm *mm = r->mm;
-	u64 within = r->old_len, pgoff, growth;
+	u64 within, pgoff, growth;
 
 	if (!vma)
 		return -EFAULT;
 	line_read(vma, start);
 	line_read(vma, file);
+	if (unlikely(vma->flags & VM_HUGETLB) && !align_hugetlb(r))
+		return -EINVAL;
+	within = r->old_len;
 	if (r->new_len <= r->old_len && !has_target(r))
 		return 0; /* nothing new is mapped */
 	if (!r->old_len && !(vma->flags & (VM_SHARED | VM_MAYSHARE)))
@@ -177,6 +191,7 @@ static struct vma *copy_vma(struct remap *r)
 	new = vma_dup(vma);
 	if (!new)
 		return NULL;
+	WRITE_UNPRICED(new->reserve_owner, false); /* not yet */
 	WRITE_UNPRICED(new->start, vmg.start);
 	WRITE_UNPRICED(new->end, vmg.end);
 	new->pgoff = vmg.pgoff;
@@ -222,6 +237,8 @@ static u64 move_entries_locked(struct remap *r, struct vma *new)
 	/* Truncation finds the pages at one place or the other. */
 	if (i_mmap)
 		down_write(i_mmap);
+	if (READ_UNPRICED(r->vma->reserve_lost))
+		WRITE_UNPRICED(new->reserve_lost, true);
 	if (!keeps_write(new))
 		vm_write_begin(new);
 	if (r->vma != new)
@@ -234,6 +251,20 @@ static u64 move_entries_locked(struct remap *r, struct vma *new)
 	return moved;
 }
 
+/* What is reserved for the part that has moved is the new VMA's. -ENOMEM: it stays the old one's. */
+static int hand_reservation_over(const struct remap *r, struct vma *new)
+{
+	int err = unmap_split_borders(r->mm, r->addr, r->addr + r->old_len);
+
+	if (err)
+		return err;
+	line_write(r->vma, reserve_owner);
+	line_write(new, reserve_owner);
+	r->vma->reserve_owner = false;
+	new->reserve_owner = true;
+	return 0;
+}
+
 /*
  * The source is still vm_write_begun, and nobody may map a page there again: a write to it would be lost. What
  * munmap takes out is this very VMA, split if need be; it is never ended.
@@ -242,9 +273,12 @@ static void drop_source(struct remap *r, struct vma *new)
 {
 	int err = 0;
 
+	line_read(r->vma, reserve_owner);
+	if (r->vma->reserve_owner)
+		err = hand_reservation_over(r, new);
 	if (r->flags & MREMAP_DONTUNMAP)
 		leave_empty(r, new);
-	else if (r->old_len)
+	else if (r->old_len && !err)
 		err = munmap_locked(mm_hold(HOLD_SYSCALL), r->addr, r->old_len);
 	/* The move is done; what could not be split off stays mapped, empty. */
 	if (err && err != -ENOMEM)
@@ -266,6 +300,11 @@ static s64 move_vma(struct remap *r)
 	/* A special mapping moves whole or not at all. */
 	if (r->vma->name && (r->vma->start != r->addr || r->vma->end != r->addr + r->old_len))
 		return -EINVAL;
+	if (r->vma->flags & VM_HUGETLB) {
+		pgtable_free_empty(mm, r->new_addr, r->new_addr + r->new_len);
+		line_read(r->vma, start);
+		line_read(r->vma, file);
+	}
 	new = copy_vma(r);
 	if (!new)
 		return -ENOMEM;
@@ -343,12 +382,17 @@ static s64 move_range(struct remap *r)
 	struct vma *vma = find_vma_intersection(mm, start, end);
 	s64 first = -EFAULT;
 
-	if (!vma || vma->start > start)
+	if (!vma)
+		return -EFAULT;
+	line_read(vma, start);
+	if (vma->start > start)
 		return -EFAULT;
 	while (vma) {
-		u64 vma_end = vma->end;
+		u64 vma_end;
 		s64 result;
 
+		line_read(vma, start);
+		vma_end = vma->end;
 		r->vma = vma;
 		r->addr = max(vma->start, start);
 		r->old_len = r->new_len = min(vma_end, end) - r->addr;

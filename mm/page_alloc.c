@@ -20,6 +20,7 @@
 
 #include <mmsim/charge.h>
 
+#include "mm/hugetlb.h"
 #include "mm/internal.h"
 #include "mm/invariants.h"
 #include "mm/page_internal.h"
@@ -47,6 +48,7 @@ struct zone {
 	u64 free_pages;                      /* (lock) those never handed out included */
 	u64 first_untouched;                 /* (lock) pfn from which on no block was set up yet */
 	struct list_head free[BUDDY_ORDERS]; /* (lock) */
+	u64 untouched_end;                   /* (constant after set-up) where first_untouched will end */
 	/* (a; lock to write) A hint for those who would only find nothing. Away from the lock, as the counts
 	 * are that Linux compares with its watermarks. */
 	u32 exhausted __cacheline_aligned;
@@ -55,22 +57,22 @@ _Static_assert(offsetof(struct zone, free) % sizeof(struct list_head) == 0, "a h
 
 /* ---- contents -------------------------------------------------------------------------------- */
 
-void page_clear_content(const struct memory *mem, struct page *page)
+void pages_clear_content(const struct memory *mem, struct page *first, u32 count)
 {
-	u64 *word = page_content(mem, page_to_pfn(mem, page));
+	u64 *word = page_content(mem, page_to_pfn(mem, first));
 
-	engine_charge_n(COST_PAGE_ZERO, page_cost_units(mem));
-	for (u32 i = 0; i < mem->content_words; i++)
+	engine_charge_n(COST_PAGE_ZERO, count * page_cost_units(mem));
+	for (u64 i = 0; i < (u64)count * mem->content_words; i++)
 		WRITE_ONCE(word[i], 0ull);
 }
 
-void page_copy_content(const struct memory *mem, struct page *to, struct page *from)
+void pages_copy_content(const struct memory *mem, struct page *to, struct page *from, u32 count)
 {
 	u64 *dst = page_content(mem, page_to_pfn(mem, to));
 	const u64 *src = page_content(mem, page_to_pfn(mem, from));
 
-	engine_charge_n(COST_PAGE_COPY, page_cost_units(mem));
-	for (u32 i = 0; i < mem->content_words; i++) {
+	engine_charge_n(COST_PAGE_COPY, count * page_cost_units(mem));
+	for (u64 i = 0; i < (u64)count * mem->content_words; i++) {
 		u64 word = READ_ONCE(src[i]);
 
 		WRITE_ONCE(dst[i], word);
@@ -128,19 +130,25 @@ static void buddy_remove(struct zone *zone, struct page *page, u32 order)
 		zone->nonempty &= ~(1u << order);
 }
 
+/* The largest block at pfn that is aligned and fits below end: the ends of memory may be ragged. Where it
+ * ends. */
+static u64 buddy_set_up(const struct memory *mem, struct zone *zone, u64 pfn, u64 end)
+{
+	u32 order = order_max(mem);
+
+	while (pfn & ((1ull << order) - 1) || pfn + (1ull << order) > end)
+		order--;
+	buddy_insert(zone, pfn_to_page(mem, pfn), order);
+	return pfn + (1ull << order);
+}
+
 /* Set up the next block of frames that nobody has used yet. False: there is none. */
 static bool zone_grow(const struct memory *mem, struct zone *zone)
 {
-	u64 pfn = zone->first_untouched, end = zone_end(mem, zone);
-	u32 order = order_max(mem);
-
-	if (pfn >= end)
+	line_read(zone, untouched_end);
+	if (zone->first_untouched >= zone->untouched_end)
 		return false;
-	/* The largest block that is aligned and fits: the ends of memory may be ragged. */
-	while (pfn & ((1ull << order) - 1) || pfn + (1ull << order) > end)
-		order--;
-	zone->first_untouched = pfn + (1ull << order);
-	buddy_insert(zone, pfn_to_page(mem, pfn), order);
+	zone->first_untouched = buddy_set_up(mem, zone, zone->first_untouched, zone->untouched_end);
 	return true;
 }
 
@@ -449,8 +457,11 @@ static void page_put_some(const struct memory *mem, struct page **pages, u32 n)
 			}
 			lru_del_locked(mem, page);
 		}
-		if (unlikely(page_has(page, PAGE_HUGE))) {
-			page_free_huge(mem, page);
+		if (unlikely(READ_ONCE(page->flags) & (PAGE_HUGE | PAGE_HUGETLB))) {
+			if (page_has(page, PAGE_HUGETLB))
+				hugetlb_page_free(mem, page);
+			else
+				page_free_huge(mem, page);
 			continue;
 		}
 		page_free_prepare(mem, page);
@@ -507,6 +518,7 @@ static int zone_create(struct memory *mem, u32 node)
 	spin_lock_init(&zone->lock, LOCK_RANK_ZONE);
 	zone->nonempty = 0;
 	zone->first_untouched = start;
+	zone->untouched_end = end;
 	zone->node = node;
 	zone->free_pages = end - start;
 	zone->exhausted = start == end;
@@ -564,6 +576,30 @@ struct page *zone_take_reserved(const struct memory *mem)
 	WRITE_ONCE(page->flags, (u32)(PAGE_RESERVED | PAGE_UPTODATE));
 	atomic_set(&page->refcount, 1);
 	return page;
+}
+
+/* More than the buddy lists can hold: from the end of what nobody has used yet (Linux: memblock). */
+static struct page *take_gigantic(const struct memory *mem, struct zone *zone, u32 order)
+{
+	u64 frames = 1ull << order, end = ALIGN_DOWN(zone->untouched_end, frames);
+
+	if (end < frames || end - frames < zone->first_untouched)
+		return NULL;
+	for (u64 pfn = end; pfn < zone->untouched_end;)
+		pfn = buddy_set_up(mem, zone, pfn, zone->untouched_end);
+	zone->untouched_end = end - frames;
+	zone->free_pages -= frames;
+	return pfn_to_page(mem, end - frames);
+}
+
+struct page *zone_take_huge(const struct memory *mem, u32 node, u32 order)
+{
+	struct zone *zone = mem->nodes[node].zone;
+	u32 taken;
+
+	if (order > order_max(mem))
+		return take_gigantic(mem, zone, order);
+	return buddy_take(mem, zone, order, order, &taken);
 }
 
 static u64 node_free_pages(const struct memory *mem, const struct memory_node *node)

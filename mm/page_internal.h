@@ -17,6 +17,8 @@ void memory_split(struct memory *mem);
 u64 node_first_frame(const struct memory *mem, u32 node);
 /* A frame that is never given back: flags RESERVED and UPTODATE, refcount 1. Set-up only. */
 struct page *zone_take_reserved(const struct memory *mem);
+/* 2^order frames of this node, aligned to that, for a pool; or NULL. Likewise, the largest first. */
+struct page *zone_take_huge(const struct memory *mem, u32 node, u32 order);
 
 int MUST_CHECK lru_init(struct memory *mem);
 void lru_destroy(struct memory *mem);

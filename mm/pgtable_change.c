@@ -16,7 +16,7 @@
 /* Linux's can_change_pte_writable(): has what a write fault would do already been done? */
 static bool write_needs_no_fault(const struct vma *vma, const struct page *page, u32 attrs)
 {
-	if (!(vma->flags & VM_WRITE))
+	if (!(vma->flags & VM_WRITE) || (vma->flags & VM_HUGETLB)) /* hugetlb: Linux does not look */
 		return false;
 	if (vma->flags & VM_SHARED)
 		return (attrs & PTE_DIRTY) != 0;

@@ -43,14 +43,14 @@ static void page_dup_map(struct page *page)
 struct copy {
 	struct mm *dst, *src;
 	bool cow, shared, *flush;
-	s64 rss[RSS_KINDS];
+	s64 rss[RSS_KINDS], hugetlb_pages;
 };
 
 /* Both ptls held. */
-static void copy_entries(struct copy *c, pte_t *to, pte_t *from, u64 va, u64 end)
+static void copy_entries(struct copy *c, pte_t *to, pte_t *from, u32 level, u64 va, u64 end)
 {
 	const struct arch_desc *a = c->src->arch;
-	u64 step = arch_page_bytes(a);
+	u64 step = level_bytes(a, level);
 
 	for (; va < end; va += step, to++, from++) {
 		pte_t e = READ_ONCE(*from);
@@ -58,10 +58,13 @@ static void copy_entries(struct copy *c, pte_t *to, pte_t *from, u64 va, u64 end
 		if (!pte_present(a, e))
 			continue;
 		if (!pte_has(a, e, PTE_SPECIAL)) {
-			struct page *page = pfn_to_page(c->src->memory, pte_pfn(a, e));
+			struct page *page = pfn_to_page(c->src->memory, leaf_pfn(a, e, level));
 
 			page_dup_map(page);
-			c->rss[page_rss_kind(page)]++;
+			if (unlikely(level))
+				c->hugetlb_pages += (s64)(step >> a->page_shift);
+			else
+				c->rss[page_rss_kind(page)]++;
 		}
 		if (c->cow && pte_has(a, e, PTE_WRITE)) {
 			e = write_protect(c->src, from, va, e);
@@ -88,26 +91,36 @@ int pgtable_copy(struct vma *dst, struct vma *src, bool *flush)
 	if (!vma_needs_copy(src))
 		return 0;
 	for (u64 va = src->start; va < src->end; va = next) {
-		spinlock_t *src_ptl, *dst_ptl;
-		pte_t *from, *to;
+		struct pt_span s;
+		spinlock_t *dst_ptl;
+		pte_t *to;
 
-		next = pgtable_span(c.src, va, src->end, &from, &src_ptl);
-		if (!from)
+		pgtable_span_leaf(c.src, va, src->end, &s);
+		next = s.end;
+		if (!s.entry)
 			continue;
-		to = pgtable_alloc(c.dst, va, &dst_ptl);
+		/* Huge leaves that could be split are; the others are shared. */
+		if (unlikely(s.level) && !(src->flags & VM_HUGETLB)) {
+			pgtable_split(c.src, va);
+			next = va;
+			continue;
+		}
+		to = pgtable_entry(c.dst, va, s.level, true, &dst_ptl);
 		if (!to) {
 			error = -ENOMEM;
 			break;
 		}
 		spin_lock(dst_ptl);
-		spin_lock_nested(src_ptl);
-		copy_entries(&c, to, from, va, next);
-		spin_unlock(src_ptl);
+		spin_lock_nested(s.ptl);
+		copy_entries(&c, to, s.entry, s.level, va, next);
+		spin_unlock(s.ptl);
 		spin_unlock(dst_ptl);
 	}
 	for (u32 kind = 0; kind < RSS_KINDS; kind++)
 		if (c.rss[kind])
 			percpu_counter_add(&c.dst->rss[kind], c.rss[kind]);
+	if (unlikely(c.hugetlb_pages))
+		(void)fetch_add_relaxed(&c.dst->hugetlb_pages, (u64)c.hugetlb_pages);
 	return error;
 }
 

@@ -9,6 +9,7 @@
  *              dropped for slow I/O only; here such a page is waited for under it).
  * Tests        tests/unit/mm/test_populate.c
  */
+#include "mm/hugetlb.h"
 #include "mm/internal.h"
 
 /* Would a fault for this access find nothing to do? */
@@ -40,10 +41,10 @@ static int fault_error(enum fault_result result)
 static int populate_range(struct mm_hold *h, struct vma *vma, u64 start, u64 end, bool write)
 {
 	struct mm *mm = vma->mm;
-	u64 page_bytes = arch_page_bytes(mm->arch);
+	u64 step = vma->flags & VM_HUGETLB ? hugetlb_bytes(vma) : arch_page_bytes(mm->arch);
 	int err = 0;
 
-	for (u64 va = start; va < end && !err; va += page_bytes) {
+	for (u64 va = start; va < end && !err; va = ALIGN_DOWN(va, step) + step) {
 		while (!err && !already_there(mm, va, write)) {
 			if (task_killed())
 				return -EINTR;

@@ -8,6 +8,7 @@
  * Failure      -ENOMEM from the host's allocator, before anything changed.
  * Tests        tests/unit/mm/test_vma_cases.c, tests/oracle
  */
+#include "mm/hugetlb.h"
 #include "mm/internal.h"
 
 /* Its lock, if that is an object of its own. */
@@ -27,6 +28,8 @@ static void vma_reset_links(struct vma *vma)
 	list_init(&vma->anon_vma_chain);
 	vma->unmap_next = NULL;
 	vma->attached = false;
+	WRITE_UNPRICED(vma->reserve_owner, false);
+	WRITE_UNPRICED(vma->reserve_lost, false);
 }
 
 struct vma *vma_alloc(struct mm *mm)
@@ -72,6 +75,8 @@ struct vma *vma_dup(struct vma *src)
 	WRITE_ONCE(vma->anon_vma, src->anon_vma);
 	vma->file = src->file;
 	vma->name = src->name;
+	WRITE_UNPRICED(vma->reserve_owner, src->reserve_owner);
+	WRITE_UNPRICED(vma->reserve_lost, READ_UNPRICED(src->reserve_lost));
 	return vma;
 }
 
@@ -80,8 +85,11 @@ void vma_destroy(struct vma *vma)
 	engine_charge(COST_VMA_WORK);
 	line_read(vma, start);
 	line_write(vma, file);
-	if (vma->file)
+	if (vma->file) {
+		if (unlikely(vma->flags & VM_HUGETLB))
+			hugetlb_vma_close(vma);
 		file_put(vma->file);
+	}
 	MMSIM_BUG_ON(vma->attached);
 	MMSIM_BUG_ON(!list_empty(&vma->anon_vma_chain));
 	vma->mm->locking->vma_free(vma);
@@ -182,6 +190,8 @@ int vma_split(struct vma *vma, u64 addr, bool new_below)
 	/* The kernel keeps count of a special mapping's pages: it stays whole. */
 	if (vma->name)
 		return -EINVAL;
+	if (unlikely(vma->flags & VM_HUGETLB) && (addr & (hugetlb_bytes(vma) - 1)))
+		return -EINVAL;
 	below_pages = (addr - vma->start) >> mm->arch->page_shift;
 	if (vma_prealloc(mm))
 		return -ENOMEM;
@@ -202,6 +212,7 @@ int vma_split(struct vma *vma, u64 addr, bool new_below)
 	vm_write_begin(vma);
 	vma_shelve(vma);
 	line_write(new, start); /* a reader that met it as another's may be looking */
+	WRITE_UNPRICED(new->reserve_lost, READ_UNPRICED(vma->reserve_lost));
 	if (new_below) {
 		WRITE_UNPRICED(new->end, addr);
 		WRITE_ONCE(vma->start, addr);

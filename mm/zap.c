@@ -12,6 +12,7 @@
  *              nothing.
  * Tests        tests/unit/mm/test_zap.c
  */
+#include "mm/hugetlb.h"
 #include "mm/invariants.h"
 #include "mm/mmu_internal.h"
 
@@ -70,7 +71,7 @@ static u64 zap_entries(struct mmu_gather *tlb, pte_t *pte, u64 va, u64 end, s64 
 }
 
 /* ptl held: remove the leaf at va. true: the gather is full. */
-static bool zap_leaf(struct mmu_gather *tlb, const struct pt_span *s, u64 va, s64 *rss)
+static bool zap_leaf(struct mmu_gather *tlb, const struct vma *vma, const struct pt_span *s, u64 va, s64 *rss)
 {
 	struct mm *mm = tlb->mm;
 	pte_t e = pte_get_and_clear(mm, s->entry, va);
@@ -82,8 +83,12 @@ static bool zap_leaf(struct mmu_gather *tlb, const struct pt_span *s, u64 va, s6
 		invariants_leaf_gathered(mm->memory->watch, 1);
 	}
 	engine_charge(COST_ZAP_PAGE);
-	rss[RSS_ANON] -= 1 << mm->memory->huge_order;
-	huge_unmapped(mm, head);
+	if (vma->flags & VM_HUGETLB) {
+		hugetlb_unmapped(vma, head);
+	} else {
+		rss[RSS_ANON] -= 1 << mm->memory->huge_order;
+		huge_unmapped(mm, head);
+	}
 	page_unmap_one(head);
 	return gather_page(tlb, head);
 }
@@ -109,7 +114,7 @@ void pgtable_zap(struct mmu_gather *tlb, struct vma *vma, u64 start, u64 end)
 			va = zap_entries(tlb, s.entry, va, s.end, rss, &full);
 		} else if (pgtable_is_leaf(mm, pte_get(s.entry), s.level)) {
 			if (span_is_whole(mm, &s, va)) {
-				full = zap_leaf(tlb, &s, va, rss);
+				full = zap_leaf(tlb, vma, &s, va, rss);
 				va = s.end;
 			} else {
 				pgtable_split_locked(mm, s.entry, ALIGN_DOWN(va, level_bytes(mm->arch, s.level)));
@@ -175,6 +180,15 @@ static void free_below(const struct free_range *f, u64 pfn, u32 level, u64 start
 		if (top >= last)
 			return;
 	}
+}
+
+void pgtable_free_empty(struct mm *mm, u64 start, u64 end)
+{
+	struct mmu_gather tlb;
+
+	tlb_gather_mmu(&tlb, mm, false);
+	pgtable_free_range(&tlb, start, end, start, end);
+	tlb_finish_mmu(&tlb);
 }
 
 void pgtable_free_range(struct mmu_gather *tlb, u64 start, u64 end, u64 floor, u64 ceiling)

@@ -563,6 +563,8 @@ const char *lock_stat_class(u32 rank)
 	static const char *const names[LOCK_RANK_COUNT] = {
 		[LOCK_RANK_MMAP] = LOCK_CLASS_MMAP,
 		[LOCK_RANK_VMA] = LOCK_CLASS_VMA,
+		[LOCK_RANK_HUGETLB_FAULT] = "hugetlb_fault_mutex",
+		[LOCK_RANK_HUGETLB_VMA] = "hugetlb_vma_lock",
 		[LOCK_RANK_I_MMAP] = "i_mmap_rwsem",
 		[LOCK_RANK_ANON_VMA] = "anon_vma->rwsem",
 		[LOCK_RANK_FILE_TREE] = "mapping->i_pages",
@@ -570,6 +572,7 @@ const char *lock_stat_class(u32 rank)
 		[LOCK_RANK_PAGE_TABLE] = "page_table_lock",
 		[LOCK_RANK_PTE] = "ptl",
 		[LOCK_RANK_LRU] = "lruvec->lru_lock",
+		[LOCK_RANK_HUGETLB] = "hugetlb_lock",
 		[LOCK_RANK_PCP] = "pcp->lock",
 		[LOCK_RANK_ZONE] = "zone->lock",
 		[LOCK_RANK_WAIT] = "rwsem->wait_lock",

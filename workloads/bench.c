@@ -197,13 +197,17 @@ static int machine_init(struct bench *b)
 		.model = b->cfg.model,
 		.schedule = b->cfg.schedule,
 	};
+	u32 nodes = mc.model ? (u32)mc.model->topology_sockets : 1;
+	u64 pools = hugetlb_memory_bytes(b->cfg.arch, &b->cfg.mm, nodes);
 	int err;
 
-	if (!mc.memory_bytes) {
-		mc.memory_bytes = b->workload->memory_bytes(b);
-		if (mc.model) /* on each node: memory near by does not run out */
-			mc.memory_bytes *= mc.model->topology_sockets;
+	if (pools == ~0ull) {
+		snprintf(b->error, sizeof(b->error), "%s has no huge pages of that size (hugepages, hugepages_1g)",
+			 b->cfg.arch->name);
+		return -EINVAL;
 	}
+	if (!mc.memory_bytes) /* on each node: memory near by does not run out */
+		mc.memory_bytes = b->workload->memory_bytes(b) * nodes + pools;
 	b->machine = machine_create(&mc);
 	if (!b->machine)
 		return describe(b, errno ? -errno : -ENOMEM, "creating the machine");

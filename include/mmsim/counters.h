@@ -19,6 +19,7 @@
 	X(FAULT_FILE_COW, "faults", "private copy of a page-cache page made on a write")           \
 	X(FAULT_FILE_SHARED, "faults", "shared file page made writable")                           \
 	X(FAULT_SPECIAL, "faults", "page of a special or device mapping installed")                \
+	X(FAULT_HUGETLB, "faults", "page of a hugetlb mapping mapped")                             \
 	X(FAULT_WP_COPY, "faults", "copy-on-write: page copied")                                   \
 	X(FAULT_WP_REUSE, "faults", "copy-on-write: sole owner, page reused")                      \
 	X(FAULT_AROUND_PAGES, "pages", "extra pages mapped by fault-around")                       \
@@ -26,7 +27,7 @@
 	X(FAULT_SPURIOUS, "faults", "nothing to do: another CPU had resolved it")                  \
 	X(FAULT_RETRY, "faults", "restarted after a lost race or a dropped lock")                  \
 	X(FAULT_SIGSEGV, "faults", "no mapping, or access denied")                                 \
-	X(FAULT_SIGBUS, "faults", "beyond the end of the file")                                    \
+	X(FAULT_SIGBUS, "faults", "beyond the end of the file, or no huge page left")              \
 	X(FAULT_OOM, "faults", "no simulated memory left")                                         \
 	X(VMA_LOCK_SUCCESS, "faults", "handled under the VMA lock alone")                          \
 	X(VMA_LOCK_ABORT, "faults", "VMA lock not taken: fell back to mmap_lock")                  \
@@ -103,6 +104,10 @@
 	X(THP_FAULT_FALLBACK, "faults", "faults that could have had one, but no block of frames was free") \
 	X(THP_SPLIT, "leaves", "huge leaves split into tables of small pages")                     \
 	X(THP_COLLAPSE, "leaves", "tables of small pages collapsed into a huge leaf")              \
+	X(HUGETLB_ALLOC, "leaves", "huge pages taken from a pool")                                 \
+	X(HUGETLB_ALLOC_FAIL, "leaves", "huge pages that were wanted, when all free ones were others' reservations") \
+	X(HUGETLB_RESERVE_FAIL, "calls", "mmap(MAP_HUGETLB) refused: the pool could not cover it") \
+	X(HUGETLB_TAKEN_BACK, "leaves", "unmapped from a child, so that its parent could write without a copy") \
 	X(RCU_CALLBACK, "call-backs", "objects handed to call_rcu")                                \
 	X(RCU_THROTTLE, "events", "call_rcu callers held back by the backlog")                     \
 	X(SYSCALL_MMAP, "calls", "mmap")                                                           \

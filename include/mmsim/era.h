@@ -17,8 +17,9 @@ enum vma_coverage {
 	COVER_FILE = 1 << 0,	   /* mapped files, private and shared */
 	COVER_FIRST_ANON = 1 << 1, /* the fault that gives the VMA its anon_vma, if mmap_lock can be
 				    * tried for read */
+	COVER_HUGETLB = 1 << 2,	   /* MAP_HUGETLB */
 };
-#define COVER_ALL (COVER_FILE | COVER_FIRST_ANON)
+#define COVER_ALL (COVER_FILE | COVER_FIRST_ANON | COVER_HUGETLB)
 
 struct kernel_era {
 	const char *version; /* stable: --kernel, CSV column */
@@ -43,6 +44,8 @@ enum mm_param {
 	MM_PARAM_RANGE_LIST_PATIENCE, /* struct range_list.patience */
 	MM_PARAM_THP,		     /* enum thp_mode */
 	MM_PARAM_CHECK_INVARIANTS,   /* bool: tlb_check_invariants() */
+	MM_PARAM_HUGEPAGES,	     /* pages of the default size in its pool (MAP_HUGETLB) */
+	MM_PARAM_HUGEPAGES_1G,	     /* the same of 1 GiB */
 	MM_PARAM_COUNT,
 };
 #define MM_PARAM_BIT(name) (1u << MM_PARAM_##name)
@@ -50,7 +53,10 @@ enum mm_param {
 #define RANGE_LIST_PATIENCE_DEFAULT 16
 #define RANGE_LIST_PATIENCE_NEVER 1000000
 /* Those of mm/ as such: every scheme heeds them. */
-#define MM_PARAMS_OF_ALL (MM_PARAM_BIT(THP) | MM_PARAM_BIT(CHECK_INVARIANTS))
+#define MM_PARAMS_OF_ALL \
+	(MM_PARAM_BIT(THP) | MM_PARAM_BIT(CHECK_INVARIANTS) | MM_PARAM_BIT(HUGEPAGES) |                 \
+	 MM_PARAM_BIT(HUGEPAGES_1G))
+#define HUGEPAGES_MAX (1u << 20)
 
 /* Who gets huge pages: as Linux's transparent_hugepage/enabled. */
 enum thp_mode { THP_MADVISE, THP_NEVER, THP_ALWAYS };

@@ -22,6 +22,7 @@ enum inode_kind {
 	INODE_NO_HUGE,	/* a regular file elsewhere (tmpfs with huge=never, nfs, ...) */
 	INODE_SHMEM,	/* memfd, MAP_SHARED|MAP_ANONYMOUS, SysV: tmpfs inside the kernel */
 	INODE_DEVICE,	/* driver mapping: VM_PFNMAP|VM_IO, never merges */
+	INODE_HUGETLB,	/* behind MAP_HUGETLB: pages of a pool, none in `mapping` */
 };
 
 /* The page cache of one inode. */
@@ -47,6 +48,7 @@ struct inode {
 	atomic_t refcount;
 	struct rwsem i_rwsem;	/* one change of the size at a time */
 	struct mapping mapping;
+	struct hugetlb_file *hugetlb; /* (c) INODE_HUGETLB: mm/hugetlb.c */
 };
 
 /* An open file. VMAs merge only if they hold the *same* struct file. */

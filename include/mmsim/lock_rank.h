@@ -7,6 +7,8 @@
  *   INODE         inode->i_rwsem          a file's size changes
  *   MMAP          mm->mmap_lock           nested: fork (parent, then child)
  *   VMA           vma->vm_refcnt          a reader holds one; a writer, under MMAP(W), several
+ *   HUGETLB_FAULT hugetlb_fault_mutex     one fault at a time on a page of a hugetlb file
+ *   HUGETLB_VMA   hugetlb_file->vma_lock  faults against MADV_DONTNEED's freeing
  *   I_MMAP        mapping->i_mmap_rwsem   link and unlink of file VMAs; truncation
  *   ANON_VMA      anon_vma root->rwsem    link, unlink, split, fork
  *   VMA_TREE      mm->tree_lock           range schemes: a store into the VMA tree, gaps, counts
@@ -15,6 +17,7 @@
  *   PAGE_TABLE    mm->page_table_lock     a new table page is linked (upper levels)
  *   PTE           ptdesc->ptl             one table page's entries; nested: mremap (old, then new)
  *   LRU           lruvec->lru_lock        taken per batch
+ *   HUGETLB       hugetlb_lock            the pools of huge pages, and reservations
  *   PCP           per-CPU page lists
  *   ZONE          zone->lock              buddy lists, taken per pcp batch
  *   WAIT          wait queues, rwsem waiter lists
@@ -29,6 +32,8 @@ enum lock_rank {
 	LOCK_RANK_INODE = 1,
 	LOCK_RANK_MMAP,
 	LOCK_RANK_VMA,
+	LOCK_RANK_HUGETLB_FAULT,
+	LOCK_RANK_HUGETLB_VMA,
 	LOCK_RANK_I_MMAP,
 	LOCK_RANK_ANON_VMA,
 	LOCK_RANK_VMA_TREE,
@@ -37,6 +42,7 @@ enum lock_rank {
 	LOCK_RANK_PAGE_TABLE,
 	LOCK_RANK_PTE,
 	LOCK_RANK_LRU,
+	LOCK_RANK_HUGETLB,
 	LOCK_RANK_PCP,
 	LOCK_RANK_ZONE,
 	LOCK_RANK_WAIT,

@@ -92,6 +92,7 @@ struct mm {
 	struct list_head reserved;	/* (tree_lock) gaps that an mmap() has chosen: downwards */
 
 	struct cpumask cpus;		/* (a) CPUs whose TLB may hold our translations */
+	u64 hugetlb_pages;		/* (a) mapped from pools, in base pages: HugetlbPages, not in rss */
 	u64 tlb_gen __cacheline_aligned; /* (a) flushes begun; see mm/tlb_context.c */
 	u64 asid;			/* (a) with its generation; likewise */
 	struct rcu_head rcu;		/* the structure outlives its last user by a grace period */
@@ -99,8 +100,8 @@ struct mm {
 
 /* ---- the machine's mm subsystem --------------------------------------------------------- */
 
-/* Once per machine, before the first mm: memory, caches. cfg NULL: every default. 0 or -ENOMEM. Caller
- * entered or not. */
+/* Once per machine, before the first mm: memory, caches, pools of huge pages. cfg NULL: every default. 0,
+ * -ENOMEM, or -EINVAL: huge pages that the arch does not have. Caller entered or not. */
 int MUST_CHECK mm_machine_init(struct machine *m, const struct arch_desc *arch,
 			       const struct mm_config *cfg);
 /* Everything must be gone: leaked frames, VMAs, anon_vmas stop the program (MMSIM_BUG). */
@@ -168,5 +169,16 @@ s64 mm_place(struct mm *mm, u64 addr, u64 len, u32 flags, struct file *file, u64
  * counts right, every present entry inside a VMA that allows it. MMSIM_BUG on the first broken. */
 void mm_check(struct mm *mm);
 s64 mm_rss_pages(struct mm *mm, enum rss_kind kind); /* exact when no task runs */
+
+/* A pool of huge pages (MAP_HUGETLB), as /sys/kernel/mm/hugepages shows it. Exact when no task runs. */
+struct hugetlb_pool {
+	u64 bytes;		  /* of one page */
+	u64 count, free, reserved; /* pages; reserved ones are among the free ones */
+};
+/* The n-th of the machine's arch, the default size first. false: there are no more. */
+bool hugetlb_pool(const struct machine *m, u32 n, struct hugetlb_pool *pool);
+/* Memory that a machine of so many nodes should have on top for the pools that cfg asks for; ~0: the arch
+ * has no pages of that size. */
+u64 hugetlb_memory_bytes(const struct arch_desc *a, const struct mm_config *cfg, u32 nodes);
 
 #endif

@@ -36,6 +36,8 @@ enum page_flags {
 	PAGE_BUDDY = 1 << 11,	 /* head of a free block: `order` is valid */
 	PAGE_UNEVICTABLE = 1 << 12,
 	PAGE_HUGE = 1 << 13,	 /* first of a block that one entry maps: stands for all of it */
+	PAGE_HUGETLB = 1 << 14,	 /* first of a block that belongs to a pool: mm/hugetlb.c */
+	PAGE_RESTORE_RESERVE = 1 << 15, /* of these: its file gets its reservation back when it is freed */
 };
 
 /* Key: (a) atomic  (z) zone->lock  (l) lru_lock  (p) page lock  (o) owner of the only reference */
@@ -43,7 +45,7 @@ struct page {
 	u32 flags;		/* (a) enum page_flags */
 	atomic_t refcount;	/* (a) 0: free */
 	atomic_t mapcount;	/* (a) page-table entries that map it */
-	u8 order;		/* (z) of a free block */
+	u8 order;		/* (z) of a free block; constant of a PAGE_HUGETLB one */
 	u8 pad[3];
 	union {
 		struct list_head lru; /* (l) LRU list; (z) buddy list; per-CPU list */
@@ -55,7 +57,8 @@ struct page {
 	union {
 		struct {
 			union {
-				struct mapping *mapping; /* (p) file that it caches */
+				struct mapping *mapping; /* (p) file that it caches; PAGE_HUGETLB: whose
+							  * reservations it is of, private ones too */
 				struct page *deposit;	 /* (ptl) second of a PAGE_HUGE block: mm/huge.c */
 			};
 			struct anon_vma *anon_vma;  /* (p) PAGE_ANON: where rmap starts */
@@ -103,6 +106,7 @@ struct memory {
 	struct wait_queue *page_waits;	/* hashed: who waits for a page lock */
 	struct invariants *watch;	/* mm/invariants.c, or NULL */
 	percpu_t lru_batch;	/* struct lru_batch */
+	u64 pool_frames;	/* set aside for huge pages: never in the zones */
 	u32 node_count;
 	u64 frames_per_node;	/* whole largest blocks; the last nodes may have fewer, or none */
 	struct memory_node {
@@ -152,8 +156,16 @@ static inline u32 page_cost_units(const struct memory *mem)
 }
 
 /* Contents word by word with READ_ONCE/WRITE_ONCE, so that a torn or racing copy shows. */
-void page_clear_content(const struct memory *mem, struct page *page);
-void page_copy_content(const struct memory *mem, struct page *to, struct page *from);
+void pages_clear_content(const struct memory *mem, struct page *first, u32 count);
+void pages_copy_content(const struct memory *mem, struct page *to, struct page *from, u32 count);
+static inline void page_clear_content(const struct memory *mem, struct page *page)
+{
+	pages_clear_content(mem, page, 1);
+}
+static inline void page_copy_content(const struct memory *mem, struct page *to, struct page *from)
+{
+	pages_copy_content(mem, to, from, 1);
+}
 
 /* ---- allocator. Context: any; takes PCP, ZONE. Never sleeps. --------------------------------- */
 

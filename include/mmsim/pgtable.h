@@ -164,6 +164,10 @@ void pgtable_zap(struct mmu_gather *tlb, struct vma *vma, u64 start, u64 end);
  * (Linux: free_pgtables). The mappings are zapped and out of the tree. ceiling 0: no limit. */
 void pgtable_free_range(struct mmu_gather *tlb, u64 start, u64 end, u64 floor, u64 ceiling);
 
+/* The same for [start, end), where no VMA is and the address-space lock keeps it so: what a hold that was
+ * too narrow has left. Before a huge leaf of any level can come there. */
+void pgtable_free_empty(struct mm *mm, u64 start, u64 end);
+
 /* MADV_FREE: mark the range's anonymous pages that no other mm maps as lazily freeable: clean, and
  * not backed by swap. */
 void pgtable_madvise_free(struct vma *vma, u64 start, u64 end);

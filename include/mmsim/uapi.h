@@ -19,6 +19,17 @@
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
+#ifndef MAP_HUGETLB
+#define MAP_HUGETLB 0x40000
+#endif
+#ifndef MAP_HUGE_SHIFT
+#define MAP_HUGE_SHIFT 26 /* from here on: the log2 of the size; 0: the default size */
+#define MAP_HUGE_MASK 0x3f
+#endif
+#ifndef MAP_HUGE_2MB
+#define MAP_HUGE_2MB (21u << MAP_HUGE_SHIFT)
+#define MAP_HUGE_1GB (30u << MAP_HUGE_SHIFT)
+#endif
 #ifndef MAP_UNINITIALIZED
 #define MAP_UNINITIALIZED 0x4000000
 #endif

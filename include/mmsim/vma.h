@@ -43,6 +43,7 @@ enum vm_flag {
 	VM_MERGEABLE = 1 << 24,
 	VM_SOFTDIRTY = 1 << 25,
 	VM_SEALED = 1 << 26,
+	VM_HUGETLB = 1 << 27, /* mapped by leaves of one size from a pool: mm/hugetlb.c */
 };
 #define VM_ACCESS_FLAGS (VM_READ | VM_WRITE | VM_EXEC)
 #define VM_SPECIAL (VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP)
@@ -93,6 +94,9 @@ struct vma {
 	u64 flags;			/* (m,v) enum vm_flag */
 	u32 vm_lock_seq;		/* (a) == mm->mm_lock_seq: write-locked */
 	bool attached;			/* (m,v) is in the tree */
+	bool reserve_owner;		/* (m,v) VM_HUGETLB, private: what its file has reserved is for its faults */
+	bool reserve_lost;		/* (a; set under f) VM_HUGETLB, private: the owner took a page from here:
+					 * what is not there now will not come back */
 	u64 pgoff;			/* (m,v) offset in pages: of the file, or of the address at creation */
 	struct anon_vma *anon_vma;	/* (m,v; set once under page_table_lock) NULL before the first write fault */
 	union {

@@ -119,6 +119,8 @@ static inline bool vma_is_covered(const struct mm *mm, const struct vma *vma)
 	if (likely(coverage == COVER_ALL))
 		return true;
 	line_read(vma, file);
+	if (unlikely(vma->flags & VM_HUGETLB))
+		return (coverage & COVER_HUGETLB) != 0;
 	if (!vma_is_anonymous(vma))
 		return (coverage & COVER_FILE) != 0;
 	return (coverage & COVER_FIRST_ANON) || READ_ONCE(vma->anon_vma);

@@ -299,15 +299,16 @@ static void set_last(struct vma_tree *t, struct vma_rb *rb, u64 last)
 /* Into the list and the tree, before `next`. */
 static void insert(struct vma_tree *t, struct vma_rb *rb, struct vma_rb *next, u64 first, u64 last)
 {
-	struct vma_rb *prev = next->prev;
 	struct rb_node *parent = NULL, **link = &t->rb.node;
+	struct vma_rb *prev;
 
+	line_write(next, prev);
+	prev = next->prev;
 	line_write(rb, first);
 	WRITE_ONCE(rb->first, first);
 	WRITE_ONCE(rb->last, last);
 	rb->prev = prev;
 	WRITE_ONCE(rb->next, next);
-	line_write(next, prev);
 	next->prev = rb;
 	line_write(prev, next);
 	WRITE_ONCE(prev->next, rb);

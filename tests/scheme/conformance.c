@@ -72,11 +72,12 @@ static void run_task(void *arg, u32 index)
 static void run_part(const struct part *part, u64 us, u64 seed, enum schedule schedule)
 {
 	const struct machine_config cfg = { .tasks = max(part->tasks, (u32)TASKS),
-					    .memory_bytes = 64ull << 20,
+					    .memory_bytes = (64ull + 2 * HUGEPAGES) << 20,
 					    .content_words = 8,
 					    .seed = seed,
 					    .schedule = schedule };
-	const struct mm_config mm_cfg = { .tree = tree_choice() };
+	const struct mm_config mm_cfg = { .tree = tree_choice(),
+					  .params = { [MM_PARAM_HUGEPAGES] = HUGEPAGES } };
 	struct world w = { .m = machine_create(&cfg), .seed = seed };
 	struct run run = { .w = &w, .part = part };
 

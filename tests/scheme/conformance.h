@@ -20,6 +20,7 @@
 #define RW (PROT_READ | PROT_WRITE)
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 #define REGION 0x10000000ull
+#define HUGEPAGES 4 /* of 2 MiB, in the machine's pool */
 
 /* What the tasks of a part share. Everything in it is accessed through the primitives. */
 struct world {
@@ -48,7 +49,7 @@ struct part {
 };
 
 #define PARTS_DECLARE(family) extern const struct part family##_parts[];
-#define PART_FAMILIES(X) X(lock) X(fault) X(life) X(order) X(linear) X(writer) X(maps) X(kill) X(range)
+#define PART_FAMILIES(X) X(lock) X(fault) X(life) X(order) X(linear) X(writer) X(maps) X(kill) X(range) X(hugetlb)
 PART_FAMILIES(PARTS_DECLARE) /* each ends with a part without a name */
 
 #define VIOLATION(...)                                                                             \

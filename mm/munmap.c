@@ -19,6 +19,8 @@ int unmap_split_borders(struct mm *mm, u64 start, u64 end)
 
 	line_read(mm, map_count);
 	line_read(mm, limits.max_map_count);
+	if (vma)
+		line_read(vma, start);
 	if (vma && vma->start < start) {
 		/* A hole in the middle makes one more VMA in the end; ends do not. */
 		if (end < vma->end && READ_ONCE(mm->map_count) >= mm->limits.max_map_count)

@@ -96,7 +96,9 @@ static void fault_end(struct fault *f, bool retry)
 
 static void seq_begin(struct mm *mm)
 {
-	WRITE_ONCE(mm->mmap_seq, mm->mmap_seq + 1);
+	u64 seq = READ_ONCE(mm->mmap_seq);
+
+	WRITE_ONCE(mm->mmap_seq, seq + 1);
 	smp_mb(); /* odd before the changes: pairs with mm_changed() */
 }
 

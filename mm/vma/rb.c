@@ -183,8 +183,10 @@ static u64 subtree_gap(const struct rb_node *node)
 static bool compute_gap(struct rb_node *node)
 {
 	struct vma_rb *rb = node_rb(node);
-	u64 gap = gap_before(rb);
+	u64 gap;
 
+	line_read(rb, subtree_gap);
+	gap = gap_before(rb);
 	gap = max(gap, subtree_gap(node->left));
 	gap = max(gap, subtree_gap(node->right));
 	if (rb->subtree_gap == gap)
@@ -347,15 +349,17 @@ static struct vma_rb *make_room(struct vma_tree *t, struct vma_rb *rb, u64 first
 				const struct vma_rb *keep, struct vma_rb **dead)
 {
 	while (rb != &t->end) {
-		struct vma_rb *next = rb->next;
+		struct vma_rb *next;
 
 		line_read(rb, first);
+		next = rb->next;
 		if (rb->first > last)
 			break;
 		if (rb == keep) {
 			;
 		} else if (rb->first >= first && rb->last <= last) {
 			erase(t, rb);
+			line_write(rb, prev);
 			rb->prev = *dead;
 			*dead = rb;
 		} else if (rb->first >= first) {
@@ -406,6 +410,7 @@ static void rb_store(struct vma_tree *t, u64 first, u64 last, struct vma *vma)
 	while (dead) {
 		struct vma_rb *rb = dead;
 
+		line_write(rb, next);
 		dead = rb->prev;
 		WRITE_ONCE(rb->next, NULL); /* read by vma_is_dead() */
 	}

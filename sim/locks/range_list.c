@@ -125,10 +125,18 @@ struct range_list_pool *range_list_pool_create(struct machine *m)
 
 static void free_batch(struct retired *batch)
 {
-	struct range_list_pool *pool = batch->pool;
+	struct range_list_pool *pool;
+	u32 count;
 
-	for (u32 i = 0; i < batch->count; i++)
+	line_read(batch, count);
+	pool = batch->pool;
+	count = batch->count;
+	for (u32 i = 0; i < count; i++) {
+		line_read_ptr(&batch->nodes[i]);
+		line_read(pool, nodes);
 		objcache_free(pool->nodes, batch->nodes[i]);
+	}
+	line_read(pool, batches);
 	objcache_free(pool->batches, batch);
 }
 
@@ -204,6 +212,7 @@ static struct range_node *node_alloc(struct range_list *list, const struct range
 /* Nobody has seen it. */
 static void node_free(struct range_list *list, struct range_node *node)
 {
+	line_read(list, pool);
 	line_read(list->pool, nodes);
 	objcache_free(list->pool->nodes, node);
 }
@@ -571,14 +580,14 @@ static int acquire(struct range_list *list, struct range_hold *hold, bool write,
 	struct attempt a = {.killable = killable, .nested = nested};
 	int ret;
 
-	lock_rank_acquire(hold, (enum lock_rank)list->rank, nested, false);
+	lock_rank_acquire(hold, lock_rank_of(list), nested, false);
 	ret = pass_gate(list, &a);
 	if (!ret)
 		ret = write ? write_acquire(list, hold, &a) : read_acquire(list, hold, &a);
 	if (unlikely(a.gate_ours))
 		gate_open(list);
 	if (ret)
-		lock_rank_release(hold, (enum lock_rank)list->rank);
+		lock_rank_release(hold, lock_rank_of(list));
 	return ret;
 }
 
@@ -681,7 +690,7 @@ bool range_list_read_trylock(struct range_list *list, struct range_hold *hold)
 {
 	if (!try_acquire(list, hold, false, NULL))
 		return false;
-	lock_rank_acquire(hold, (enum lock_rank)list->rank, true, true);
+	lock_rank_acquire(hold, lock_rank_of(list), true, true);
 	return true;
 }
 
@@ -692,7 +701,7 @@ void range_list_read_unlock_non_owner(struct range_list *list, struct range_hold
 
 void range_list_read_unlock(struct range_list *list, struct range_hold *hold)
 {
-	lock_rank_release(hold, (enum lock_rank)list->rank);
+	lock_rank_release(hold, lock_rank_of(list));
 	release(list, hold, false);
 }
 
@@ -715,13 +724,13 @@ bool range_list_write_trylock(struct range_list *list, struct range_hold *hold)
 {
 	if (!try_acquire(list, hold, true, NULL))
 		return false;
-	lock_rank_acquire(hold, (enum lock_rank)list->rank, true, true);
+	lock_rank_acquire(hold, lock_rank_of(list), true, true);
 	return true;
 }
 
 void range_list_write_unlock(struct range_list *list, struct range_hold *hold)
 {
-	lock_rank_release(hold, (enum lock_rank)list->rank);
+	lock_rank_release(hold, lock_rank_of(list));
 	release(list, hold, true);
 }
 

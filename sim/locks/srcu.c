@@ -19,6 +19,7 @@
  * wait for the pair that this late-comer is about to join *after* the sum was taken, which is
  * harmless for this grace period, but the next one's flip must not find it in the "new" pair.
  */
+#include <mmsim/charge.h>
 #include <mmsim/cpu.h>
 #include <mmsim/rcu.h>
 
@@ -133,8 +134,10 @@ static struct rcu_head *reversed(struct rcu_head *head)
 	struct rcu_head *result = NULL;
 
 	while (head) {
-		struct rcu_head *next = head->next;
+		struct rcu_head *next;
 
+		line_write_ptr(head);
+		next = head->next;
 		head->next = result;
 		result = head;
 		head = next;

@@ -17,8 +17,7 @@ workloads=$("$bin" list workloads -q 2>/dev/null | cut -d' ' -f1 | grep -v repla
 
 "$bin" run -q -j 2 -w "$workloads" -s mmap_lock,vma_refcnt -c 1,4,64 -m skylake192 -d 300us -o "$tmp/rows.csv" \
 	2>"$tmp/err" || fail 'a workload'
-# Not yet clean: range_list, spf, spf_seqcount.
-"$bin" run -q -j 2 -w "$workloads" -s mmap_lock_bravo,range_full,range,vma_rwsem,vma_atomic -c 6 -m skylake192 -d 100us \
+"$bin" run -q -j 2 -w "$workloads" -s mmap_lock_bravo,range_full,range,range_list,spf,spf_seqcount,vma_rwsem,vma_atomic -c 6 -m skylake192 -d 100us \
 	-o "$tmp/rows.csv" 2>"$tmp/err" || fail 'a workload under another scheme'
 for trace in gcc pythreads; do
 	"$bin" replay -q -s mmap_lock,vma_refcnt -c 1,8 -m skylake192 -o "$tmp/replay.csv" \

@@ -525,10 +525,7 @@ static NOINLINE int down_write_slow(struct rwsem *sem, bool killable)
 /* ---- the interface ------------------------------------------------------------------------- */
 
 /* mm/mmap_lock.c reports the address-space lock, under every scheme. */
-static inline bool reports(const struct rwsem *sem)
-{
-	return lock_watched() && sem->rank != LOCK_RANK_MMAP;
-}
+#define reports(sem) (lock_watched() && (sem)->rank != LOCK_RANK_MMAP)
 
 static void report_contended(const struct rwsem *sem, bool write, const void *site)
 {

@@ -115,8 +115,26 @@ static enum fault_step no_page(struct fault *f, const struct huge_fault *h)
 
 /* ---- copy-on-write ---------------------------------------------------------------------------------- */
 
+/* Who has a copy of its own by now keeps it. The page's fault mutex is held: nobody comes to map it. */
+static bool maps_page(const struct vma *vma, const struct huge_fault *h, u64 va, const struct page *old)
+{
+	const struct memory *mem = vma->mm->memory;
+	spinlock_t *ptl;
+	pte_t *entry = pgtable_entry(vma->mm, va, h->level, false, &ptl);
+	bool maps;
+	pte_t e;
+
+	if (!entry)
+		return false;
+	spin_lock(ptl);
+	e = pte_get(entry);
+	maps = pgtable_is_leaf(vma->mm, e, h->level) && pfn_to_page(mem, leaf_pfn(vma->mm->arch, e, h->level)) == old;
+	spin_unlock(ptl);
+	return maps;
+}
+
 /* Unmap the page from all but its owner. */
-static void take_back(const struct fault *f, const struct huge_fault *h)
+static void take_back(const struct fault *f, const struct huge_fault *h, const struct page *old)
 {
 	struct mapping *mapping = &f->vma->file->inode->mapping;
 	u64 index = h->hf->first_index + (h->n << h->hf->h->order);
@@ -132,6 +150,8 @@ static void take_back(const struct fault *f, const struct huge_fault *h)
 			continue;
 		line_read(vma->mm, locking);
 		va = vma->start + ((index - vma->pgoff) << shift);
+		if (!maps_page(vma, h, va, old))
+			continue;
 		/* Before the entry goes, whose lock orders the two: see no_page(). */
 		line_write(vma, reserve_lost);
 		WRITE_ONCE(vma->reserve_lost, true);
@@ -209,7 +229,7 @@ static enum fault_step write_protected(struct fault *f, const struct huge_fault 
 	if (copy)
 		step = replace_page(f, h, e, old, copy);
 	else if (f->vma->reserve_owner)
-		take_back(f, h);
+		take_back(f, h, old);
 	else
 		step = STEP_SIGBUS;
 	if (copy && step != STEP_DONE)

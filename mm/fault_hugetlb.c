@@ -163,7 +163,10 @@ static void take_back(const struct fault *f, const struct huge_fault *h, const s
 	up_write(&mapping->i_mmap_rwsem);
 }
 
-/* ptl held. Where this is the only mapping, the page is ours. */
+/*
+ * ptl held. Where this is the only mapping, the page is ours. As in Linux the mappings count, not the references:
+ * a TLB of another process, whose drop is about to flush it, may show what we write for that long.
+ */
 static bool make_writable(struct fault *f, const struct huge_fault *h, pte_t e, struct page *head)
 {
 	bool shared = f->vma->flags & VM_SHARED;

@@ -8,7 +8,8 @@
  * the first pass).
  *
  * The anonymous mappings of page_fault1's threads lie side by side, and the kernel makes one VMA of
- * them. With vmas=own each task asks for its mapping at an address that keeps it apart.
+ * them. With vmas=own each task asks for its mapping at an address that keeps it apart. With hugetlb the
+ * memory comes from a pool of huge pages (-p hugepages=, hugepages_1g=): a fault each.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,8 @@ enum { FILE_OWN, FILE_ONE };
 
 static const char *const vmas_choices[] = {"merge", "own", NULL};
 enum { VMAS_MERGE, VMAS_OWN };
+static const char *const hugetlb_choices[] = {"no", "yes", "1g", NULL};
+enum { HUGETLB_NO, HUGETLB_YES, HUGETLB_1G };
 
 static const struct param anon_params[] = {
 	PARAM_SIZE,
@@ -51,6 +54,11 @@ static const struct param anon_params[] = {
 	 .def = "merge",
 	 .choices = vmas_choices,
 	 .meaning = "merge: mappings of tasks adjoin, and merge; own: they are kept apart"},
+	{.key = "hugetlb",
+	 .type = PARAM_CHOICE,
+	 .def = "no",
+	 .choices = hugetlb_choices,
+	 .meaning = "MAP_HUGETLB: yes, pages of the default size (-p hugepages=); 1g, of 1 GiB (-p hugepages_1g=)"},
 	PARAM_PROCESSES,
 	{.key = NULL},
 };
@@ -71,10 +79,8 @@ static u64 size_of(const struct bench *b)
 }
 
 /* hint: where to map, or 0. */
-static void loop(struct bench_task *t, u64 hint, u32 flags, struct file *file)
+static void loop(struct bench_task *t, u64 hint, u64 size, u32 flags, struct file *file)
 {
-	u64 size = size_of(t->bench);
-
 	while (bench_running(t)) {
 		u64 va = bench_mmap_at(t, hint, size, PROT_READ | PROT_WRITE, flags, file, 0);
 
@@ -92,9 +98,46 @@ struct places {
 	u64 base, step; /* vmas=own: of the tasks' mappings; all of it is free */
 };
 
+/* Of a page that a fault brings. */
+static u64 anon_fault_bytes(const struct bench *b)
+{
+	switch (bench_param(b, "hugetlb")) {
+	case HUGETLB_YES:
+		return level_bytes(b->cfg.arch, 1);
+	case HUGETLB_1G:
+		return 1ull << 30;
+	default:
+		return bench_page_bytes(b);
+	}
+}
+
+static u64 anon_size(const struct bench *b)
+{
+	return ALIGN_UP(bench_param(b, "size"), anon_fault_bytes(b));
+}
+
+/* The pool has to last for all tasks at once: who gets nothing from it gets ENOMEM. */
+static int anon_check(struct bench *b)
+{
+	u64 which = bench_param(b, "hugetlb"), wanted, pool;
+
+	if (which == HUGETLB_NO)
+		return 0;
+	if (bench_param(b, "vmas") == VMAS_OWN)
+		return bench_fail(b, "vmas=own: only with hugetlb=no");
+	wanted = b->cfg.tasks * (anon_size(b) / anon_fault_bytes(b));
+	pool = b->cfg.mm.params[which == HUGETLB_1G ? MM_PARAM_HUGEPAGES_1G : MM_PARAM_HUGEPAGES];
+	if (pool >= wanted)
+		return 0;
+	return bench_fail(b, "hugetlb=%s: %u tasks with size=%llu need -p %s=%llu, or more", hugetlb_choices[which],
+			  b->cfg.tasks, (unsigned long long)anon_size(b),
+			  which == HUGETLB_1G ? "hugepages_1g" : "hugepages", (unsigned long long)wanted);
+}
+
+/* The pools come on top of it. */
 static u64 anon_memory(const struct bench *b)
 {
-	return bench_memory_for(b, bench_param(b, "size"));
+	return bench_memory_for(b, bench_param(b, "hugetlb") == HUGETLB_NO ? bench_param(b, "size") : 0);
 }
 
 static int anon_setup(struct bench *b)
@@ -125,9 +168,13 @@ static void anon_teardown(struct bench *b)
 
 static void anon_run(struct bench_task *t)
 {
+	static const u32 huge_flags[] = {[HUGETLB_NO] = 0,
+					 [HUGETLB_YES] = MAP_HUGETLB,
+					 [HUGETLB_1G] = MAP_HUGETLB | MAP_HUGE_1GB};
 	const struct places *p = t->bench->priv;
+	u32 flags = MAP_PRIVATE | MAP_ANONYMOUS | huge_flags[bench_param(t->bench, "hugetlb")];
 
-	loop(t, p ? p->base + t->index * p->step : 0, MAP_PRIVATE | MAP_ANONYMOUS, NULL);
+	loop(t, p ? p->base + t->index * p->step : 0, anon_size(t->bench), flags, NULL);
 }
 
 const struct workload workload_page_fault1 = {
@@ -139,6 +186,7 @@ const struct workload workload_page_fault1 = {
 	.threads_per_cpu = 1,
 	.sample = 16,
 	.params = anon_params,
+	.check = anon_check,
 	.memory_bytes = anon_memory,
 	.setup = anon_setup,
 	.run_task = anon_run,
@@ -214,12 +262,12 @@ static struct file *file_of(const struct bench_task *t)
 
 static void private_run(struct bench_task *t)
 {
-	loop(t, 0, MAP_PRIVATE, file_of(t));
+	loop(t, 0, size_of(t->bench), MAP_PRIVATE, file_of(t));
 }
 
 static void shared_run(struct bench_task *t)
 {
-	loop(t, 0, MAP_SHARED, file_of(t));
+	loop(t, 0, size_of(t->bench), MAP_SHARED, file_of(t));
 }
 
 const struct workload workload_page_fault2 = {

@@ -25,4 +25,13 @@ done
 timeout 60 "$bin/mmsim" run -q -e virtual -m ivybridge40 -w mmap1 -s range_list,range -c 40 -d 2ms --warmup 1ms \
 	-o - >"$tmp/out" 2>"$tmp/err" || fail "mmap1 on 40 CPUs"
 [ "$(wc -l <"$tmp/out")" -eq 3 ] || fail "mmap1 on 40 CPUs: rows are missing"
+
+# A huge page is one fault for all its pages. (A window that ends inside a page has one more.)
+"$bin/mmsim" run -q -e virtual -m laptop8 -w page_fault1 -s mmap_lock,vma_refcnt,range,spf -c 2 -d 2ms --warmup 0 \
+	-p size=4M -p hugetlb=yes -p hugepages=4 -o - >"$tmp/out" 2>"$tmp/err" || fail 'page_fault1 on huge pages'
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+	 { pages = $at["ops"] / 512; n = $at["FAULT_HUGETLB"]; if (n < pages || n > pages + 4 || n < 8) { print n, pages; exit 1 } }
+	 END { exit NR != 5 }' "$tmp/out" >"$tmp/err" || fail 'not a fault per huge page'
+"$bin/mmsim" run -q -w page_fault1 -s mmap_lock -c 2 -p size=3M -p hugetlb=yes -p hugepages=3 2>"$tmp/err" && fail 'a pool too small'
+grep -q 'hugetlb=yes: 2 tasks with size=4194304 need -p hugepages=4, or more' "$tmp/err" || fail 'a pool too small: no such message'
 echo ok

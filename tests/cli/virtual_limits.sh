@@ -34,4 +34,6 @@ awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
 	 END { exit NR != 5 }' "$tmp/out" >"$tmp/err" || fail 'not a fault per huge page'
 "$bin/mmsim" run -q -w page_fault1 -s mmap_lock -c 2 -p size=3M -p hugetlb=yes -p hugepages=3 2>"$tmp/err" && fail 'a pool too small'
 grep -q 'hugetlb=yes: 2 tasks with size=4194304 need -p hugepages=4, or more' "$tmp/err" || fail 'a pool too small: no such message'
+"$bin/mmsim" run -q -e virtual -m ivybridge40 -w gc_heap -p heap=shared -p barrier=page -c 4 -d 1ms -s mmap_lock \
+	-o - 2>"$tmp/err" | grep -q 'no operation began and ended in the window' || fail 'an empty window without a word'
 echo ok

@@ -70,7 +70,7 @@ static void notes(struct result *r, const struct combination *c, const struct be
 		note_host(r, c, b);
 	if (!(c->scheme->caps & LK_CAP_CORRECT))
 		result_note(r, "%s does not claim to be correct", c->scheme->name);
-	if (r->latency && !samples)
+	if (!r->ops)
 		result_note(r, "no operation began and ended in the window: a longer --duration");
 	else if (samples < FEW_SAMPLES)
 		result_note(r, "percentiles from %" PRIu64 " operations only", samples);

@@ -561,12 +561,14 @@ u32 lock_stat_take(struct lock_stat_row **rows)
 const char *lock_stat_class(u32 rank)
 {
 	static const char *const names[LOCK_RANK_COUNT] = {
+		[LOCK_RANK_INODE] = "inode->i_rwsem",
 		[LOCK_RANK_MMAP] = LOCK_CLASS_MMAP,
 		[LOCK_RANK_VMA] = LOCK_CLASS_VMA,
 		[LOCK_RANK_HUGETLB_FAULT] = "hugetlb_fault_mutex",
 		[LOCK_RANK_HUGETLB_VMA] = "hugetlb_vma_lock",
 		[LOCK_RANK_I_MMAP] = "i_mmap_rwsem",
 		[LOCK_RANK_ANON_VMA] = "anon_vma->rwsem",
+		[LOCK_RANK_VMA_TREE] = "mm->tree_lock",
 		[LOCK_RANK_FILE_TREE] = "mapping->i_pages",
 		[LOCK_RANK_FOLIO] = "folio lock",
 		[LOCK_RANK_PAGE_TABLE] = "page_table_lock",
@@ -575,7 +577,7 @@ const char *lock_stat_class(u32 rank)
 		[LOCK_RANK_HUGETLB] = "hugetlb_lock",
 		[LOCK_RANK_PCP] = "pcp->lock",
 		[LOCK_RANK_ZONE] = "zone->lock",
-		[LOCK_RANK_WAIT] = "rwsem->wait_lock",
+		[LOCK_RANK_WAIT] = "wait_lock",
 		[LOCK_RANK_LEAF] = "object cache depot",
 	};
 

@@ -84,6 +84,18 @@ void mmu_switch(struct mm *mm)
 	preempt_enable();
 }
 
+void mmu_unload(struct mm *mm)
+{
+	preempt_disable();
+	if (current_task()->mm == mm)
+		current_task()->mm = NULL;
+	if (mmu_machine(mm->machine)->cores)
+		tlb_context_unload(this_cpu(), mm);
+	else if (this_cpu()->active_mm == mm)
+		load_page_table(NULL);
+	preempt_enable();
+}
+
 void mmu_forget(struct mm *mm)
 {
 	if (mmu_machine(mm->machine)->cores) {

@@ -315,6 +315,21 @@ void tlb_context_load(struct cpu *cpu, struct mm *mm)
 	cpu_insn_end(cpu);
 }
 
+void tlb_context_unload(struct cpu *cpu, struct mm *mm)
+{
+	struct tlb_core *core = cpu_tlb(cpu)->core;
+
+	cpu_insn_begin(cpu);
+	if (cpu->active_mm == mm)
+		tlb_context_leave(cpu);
+	/* A sibling that has it loaded is in mm->cpus itself. */
+	for (u32 i = 0; i < core->slot_count; i++)
+		if (core->slots[i].mm == mm && !slot_is_loaded(core, &core->slots[i]))
+			tlb_slot_forget(core, &core->slots[i]);
+	cpu_insn_end(cpu);
+	(void)fetch_and(cpus_word(mm, cpu), ~cpus_bit(cpu));
+}
+
 /* ---- the end of an mm ------------------------------------------------------------------------------- */
 
 static void forget_there(struct cpu *target, void *arg)

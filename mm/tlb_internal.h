@@ -230,6 +230,8 @@ u32 tlb_context_key(const struct mmu_machine *mmu, const struct mm *mm);
 struct tlb_slot *tlb_context_slot(const struct tlb *tlb, u32 key);
 /* Is it away from user programs, so that a flush need not interrupt it? */
 bool tlb_context_is_lazy(const struct cpu *cpu);
+/* mmu_unload() */
+void tlb_context_unload(struct cpu *cpu, struct mm *mm);
 /* mm dies: nobody has it loaded afterwards, and no TLB knows it. */
 void tlb_context_forget(struct mm *mm);
 int tlb_context_init(struct mmu_machine *mmu);

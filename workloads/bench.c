@@ -160,6 +160,9 @@ static int init_entered(struct bench *b)
 	if (b->workload->setup)
 		err = b->workload->setup(b);
 	mmu_switch(NULL);
+	/* The set-up is no task of the machine: no flush has to go to its CPU, nor by the fabric because of it. */
+	for (u32 i = 0; i < b->mm_count; i++)
+		mmu_unload(b->mms[i]);
 	return err;
 }
 

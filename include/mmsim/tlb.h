@@ -23,6 +23,10 @@ void tlb_check_invariants(struct machine *m);
  * alive while loaded: a task ends with mmu_switch(NULL), or it is the one that drops the last
  * reference. */
 void mmu_switch(struct mm *mm);
+/* The calling task has done with mm, and its CPU with it: nothing of mm stays in the CPU's TLB, lazily or under a
+ * tag, and no flush is sent there until it loads mm again. (Linux keeps the bit in mm_cpumask() where flushes go
+ * by the fabric: this is for tasks that are none of the modelled program's.) */
+void mmu_unload(struct mm *mm);
 
 /*
  * One access by the current task at va in the loaded mm, as user code: look up, walk, fault and

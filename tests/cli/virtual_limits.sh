@@ -36,4 +36,11 @@ awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
 grep -q 'hugetlb=yes: 2 tasks with size=4194304 need -p hugepages=4, or more' "$tmp/err" || fail 'a pool too small: no such message'
 "$bin/mmsim" run -q -e virtual -m ivybridge40 -w gc_heap -p heap=shared -p barrier=page -c 4 -d 1ms -s mmap_lock \
 	-o - 2>"$tmp/err" | grep -q 'no operation began and ended in the window' || fail 'an empty window without a word'
+
+# Alone, a program flushes its own TLB: nothing goes by the fabric because of the CPU that set it up.
+"$bin/mmsim" run -q -e virtual -m power8-80 -a ppc64-radix -w page_fault1 -s mmap_lock -c 1,2 -d 2ms --warmup 200us -p size=1M \
+	-p processes=1 -o - >"$tmp/out" 2>"$tmp/err" || fail 'page_fault1 alone on ppc64-radix'
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+	 { rate[NR] = $at["ops_per_sec"]; if ($at["TLB_BROADCAST"] != 0 || $at["TLB_FLUSH_LOCAL"] == 0) { print $0; exit 1 } }
+	 END { exit rate[3] < 1.7 * rate[2] || rate[3] > 2.1 * rate[2] }' "$tmp/out" >"$tmp/err" || fail 'flushes of one CPU leave it'
 echo ok

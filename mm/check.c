@@ -71,6 +71,7 @@ static void check_entry(void *arg, u64 va, pte_t e, u32 level)
 	const struct mm *mm = t->mm;
 	const struct vma *vma = t->vma;
 	struct page *page = pfn_to_page(mm->memory, leaf_pfn(mm->arch, e, level));
+	u64 *pages;
 
 	if (vma->flags & VM_HUGETLB)
 		check_hugetlb(t, va, page, level);
@@ -88,7 +89,8 @@ static void check_entry(void *arg, u64 va, pte_t e, u32 level)
 	if (pte_has(mm->arch, e, PTE_WRITE) && !(vma->flags & VM_SHARED) &&
 	    !(READ_ONCE(page->flags) & PAGE_ANON))
 		MMSIM_BUG("%" PRIx64 ": private mapping writes into the page cache", va);
-	*(vma->flags & VM_HUGETLB ? &t->hugetlb_pages : &t->pages[page_rss_kind(page)]) += 1ull << (level_shift(mm->arch, level) - mm->arch->page_shift);
+	pages = vma->flags & VM_HUGETLB ? &t->hugetlb_pages : &t->pages[page_rss_kind(page)];
+	*pages += level_bytes(mm->arch, level) >> mm->arch->page_shift;
 }
 
 static void check_hole(void *arg, u64 va, pte_t e, u32 level)

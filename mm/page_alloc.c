@@ -2,13 +2,14 @@
  * mm/page_alloc.c - frames: a buddy allocator behind per-CPU lists, reference counts, contents
  *
  * Models       One zone per memory node: free blocks of 2^0..2^10 frames (or of a huge page, if that is
- *              larger) under zone->lock, split on allocation and merged with their buddy when freed. In front of each one list per CPU, refilled
- *              and drained PCP_BATCH frames at a time (Linux: percpu_pagelist, pcp->batch). The coldest
+ *              larger) under zone->lock, split on allocation and merged with their buddy when freed. In
+ *              front of each one list per CPU, refilled and drained PCP_BATCH frames at a time (Linux: percpu_pagelist, pcp->batch). The coldest
  *              frames are drained first. A frame comes from the caller's node, else from the next that
  *              has one (all others are as far); it goes back to its own. When all zones are empty all
  *              CPUs' lists are drained.
  * Leaves out   Several zones of a node, policies and migration, migrate types, watermarks and reclaim,
- *              other high-order requests than huge pages, pcp->high that tunes itself (6.7): it is fixed at six batches, as before 5.14.
+ *              other high-order requests than huge pages, pcp->high that tunes itself (6.7): it is fixed
+ *              at six batches, as before 5.14.
  * Guarantee    A frame is on one list or has a positive refcount, never both; a second free, or a
  *              reference taken on a free frame, stops the program.
  * Lock order   LRU before PCP before ZONE. Another CPU's list is locked only by the slow path.

@@ -642,6 +642,19 @@ u64 bench_mmap(struct bench_task *t, u64 len, u32 prot, u32 flags, struct file *
 	return bench_mmap_at(t, 0, len, prot, flags, file, offset);
 }
 
+int bench_map_apart(struct mm *mm, u64 bytes, u64 gap, u64 *base, u32 count)
+{
+	s64 va = mm_mmap(mm, 0, (bytes + gap) * count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);
+	int err = va < 0 ? (int)va : 0;
+
+	for (u32 i = 0; i < count && !err; i++) {
+		base[i] = (u64)va + i * (bytes + gap);
+		if (gap)
+			err = mm_munmap(mm, base[i] + bytes, gap);
+	}
+	return err;
+}
+
 u64 bench_mmap_at(struct bench_task *t, u64 hint, u64 len, u32 prot, u32 flags, struct file *file,
 		  u64 offset)
 {

@@ -121,21 +121,12 @@ static int fill(const struct gc_heap *gc, u64 region)
 	return 0;
 }
 
-/* Mapped as one and cut apart: mappings made one by one would adjoin, wherever a guard was. */
 static int map_regions(struct bench *b, struct gc_heap *gc, struct mm *mm, u64 *base, u32 count)
 {
-	u64 guard = in_pages(b, "guard"), step = gc->region_bytes + guard;
-	s64 va = mm_mmap(mm, 0, step * count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			 NULL, 0);
-	int err = va < 0 ? (int)va : 0;
+	int err = bench_map_apart(mm, gc->region_bytes, in_pages(b, "guard"), base, count);
 
-	for (u32 i = 0; i < count && !err; i++) {
-		base[i] = (u64)va + i * step;
-		if (guard)
-			err = mm_munmap(mm, base[i] + gc->region_bytes, guard);
-		if (!err)
-			err = fill(gc, base[i]);
-	}
+	for (u32 i = 0; i < count && !err; i++)
+		err = fill(gc, base[i]);
 	return err;
 }
 

@@ -71,24 +71,6 @@ static void teardown(struct bench *b)
 	b->priv = NULL;
 }
 
-/*
- * Slots of one address space: one mapping; or (gap) a mapping each, which must not touch their
- * neighbours, or they would merge. Cut out of one, so that it does not matter where mmap() goes next.
- */
-static int map_slots(struct mm *mm, u64 slot, u64 gap, u64 *base, u32 count)
-{
-	s64 va = mm_mmap(mm, 0, (slot + gap) * count, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);
-	int err = va < 0 ? (int)va : 0;
-
-	for (u32 i = 0; i < count && !err; i++) {
-		base[i] = (u64)va + i * (slot + gap);
-		if (gap)
-			err = mm_munmap(mm, base[i] + slot, gap);
-	}
-	return err;
-}
-
 static int map_all(struct bench *b, struct multi_fault *mf)
 {
 	/* Two pages: a range lock takes one on either side along. */
@@ -96,9 +78,9 @@ static int map_all(struct bench *b, struct multi_fault *mf)
 	int err = 0;
 
 	if (b->mm_count == 1)
-		return map_slots(b->mm, mf->slot, gap, mf->base, b->tasks);
+		return bench_map_apart(b->mm, mf->slot, gap, mf->base, b->tasks);
 	for (u32 i = 0; i < b->tasks && !err; i++)
-		err = map_slots(b->mms[i], mf->slot, 0, &mf->base[i], 1);
+		err = bench_map_apart(b->mms[i], mf->slot, 0, &mf->base[i], 1);
 	return err;
 }
 

@@ -272,6 +272,12 @@ static inline bool bench_read(struct bench_task *t, u64 va, u64 *value)
 }
 /* mm_mmap() that must succeed: the address, or 0 when the run has failed. */
 u64 bench_mmap(struct bench_task *t, u64 len, u32 prot, u32 flags, struct file *file, u64 offset);
+/*
+ * count private anonymous mappings of `bytes` each, with a gap between two so that they are VMAs of their own (0:
+ * they are one); where they begin goes to base[]. Cut out of one mapping: mmap() would put the next one into
+ * the gap. 0 or -errno.
+ */
+int MUST_CHECK bench_map_apart(struct mm *mm, u64 bytes, u64 gap, u64 *base, u32 count);
 /* At hint, if it is free (0: anywhere). */
 u64 bench_mmap_at(struct bench_task *t, u64 hint, u64 len, u32 prot, u32 flags, struct file *file,
 		  u64 offset);

@@ -53,6 +53,8 @@ static ALWAYS_INLINE int take(struct mm *mm, struct mm_hold *h, u64 start, u64 e
 			lock_abandoned(&mm->mmap_lock);
 		return err;
 	}
+	/* The line of mm's constants, which everything under the lock reads, can be gone after the wait for the lock's. */
+	line_read(mm, locking);
 	lock_acquired(&mm->mmap_lock, LOCK_CLASS_MMAP, mode == MMAP_WRITE);
 	h->mode = mode;
 	count_event(mode == MMAP_READ ? COUNTER_MMAP_LOCK_READ : COUNTER_MMAP_LOCK_WRITE);

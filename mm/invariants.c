@@ -60,15 +60,15 @@ struct invariants {
 
 /* ---- history ------------------------------------------------------------------------------------ */
 
-static void record(struct invariants *inv, enum event_kind kind, u64 context_id, u64 start, u64 end,
-		   u64 pfn)
+/* mm NULL: of whichever address space. */
+static void record(struct invariants *inv, enum event_kind kind, const struct mm *mm, u64 start, u64 end, u64 pfn)
 {
 	const struct cpu *cpu = this_cpu();
 	struct ring *ring = &inv->rings[cpu->id];
 
 	ring->events[ring->count++ % EVENTS_EACH] = (struct event){
 		.ns = engine_now_ns(),
-		.context_id = context_id,
+		.context_id = mm ? READ_UNPRICED(mm->context_id) : 0,
 		.start = start,
 		.end = end,
 		.pfn = pfn,
@@ -140,17 +140,17 @@ static void broken(const struct invariants *inv, const char *what, u32 cpu, u64 
 void invariants_filled(struct mmu_machine *mmu, const struct mm *mm, u64 va, u64 pfn)
 {
 	va = ALIGN_DOWN(va, arch_page_bytes(mmu->arch));
-	record(mmu->invariants, EVENT_FILL, mm->context_id, va, va + arch_page_bytes(mmu->arch), pfn);
+	record(mmu->invariants, EVENT_FILL, mm, va, va + arch_page_bytes(mmu->arch), pfn);
 }
 
 void invariants_flush(struct mmu_machine *mmu, const struct mm *mm, u64 start, u64 end, bool full)
 {
-	record(mmu->invariants, EVENT_FLUSH, mm->context_id, full ? 0 : start, full ? ~0ull : end, ~0ull);
+	record(mmu->invariants, EVENT_FLUSH, mm, full ? 0 : start, full ? ~0ull : end, ~0ull);
 }
 
 void invariants_flushed(struct mmu_machine *mmu, const struct mm *mm, u64 start, u64 end, bool full)
 {
-	record(mmu->invariants, EVENT_FLUSHED, mm->context_id, full ? 0 : start, full ? ~0ull : end,
+	record(mmu->invariants, EVENT_FLUSHED, mm, full ? 0 : start, full ? ~0ull : end,
 	       ~0ull);
 }
 
@@ -264,7 +264,7 @@ void invariants_frame_freed(struct invariants *inv, u64 pfn)
 {
 	const struct arch_desc *a = inv->mmu->arch;
 
-	record(inv, EVENT_FREE, 0, 0, 0, pfn);
+	record(inv, EVENT_FREE, NULL, 0, 0, pfn);
 	if (!inv->first)
 		return;
 	unpriced_begin();
@@ -510,7 +510,7 @@ void invariants_protected(struct vma *vma, u64 start, u64 end)
 	if (flags & (VM_READ | VM_WRITE | VM_EXEC))
 		r.vma_attrs = PTE_USER | (flags & VM_WRITE ? PTE_WRITE : 0) |
 			      (flags & VM_EXEC ? PTE_EXEC : 0);
-	record(inv, EVENT_PROTECT, vma->mm->context_id, start, end, ~0ull);
+	record(inv, EVENT_PROTECT, vma->mm, start, end, ~0ull);
 	check_rights(inv, &r, "a TLB allows what mprotect has taken away");
 }
 
@@ -519,7 +519,7 @@ void invariants_forked(struct mm *mm)
 	struct invariants *inv = mmu_machine(mm->machine)->invariants;
 	struct rights r = {.mm = mm, .end = mm->arch->task_size};
 
-	record(inv, EVENT_FORK, mm->context_id, 0, ~0ull, ~0ull);
+	record(inv, EVENT_FORK, mm, 0, ~0ull, ~0ull);
 	check_rights(inv, &r, "a TLB allows writes that fork has taken away");
 }
 

@@ -11,8 +11,7 @@ if(TARGET conformance)
                                      -DCODE=${CMAKE_SOURCE_DIR}/tests/example/mmap_sem.c
                                      -P ${CMAKE_SOURCE_DIR}/tests/example/same_code.cmake)
   # Every scheme has its page.
-  foreach(line ${schemes})
-    string(REGEX REPLACE ".*X\\(([a-z0-9_]+)\\).*" "\\1" scheme ${line})
+  foreach(scheme ${schemes})
     add_test(NAME docs.scheme.${scheme} COMMAND ${CMAKE_COMMAND} -E cat
                                                 ${CMAKE_SOURCE_DIR}/docs/schemes/${scheme}.md)
   endforeach()

@@ -18,6 +18,8 @@
  *         MMSIM_CONFORMANCE_SEEDS seeds under --schedule random and half as many in time order,
  *         from MMSIM_CONFORMANCE_SEED on. MMSIM_CONFORMANCE_US: how long a part runs. A failure
  *         prints seed and schedule; MMSIM_CONFORMANCE_SCHEDULE (time, random) repeats only one.
+ * Models  MMSIM_KERNEL, MMSIM_TREE, MMSIM_PARAM_coverage=v1 and so on for each of mm_params: as the
+ *         options of `mmsim run`. cmake/eras.cmake: which are tested.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,6 +58,37 @@ static u64 setting(const char *name, u64 otherwise)
 	return text ? strtoull(text, NULL, 0) : otherwise;
 }
 
+/* The parameter's value as the environment says, or its default. */
+static u64 param_choice(const struct param *p)
+{
+	char name[64];
+	const char *text;
+	u64 choice = 0;
+
+	snprintf(name, sizeof(name), "MMSIM_PARAM_%s", p->key);
+	text = getenv(name);
+	if (!text || p->type != PARAM_CHOICE)
+		return text ? strtoull(text, NULL, 0) : 0;
+	while (p->choices[choice] && strcmp(p->choices[choice], text))
+		choice++;
+	if (!p->choices[choice])
+		MMSIM_BUG("%s=%s: no such choice", name, text);
+	return choice;
+}
+
+static struct mm_config config_choice(void)
+{
+	const char *kernel = getenv("MMSIM_KERNEL");
+	struct mm_config cfg = { .tree = tree_choice(), .era = kernel ? kernel_era_find(kernel) : NULL };
+
+	if (kernel && !cfg.era)
+		MMSIM_BUG("MMSIM_KERNEL=%s: no such kernel", kernel);
+	for (u32 i = 0; i < MM_PARAM_COUNT; i++)
+		cfg.params[i] = param_choice(&mm_params[i]);
+	cfg.params[MM_PARAM_HUGEPAGES] = HUGEPAGES;
+	return cfg;
+}
+
 struct run {
 	struct world *w;
 	const struct part *part;
@@ -76,8 +109,7 @@ static void run_part(const struct part *part, u64 us, u64 seed, enum schedule sc
 					    .content_words = 8,
 					    .seed = seed,
 					    .schedule = schedule };
-	const struct mm_config mm_cfg = { .tree = tree_choice(),
-					  .params = { [MM_PARAM_HUGEPAGES] = HUGEPAGES } };
+	const struct mm_config mm_cfg = config_choice();
 	struct world w = { .m = machine_create(&cfg), .seed = seed };
 	struct run run = { .w = &w, .part = part };
 

@@ -2,7 +2,7 @@
  * mm/layouts.c - names of fields, for the reports of the virtual engine
  *
  * So that a hot line is called mm->mmap_lock.count and not an address. Natively all of it is empty.
- * Where two fields share a name's line, the word that most transfers were for decides (hotlines.h).
+ * Where several fields share a line, the one that is written decides (hotlines.h).
  */
 #include "mm/internal.h"
 #include "mm/page_internal.h"

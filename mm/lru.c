@@ -231,8 +231,11 @@ bool page_trylock(struct page *page)
 
 void page_lock(const struct memory *mem, struct page *page)
 {
-	while (fetch_or(&page->flags, (u32)PAGE_LOCKED) & PAGE_LOCKED)
+	while (fetch_or(&page->flags, (u32)PAGE_LOCKED) & PAGE_LOCKED) {
+		task_waits_for(&page->flags);
 		wait_event(page_wait_queue(mem, page), !page_has(page, PAGE_LOCKED));
+		task_waits_for(NULL);
+	}
 	lock_rank_acquire(&page->flags, LOCK_RANK_FOLIO, false, false);
 }
 

@@ -86,6 +86,22 @@ static inline struct task *current_task(void)
 	return mmsim_this_cpu->task;
 }
 
+/*
+ * The calling task waits for a lock from here on; NULL: no more. For reports; whose waits nest, the outermost is
+ * charged with the time. Returns what it waited for before.
+ */
+#if defined(MMSIM_ENGINE_VIRTUAL)
+const void *task_waits_for(const void *lock);
+#else
+static inline const void *task_waits_for(const void *lock)
+{
+	const void *outer = current_task()->waits_for;
+
+	current_task()->waits_for = lock;
+	return outer;
+}
+#endif
+
 /* What the calling task has counted, [COUNTER_COUNT]. */
 static inline u64 *task_counters(void)
 {

@@ -116,6 +116,7 @@ static NOINLINE void wait_for_readers(struct vma *vma, atomic_t *count)
 	lock_rank_acquire(&vma->vm_refcnt, LOCK_RANK_VMA, true, false);
 	count_event(COUNTER_VMA_WRITE_LOCK_WAIT);
 	lock_contended(vma, LOCK_CLASS_VMA, true);
+	task_waits_for(count);
 	while (!entered) {
 		u32 ticket = wait_prepare(wq);
 
@@ -124,6 +125,7 @@ static NOINLINE void wait_for_readers(struct vma *vma, atomic_t *count)
 			wait_sleep(wq, ticket);
 		wait_finish(wq);
 	}
+	task_waits_for(NULL);
 	lock_rank_release(&vma->vm_refcnt, LOCK_RANK_VMA);
 }
 

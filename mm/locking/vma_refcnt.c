@@ -133,8 +133,10 @@ static bool vma_enter_locked(struct vma *vma, s32 own)
 	count_event(COUNTER_VMA_WRITE_LOCK_WAIT);
 	lock_contended(vma, LOCK_CLASS_VMA, true);
 	/* Acquire: the readers have finished. Pairs with vma_put_read(). */
+	task_waits_for(&vma->vm_refcnt);
 	wait_event(&vma->mm->vma_writer_wait,
 		   atomic_read_acquire(&vma->vm_refcnt) == VMA_LOCK_OFFSET + own);
+	task_waits_for(NULL);
 	lock_rank_release(&vma->vm_refcnt, LOCK_RANK_VMA);
 	return true;
 }

@@ -17,6 +17,7 @@ const struct cli_engine cli_engine = {
 	.warmup_ns = 2000000,
 	.short_ns = 1000000,
 	.hot_lines_reset = hot_lines_reset,
+	.hot_lines_stop = hot_lines_stop,
 	.hot_lines_top = hot_lines_top,
 	.hot_lines_print = hot_lines_print,
 	.timeline_start = timeline_start,

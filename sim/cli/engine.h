@@ -22,6 +22,7 @@ struct cli_engine {
 	u64 short_ns;               /* a measurement below this gets a note */
 	/* simulated only: see mmsim/hotlines.h */
 	void (*hot_lines_reset)(struct machine *m);
+	void (*hot_lines_stop)(struct machine *m);
 	u32 (*hot_lines_top)(struct machine *m, struct hot_line *out, u32 n);
 	void (*hot_lines_print)(struct machine *m, u32 n, FILE *out);
 	/* likewise: see mmsim/timeline.h */

@@ -71,6 +71,17 @@ static json_t *machines_array(const struct machine_model **machines)
 	return all;
 }
 
+static json_t *hot_waits(const struct hot_line *h)
+{
+	json_t *all = json_array();
+
+	for (u32 i = 0; i < h->wait_count; i++)
+		json_array_append_new(all, json_pack("{s:s, s:I, s:I}", "lock", h->waits[i].name, "count",
+						     (json_int_t)h->waits[i].waits, "sim_ns",
+						     (json_int_t)h->waits[i].wait_sim_ns));
+	return all;
+}
+
 static json_t *hot_array(const struct result *r)
 {
 	json_t *all = json_array();
@@ -79,12 +90,15 @@ static json_t *hot_array(const struct result *r)
 		const struct hot_line *h = &r->hot[i];
 
 		json_array_append_new(
-			all, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "name", h->name,
-				       "instance", (json_int_t)h->instance, "line",
+			all, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:s, s:s, s:s}", "name",
+				       h->name, "instance", (json_int_t)h->instance, "line",
 				       (json_int_t)h->line, "transfers", (json_int_t)h->transfers,
-				       "owner_changes", (json_int_t)h->owner_changes, "wait_sim_ns",
-				       (json_int_t)h->wait_sim_ns, "cost_sim_ns",
-				       (json_int_t)h->cost_sim_ns, "cpu_share", h->cpu_share));
+				       "owner_changes", (json_int_t)h->owner_changes, "queue_sim_ns",
+				       (json_int_t)h->queue_sim_ns, "cost_sim_ns",
+				       (json_int_t)h->cost_sim_ns, "lock_wait_sim_ns",
+				       (json_int_t)h->lock_wait_sim_ns, "time_share", h->time_share,
+				       "waited_for", hot_waits(h), "written", h->written, "read",
+				       h->read, "fetched_along_with", h->along));
 	}
 	return all;
 }

@@ -181,6 +181,8 @@ static void on_measure(void *arg, bool begin)
 		lock_stat_start(t->bench->machine);
 	if (begin && t->trace.f)
 		trace_begin(t);
+	if (!begin && t->c->o->hot_lines)
+		cli_engine.hot_lines_stop(t->bench->machine);
 	if (!begin)
 		watch_end(t);
 }

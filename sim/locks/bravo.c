@@ -198,19 +198,19 @@ static bool end_bias(struct bravo_rwsem *b, const u64 *own, enum patience patien
 	start_ns = engine_now_ns();
 	WRITE_ONCE(b->bias, 0u);
 	smp_mb(); /* pairs with the compare-and-swap in mark_slot() */
-	current_task()->waits_for = b;
+	task_waits_for(b);
 	for (u32 i = 0; i < BRAVO_SLOTS; i++) {
 		const u64 *slot = &slots[i];
 
 		if (likely(smp_load_acquire(slot) != name) || slot == own)
 			continue;
 		if (!wait_slot(slot, name, patience)) {
-			current_task()->waits_for = NULL;
+			task_waits_for(NULL);
 			smp_store_release(&b->bias, 1u);
 			return false;
 		}
 	}
-	current_task()->waits_for = NULL;
+	task_waits_for(NULL);
 	end_ns = engine_now_ns();
 	WRITE_ONCE(b->inhibit_until_ns, end_ns + (end_ns - start_ns) * BRAVO_INHIBIT);
 	count_event(COUNTER_BRAVO_REVOKE);

@@ -437,11 +437,10 @@ static bool spin_until_over(const struct range_list *list, const struct conflict
 
 static int wait_until_over(const struct range_list *list, const struct conflict *c, bool killable)
 {
-	struct task *task = current_task();
 	int ret = 0;
 
 	count_event(COUNTER_RANGE_LIST_WAIT);
-	task->waits_for = list;
+	task_waits_for(list);
 	if (!list->spin_ns || !spin_until_over(list, c, killable)) {
 		count_event(COUNTER_RANGE_LIST_SLEEP);
 		if (killable)
@@ -449,7 +448,7 @@ static int wait_until_over(const struct range_list *list, const struct conflict 
 		else
 			wait_event(&c->node->wq, is_over(c));
 	}
-	task->waits_for = NULL;
+	task_waits_for(NULL);
 	return ret;
 }
 
@@ -478,12 +477,17 @@ struct attempt {
 
 static int pass_gate(struct range_list *list, const struct attempt *a)
 {
+	int ret = 0;
+
 	if (likely(!READ_ONCE(list->gate)) || a->nested)
 		return 0;
+	task_waits_for(&list->gate);
 	if (a->killable)
-		return wait_event_killable(&list->gate_wq, !READ_ONCE(list->gate));
-	wait_event(&list->gate_wq, !READ_ONCE(list->gate));
-	return 0;
+		ret = wait_event_killable(&list->gate_wq, !READ_ONCE(list->gate));
+	else
+		wait_event(&list->gate_wq, !READ_ONCE(list->gate));
+	task_waits_for(NULL);
+	return ret;
 }
 
 /* Wait, and lose patience. Those that are inside the gate may win a few times more, each once. */

@@ -251,19 +251,19 @@ static NOINLINE int wait_turn(struct range_lock_tree *tree, struct range_lock *r
 	struct task *task = current_task();
 
 	count_event(COUNTER_RANGE_LOCK_SLEEP);
-	task->waits_for = tree;
+	task_waits_for(&tree->root); /* not its spin lock */
 	/* Pairs with tell(): what those before us did is visible. */
 	while (!smp_load_acquire(&task->rwsem_waiter.granted)) {
 		if (killable && task_killed()) {
 			if (leave_queue(tree, range)) {
-				task->waits_for = NULL;
+				task_waits_for(NULL);
 				return -EINTR;
 			}
 			killable = false;
 		}
 		task_park();
 	}
-	task->waits_for = NULL;
+	task_waits_for(NULL);
 	return 0;
 }
 

@@ -261,7 +261,6 @@ static int wait_granted(struct rwsem *sem, struct rwsem_waiter *w, bool killable
 	struct wakeups wake;
 
 	count_event(COUNTER_RWSEM_RLOCK_SLEEP);
-	current_task()->waits_for = sem;
 	/* Pairs with do_wakeups(): the last writer's changes are visible, the node is ours again.
 	 */
 	while (!smp_load_acquire(&w->granted)) {
@@ -271,7 +270,6 @@ static int wait_granted(struct rwsem *sem, struct rwsem_waiter *w, bool killable
 				wake = dequeue_killed(sem, w);
 				spin_unlock(&sem->wait_lock);
 				do_wakeups(wake);
-				current_task()->waits_for = NULL;
 				return -EINTR;
 			}
 			spin_unlock(&sem->wait_lock);
@@ -279,24 +277,16 @@ static int wait_granted(struct rwsem *sem, struct rwsem_waiter *w, bool killable
 		}
 		task_park();
 	}
-	current_task()->waits_for = NULL;
 	return 0;
 }
 
-/* The fast path added our bias and found `count` (bias included) not free for readers. */
-static NOINLINE int down_read_slow(struct rwsem *sem, s64 count, bool killable)
+/* Our bias is in the count. */
+static int down_read_queued(struct rwsem *sem, bool killable)
 {
 	struct rwsem_waiter *w;
 	struct wakeups wake;
-	s64 delta = -READER_BIAS;
+	s64 delta = -READER_BIAS, count;
 
-	/* Steal from queued waiters, but not while other readers hold it: writers would starve. */
-	if (count / READER_BIAS == 1 && !(count & (WRITER_LOCKED | FLAG_HANDOFF)) &&
-	    !((count & FLAG_WAITERS) && classic())) {
-		if (count & FLAG_WAITERS)
-			wake_waiters(sem, WAKE_READ_OWNED);
-		return 0;
-	}
 	spin_lock(&sem->wait_lock);
 	if (list_empty(&sem->wait_list)) {
 		/* Whoever stood in the way is gone, and our bias has been in the count all along.
@@ -313,6 +303,24 @@ static NOINLINE int down_read_slow(struct rwsem *sem, s64 count, bool killable)
 	spin_unlock(&sem->wait_lock);
 	do_wakeups(wake);
 	return wait_granted(sem, w, killable);
+}
+
+/* The fast path added our bias and found `count` (bias included) not free for readers. */
+static NOINLINE int down_read_slow(struct rwsem *sem, s64 count, bool killable)
+{
+	int ret;
+
+	/* Steal from queued waiters, but not while other readers hold it: writers would starve. */
+	if (count / READER_BIAS == 1 && !(count & (WRITER_LOCKED | FLAG_HANDOFF)) &&
+	    !((count & FLAG_WAITERS) && classic())) {
+		if (count & FLAG_WAITERS)
+			wake_waiters(sem, WAKE_READ_OWNED);
+		return 0;
+	}
+	task_waits_for(sem);
+	ret = down_read_queued(sem, killable);
+	task_waits_for(NULL);
+	return ret;
 }
 
 /*
@@ -512,13 +520,12 @@ static int down_write_queued(struct rwsem *sem, bool killable)
 
 static NOINLINE int down_write_slow(struct rwsem *sem, bool killable)
 {
-	struct task *task = current_task();
 	int ret = 0;
 
-	task->waits_for = sem;
+	task_waits_for(sem);
 	if (!optimistic_spin(sem))
 		ret = down_write_queued(sem, killable);
-	task->waits_for = NULL;
+	task_waits_for(NULL);
 	return ret;
 }
 

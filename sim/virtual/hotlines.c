@@ -2,9 +2,9 @@
  * sim/virtual/hotlines.c - names for memory, and the lines that cost the most
  *
  * Names: object caches register their slabs (by the cache's name, with fields where a layout was
- * given), others their arrays. A line is named after the field of the word for which most of its
- * transfers were.
- * Counting is done in lines.c, in the line itself; here is the list of lines that have any.
+ * given), others their arrays. A line is named as hotlines.h says.
+ * Counting is done in lines.c, in the line itself; here is the list of lines that have any, and what tasks
+ * waited for locks: task_waits_for(). While a task waits, its transfers are part of that and cost no line.
  */
 #include "sim/virtual/internal.h"
 #include "sim/virtual/names.h"
@@ -13,6 +13,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+/* A word is listed if it was concerned by one in so many of its line's transfers. */
+#define WORD_MATTERS 50
+#define ELSEWHERE_FROM 0.0005 /* of the time: less is not told */
 
 struct obj_range {
 	u64 start, bytes; /* offsets in the region */
@@ -201,13 +205,24 @@ void hot_line_first(struct machine *m, u64 line)
 	m->hot[m->hot_count++] = line;
 }
 
-static u64 machine_time(const struct machine *m)
+void hot_line_words(struct machine *m, struct vline *vl)
 {
-	u64 ps = m->now_ps;
+	if (m->word_sum_count == m->word_sum_capacity) {
+		u32 capacity = m->word_sum_capacity ? m->word_sum_capacity * 2 : 256;
+		struct word_sums *sums = realloc(m->word_sums, capacity * sizeof(*sums));
 
-	for (u32 i = 0; m->running && i < m->cpu_count; i++)
-		ps = max(ps, m->vcpus[i].e.clock_ps);
-	return ps;
+		if (!sums)
+			MMSIM_BUG("the host has no memory for the words of %u lines", capacity);
+		m->word_sums = sums;
+		m->word_sum_capacity = capacity;
+	}
+	memset(&m->word_sums[m->word_sum_count], 0, sizeof(*m->word_sums));
+	vl->words = ++m->word_sum_count;
+}
+
+static u64 clock_of_caller(const struct machine *m)
+{
+	return mmsim_this_cpu ? mmsim_engine_cpu->clock_ps : m->now_ps;
 }
 
 void hot_lines_reset(struct machine *m)
@@ -215,17 +230,105 @@ void hot_lines_reset(struct machine *m)
 	for (u64 i = 0; i < m->hot_count; i++) {
 		struct vline *vl = &m->lines[m->hot[i]];
 
-		vl->transfers = vl->owner_changes = 0;
-		vl->wait_ps = vl->cost_ps = 0;
-		vl->word_votes = 0;
+		vl->transfers = vl->owner_changes = vl->lock_waits = 0;
+		vl->queue_ps = vl->cost_ps = 0;
+		vl->words = 0;
 	}
 	m->hot_count = 0;
-	m->hot_since_ps = mmsim_this_cpu ? mmsim_engine_cpu->clock_ps : m->now_ps;
+	m->word_sum_count = m->lock_wait_count = 0;
+	m->node_wait_ps = m->fabric_wait_ps = m->ack_wait_ps = 0;
+	m->hot_since_ps = clock_of_caller(m);
+	m->hot_until_ps = TIME_NEVER;
+}
+
+void hot_lines_stop(struct machine *m)
+{
+	m->hot_until_ps = min(m->hot_until_ps, clock_of_caller(m));
+}
+
+/* ---- waiting for locks ---------------------------------------------------------------------------------------- */
+
+static struct lock_wait_sum *wait_sum_of(struct machine *m, u64 line, u8 word)
+{
+	struct vline *vl = &m->lines[line];
+	struct lock_wait_sum *w;
+
+	for (u32 i = vl->lock_waits; i; i = m->lock_waits[i - 1].next)
+		if (m->lock_waits[i - 1].word == word)
+			return &m->lock_waits[i - 1];
+	if (m->lock_wait_count == m->lock_wait_capacity) {
+		u32 capacity = m->lock_wait_capacity ? m->lock_wait_capacity * 2 : 256;
+
+		w = realloc(m->lock_waits, capacity * sizeof(*w));
+		if (!w)
+			MMSIM_BUG("the host has no memory for a list of %u locks", capacity);
+		m->lock_waits = w;
+		m->lock_wait_capacity = capacity;
+	}
+	if (!vl->transfers && !vl->lock_waits)
+		hot_line_first(m, line);
+	w = &m->lock_waits[m->lock_wait_count++];
+	*w = (struct lock_wait_sum){ .line = line, .word = word, .next = vl->lock_waits };
+	vl->lock_waits = m->lock_wait_count;
+	return w;
+}
+
+static void wait_is_over(struct vcpu *c, const struct vtask *t)
+{
+	struct machine *m = c->m;
+	u64 offset = (u64)((const char *)t->waited - m->region);
+	u64 since_ps = max(t->waited_since_ps, m->hot_since_ps);
+	u64 until_ps = min(c->e.clock_ps, m->hot_until_ps);
+	struct lock_wait_sum *w;
+
+	if (!m->running || offset >= m->region_bytes || until_ps <= since_ps)
+		return;
+	w = wait_sum_of(m, offset >> LINE_SHIFT, (u8)(offset / 8 % LINE_WORDS));
+	w->waits++;
+	w->wait_ps += until_ps - since_ps;
+}
+
+const void *task_waits_for(const void *lock)
+{
+	struct task *task = current_task();
+	const void *outer = task->waits_for;
+	struct vtask *t = vtask_of(task);
+	struct vcpu *c = vt_cpu();
+
+	if (lock && !outer) {
+		t->waited = lock;
+		t->waited_since_ps = c->e.clock_ps;
+		c->waits_for_lock = true;
+	} else if (!lock && outer) {
+		wait_is_over(c, t);
+		t->waited = NULL;
+		c->waits_for_lock = false;
+	}
+	task->waits_for = lock;
+	return outer;
+}
+
+/* ---- the hottest ---------------------------------------------------------------------------------------------- */
+
+static u64 lock_wait_ps(const struct machine *m, const struct vline *vl)
+{
+	u64 ps = 0;
+
+	for (u32 i = vl->lock_waits; i; i = m->lock_waits[i - 1].next)
+		ps += m->lock_waits[i - 1].wait_ps;
+	return ps;
+}
+
+static u64 heat_of(const struct machine *m, u64 line)
+{
+	const struct vline *vl = &m->lines[line];
+
+	return vl->cost_ps + lock_wait_ps(m, vl);
 }
 
 static bool hotter(const struct machine *m, u64 a, u64 b)
 {
-	u64 x = m->lines[a].cost_ps, y = m->lines[b].cost_ps;
+	u64 x = heat_of(m, a), y = heat_of(m, b);
 
 	return x > y || (x == y && a < b);
 }
@@ -252,43 +355,213 @@ static u32 select_hottest(const struct machine *m, u64 *top, u32 n)
 	return count;
 }
 
+static void name_word(const struct machine *m, u64 line, u32 word, char *out, size_t bytes, u32 *instance)
+{
+	names_find(m, m->region + (line << LINE_SHIFT) + word * 8, out, bytes, instance);
+}
+
+static u32 largest(const u32 *counts)
+{
+	u32 best = 0;
+
+	for (u32 word = 1; word < LINE_WORDS; word++)
+		best = counts[word] > counts[best] ? word : best;
+	return best;
+}
+
+static bool listed(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = strstr(list, name); at; at = strstr(at + 1, name))
+		if ((at == list || at[-1] == ' ') && (at[len] == ',' || !at[len]))
+			return true;
+	return false;
+}
+
+/* "a, b": the words that matter, most first, each name once, and none of those in `but`. */
+static void name_words(const struct machine *m, u64 line, const u32 *counts, const char *but, char *out,
+		       size_t bytes)
+{
+	u32 left[LINE_WORDS], instance, word;
+	char name[64];
+	size_t len = 0;
+
+	memcpy(left, counts, sizeof(left));
+	for (word = largest(left); left[word] > m->lines[line].transfers / WORD_MATTERS; word = largest(left)) {
+		left[word] = 0;
+		name_word(m, line, word, name, sizeof(name), &instance);
+		if (!listed(out, name) && !listed(but, name) && len + strlen(name) + 3 <= bytes)
+			len += (size_t)snprintf(out + len, bytes - len, "%s%s", len ? ", " : "", name);
+	}
+}
+
+/* Of a line with few transfers only the first is known. */
+static u8 word_of_line(const struct machine *m, const struct vline *vl)
+{
+	const struct word_sums *sums;
+	u32 word;
+
+	if (!vl->words)
+		return vl->word;
+	sums = &m->word_sums[vl->words - 1];
+	word = largest(sums->written);
+	return (u8)(sums->written[word] > vl->transfers / WORD_MATTERS ? word : largest(sums->read));
+}
+
+static void list_waits(const struct machine *m, u64 line, struct hot_line *h, u8 *longest)
+{
+	for (u32 i = m->lines[line].lock_waits; i; i = m->lock_waits[i - 1].next) {
+		const struct lock_wait_sum *w = &m->lock_waits[i - 1];
+		u64 ns = w->wait_ps / PS_PER_NS;
+		u32 at = h->wait_count, instance;
+
+		while (at && ns > h->waits[at - 1].wait_sim_ns)
+			at--;
+		if (at == HOT_WAITS)
+			continue;
+		if (h->wait_count < HOT_WAITS)
+			h->wait_count++;
+		memmove(&h->waits[at + 1], &h->waits[at], (h->wait_count - 1 - at) * sizeof(h->waits[0]));
+		h->waits[at].waits = w->waits;
+		h->waits[at].wait_sim_ns = ns;
+		name_word(m, line, w->word, h->waits[at].name, sizeof(h->waits[at].name), &instance);
+		if (at == 0)
+			*longest = w->word;
+	}
+}
+
+static void describe(const struct machine *m, u64 line, struct hot_line *h)
+{
+	const struct vline *vl = &m->lines[line];
+	u64 waited_ps = lock_wait_ps(m, vl);
+	u8 word = word_of_line(m, vl), longest = 0;
+	u32 instance;
+
+	memset(h, 0, sizeof(*h));
+	list_waits(m, line, h, &longest);
+	name_word(m, line, waited_ps > vl->cost_ps ? longest : word, h->name, sizeof(h->name), &h->instance);
+	if (vl->words) {
+		const struct word_sums *sums = &m->word_sums[vl->words - 1];
+
+		name_words(m, line, sums->written, "", h->written, sizeof(h->written));
+		name_words(m, line, sums->read, h->written, h->read, sizeof(h->read));
+		if (sums->along > vl->transfers / WORD_MATTERS)
+			name_word(m, line ^ 1, word_of_line(m, &m->lines[line ^ 1]), h->along,
+				  sizeof(h->along), &instance);
+	}
+	h->line = line;
+	h->transfers = vl->transfers;
+	h->owner_changes = vl->owner_changes;
+	h->queue_sim_ns = vl->queue_ps / PS_PER_NS;
+	h->cost_sim_ns = vl->cost_ps / PS_PER_NS;
+	h->lock_wait_sim_ns = waited_ps / PS_PER_NS;
+}
+
+static double tasks_time_ps(const struct machine *m)
+{
+	return (double)(min(m->now_ps, m->hot_until_ps) - m->hot_since_ps) * m->tasks_run;
+}
+
+static double share(double ps, double total_ps)
+{
+	return total_ps > 0 ? ps / total_ps : 0;
+}
+
 u32 hot_lines_top(struct machine *m, struct hot_line *out, u32 n)
 {
-	double total_ps = (double)(machine_time(m) - m->hot_since_ps) * (m->cpu_count - 1);
 	u64 *top = calloc(n + 1, sizeof(*top));
 	u32 count = top ? select_hottest(m, top, n) : 0;
 
 	for (u32 i = 0; i < count; i++) {
-		const struct vline *vl = &m->lines[top[i]];
-		struct hot_line *h = &out[i];
-
-		memset(h, 0, sizeof(*h));
-		names_find(m, m->region + (top[i] << LINE_SHIFT) + vl->word * 8, h->name,
-			   sizeof(h->name), &h->instance);
-		h->line = top[i];
-		h->transfers = vl->transfers;
-		h->owner_changes = vl->owner_changes;
-		h->wait_sim_ns = vl->wait_ps / PS_PER_NS;
-		h->cost_sim_ns = vl->cost_ps / PS_PER_NS;
-		h->cpu_share = total_ps > 0 ? (double)vl->cost_ps / total_ps : 0;
+		describe(m, top[i], &out[i]);
+		out[i].time_share = share((double)heat_of(m, top[i]), tasks_time_ps(m));
 	}
 	free(top);
 	return count;
+}
+
+static void print_row(FILE *out, const struct hot_line *h, const char *instance)
+{
+	fprintf(out, "%-36s %8s %12llu %12llu %14llu %14llu %16llu %6.2f%%\n", h->name, instance,
+		(unsigned long long)h->transfers, (unsigned long long)h->owner_changes,
+		(unsigned long long)h->queue_sim_ns, (unsigned long long)h->cost_sim_ns,
+		(unsigned long long)h->lock_wait_sim_ns, h->time_share * 100);
+}
+
+/* Below its row: who was waited for, and which fields share the line. */
+static void print_details(FILE *out, const struct hot_line *h)
+{
+	for (u32 i = 0; i < h->wait_count; i++)
+		fprintf(out, "    waited for: %s, %llu times, %.1f us each\n", h->waits[i].name,
+			(unsigned long long)h->waits[i].waits,
+			(double)h->waits[i].wait_sim_ns / (double)h->waits[i].waits / 1000);
+	if (h->read[0])
+		fprintf(out, "    written: %s; read: %s\n", h->written[0] ? h->written : "nothing", h->read);
+	else if (h->written[0] && strcmp(h->written, h->name))
+		fprintf(out, "    written: %s\n", h->written);
+	if (h->along[0])
+		fprintf(out, "    fetched along with the line of %s, which is written\n", h->along);
+}
+
+static void print_sum(const struct machine *m, FILE *out)
+{
+	struct hot_line sum = { .name = "all lines" };
+	u64 queue_ps = 0, cost_ps = 0, waited_ps = 0;
+	char lines[24];
+
+	for (u64 i = 0; i < m->hot_count; i++) {
+		const struct vline *vl = &m->lines[m->hot[i]];
+
+		sum.transfers += vl->transfers;
+		sum.owner_changes += vl->owner_changes;
+		queue_ps += vl->queue_ps;
+		cost_ps += vl->cost_ps;
+		waited_ps += lock_wait_ps(m, vl);
+	}
+	sum.queue_sim_ns = queue_ps / PS_PER_NS;
+	sum.cost_sim_ns = cost_ps / PS_PER_NS;
+	sum.lock_wait_sim_ns = waited_ps / PS_PER_NS;
+	sum.time_share = share((double)(cost_ps + waited_ps), tasks_time_ps(m));
+	snprintf(lines, sizeof(lines), "%llu", (unsigned long long)m->hot_count);
+	print_row(out, &sum, lines);
+}
+
+static void print_elsewhere(const struct machine *m, FILE *out)
+{
+	const struct {
+		const char *name;
+		u64 ps;
+	} parts[] = {
+		{ "pages of a memory node (cost.page_serial)", m->node_wait_ps },
+		{ "the fabric, to invalidate TLBs", m->fabric_wait_ps },
+		{ "CPUs that were interrupted", m->ack_wait_ps },
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(parts); i++) {
+		double part = share((double)parts[i].ps, tasks_time_ps(m));
+
+		if (part >= ELSEWHERE_FROM)
+			fprintf(out, "waiting for %-90s %16llu %6.2f%%\n", parts[i].name,
+				(unsigned long long)(parts[i].ps / PS_PER_NS), part * 100);
+	}
 }
 
 void hot_lines_print(struct machine *m, u32 n, FILE *out)
 {
 	struct hot_line *lines = calloc(n, sizeof(*lines));
 	u32 count = lines ? hot_lines_top(m, lines, n) : 0;
+	char instance[16];
 
-	fprintf(out, "%-36s %8s %12s %12s %14s %14s %7s\n", "line", "instance", "transfers",
-		"owner chg", "wait_sim_ns", "cost_sim_ns", "time");
-	for (u32 i = 0; i < count; i++)
-		fprintf(out, "%-36s %8u %12llu %12llu %14llu %14llu %6.2f%%\n", lines[i].name,
-			lines[i].instance, (unsigned long long)lines[i].transfers,
-			(unsigned long long)lines[i].owner_changes,
-			(unsigned long long)lines[i].wait_sim_ns,
-			(unsigned long long)lines[i].cost_sim_ns, lines[i].cpu_share * 100);
+	fprintf(out, "%-36s %8s %12s %12s %14s %14s %16s %7s\n", "line", "instance", "transfers",
+		"owner chg", "queue_sim_ns", "cost_sim_ns", "lock_wait_sim_ns", "time");
+	for (u32 i = 0; i < count; i++) {
+		snprintf(instance, sizeof(instance), "%u", lines[i].instance);
+		print_row(out, &lines[i], instance);
+		print_details(out, &lines[i]);
+	}
+	print_sum(m, out);
+	print_elsewhere(m, out);
 	free(lines);
 }
 

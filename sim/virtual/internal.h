@@ -52,16 +52,18 @@ struct vline {
 	u32 state;	/* low half: owner + 1; high half: how many others have read it since */
 	u32 sleepers;	/* relax_node + 1 of the first task that waits for a write; 0: none */
 	u8 home;	/* socket + 1; 0: not yet given */
-	u8 word;	/* candidate for the word that most transfers were for ... */
-	u16 word_votes; /* ... and its majority */
-	bool written;	/* by its owner, since it came to it */
+	u8 written;	/* words, by its owner, since it came to it */
+	u8 word;	/* that the first transfer was because of */
+	bool along : 1;	/* its owner has got it along with the adjacent line, which it wrote */
 #ifdef MMSIM_CHECK_CHARGES
-	bool unpriced; /* the checker does not look at it */
+	bool unpriced : 1; /* the checker does not look at it */
 #endif
 	/* statistics: accesses that had to go out to the line */
+	u32 words; /* its entry of machine.word_sums, plus one; 0: none yet */
 	u32 transfers, owner_changes;
-	u64 wait_ps; /* queueing for it */
-	u64 cost_ps; /* waiting and transfer */
+	u32 lock_waits; /* the first of machine.lock_waits that is for it, plus one; 0: none */
+	u64 queue_ps;	/* queueing for it */
+	u64 cost_ps;	/* queueing and transfer, but what was part of waiting for a lock */
 } __cacheline_aligned;
 _Static_assert(sizeof(struct vline) == 64, "one host line per simulated line");
 
@@ -76,6 +78,22 @@ static inline u64 line_tag(u64 line, u32 version)
 
 #define FILL_BUFFERS 10 /* prefetches on their way, per CPU: as on Intel's cores since Nehalem */
 #define SEEN_LINES 4 /* that cpu_relax() waits for */
+
+/* Of a line with many transfers, how many there were by word. */
+#define WORDS_FROM 16 /* transfers on */
+struct word_sums {
+	u32 written[LINE_WORDS]; /* because it was, or is, written */
+	u32 read[LINE_WORDS];	 /* to read it */
+	u32 along;		 /* because the adjacent line was written */
+};
+
+/* What tasks have waited for a lock, spinning or asleep. */
+struct lock_wait_sum {
+	u64 line;
+	u8 word;
+	u32 next; /* of the same line, plus one */
+	u64 waits, wait_ps;
+};
 
 struct relax_node {
 	u32 next, prev; /* circular, + 1 */
@@ -103,6 +121,9 @@ struct vtask {
 	const char *sleeps_in;
 	const void *sleeps_on;
 	const void *channel_key;
+	/* the outermost lock that it waits for: its statistics */
+	const void *waited;
+	u64 waited_since_ps;
 	struct list_head channel_link; /* empty: on no channel */
 #ifdef MMSIM_CHECK_CHARGES
 	struct charge_set *charges;
@@ -160,6 +181,7 @@ struct vcpu {
 	u64 pend_line;	  /* OP_NODE, OP_FABRIC: how long */
 	u64 pend_tag;  /* out: of the line as it was reserved */
 	u8 pend_word; /* OP_NODE: which */
+	bool waits_for_lock; /* curr does: curr->waited */
 	u64 ready_ps; /* when an idle CPU gets to its first task */
 	struct vtask *curr, *last;
 	bool was_idle; /* since last ran */
@@ -258,7 +280,14 @@ struct machine {
 	u32 range_count, range_capacity;
 	u64 *hot; /* lines that have statistics */
 	u64 hot_count, hot_capacity;
-	u64 hot_since_ps;
+	u64 hot_since_ps, hot_until_ps; /* until: TIME_NEVER while it goes on */
+	struct word_sums *word_sums;
+	u32 word_sum_count, word_sum_capacity;
+	struct lock_wait_sum *lock_waits;
+	u32 lock_wait_count, lock_wait_capacity;
+	u32 tasks_run; /* in the last run */
+	/* waiting that is for no line: a node's pages, the fabric (queueing and service), acknowledgements */
+	u64 node_wait_ps, fabric_wait_ps, ack_wait_ps;
 };
 
 extern __thread struct machine *vt_machine; /* that the host thread is in, or NULL */
@@ -377,8 +406,13 @@ void wait_init(struct machine *m);
 void channel_sleep(const void *key, const char *in);
 void channel_wake(struct machine *m, const void *key, u32 tasks, bool charged);
 
-/* The line has statistics from now on. */
+static inline bool hot_lines_on(const struct machine *m)
+{
+	return likely(m->hot_until_ps == TIME_NEVER);
+}
+/* The line has statistics from now on; and some by word. */
 void hot_line_first(struct machine *m, u64 line);
+void hot_line_words(struct machine *m, struct vline *vl);
 
 NORETURN void deadlock_report(struct machine *m, const char *what);
 /* Of the current context, without the engine's own frames, on stderr. */

@@ -175,6 +175,8 @@ static u32 call_inline(struct machine *m, const struct cpumask *mask,
 
 static void await_acks(struct vcpu *c)
 {
+	u64 since_ps = c->e.clock_ps;
+
 	while (c->acks_awaited) {
 		/* Not in the heap, unless an interrupt is on its way here. */
 		if (c->irqs)
@@ -188,6 +190,8 @@ static void await_acks(struct vcpu *c)
 	c->awaits_acks = true;
 	sched_until(c, max(c->e.clock_ps, c->ack_ps));
 	c->awaits_acks = false;
+	if (hot_lines_on(c->m))
+		c->m->ack_wait_ps += c->e.clock_ps - since_ps;
 }
 
 static void post_new(struct vcpu *sender, struct vcpu *target, u64 due_ps, u64 number,

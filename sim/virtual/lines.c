@@ -218,28 +218,43 @@ static NOINLINE void wake_sleepers(struct vcpu *c, struct vline *vl)
 
 /* ---- reservation: c has its turn --------------------------------------------------------------------- */
 
-/* The word of the line that most of its transfers were for (majority vote), for its name. */
-static void vote_for_word(struct vline *vl, u8 word)
+/*
+ * Which words a transfer is about. A write is because of its own word; the first load after a write because of
+ * all that was written, whatever it looks for.
+ */
+static void count_words(struct machine *m, struct vline *vl, u8 word, bool write)
 {
-	if (vl->word == word) {
-		if (vl->word_votes < 0xffff)
-			vl->word_votes++;
-	} else if (vl->word_votes) {
-		vl->word_votes--;
-	} else {
-		vl->word = word;
-		vl->word_votes = 1;
-	}
+	u8 cause = write ? (u8)(1u << word) : vl->state >> 16 ? 0 : vl->written;
+	struct word_sums *sums;
+
+	if (vl->transfers == 1)
+		vl->word = cause ? (u8)__builtin_ctz(cause) : word;
+	if (vl->transfers < WORDS_FROM)
+		return;
+	if (!vl->words)
+		hot_line_words(m, vl);
+	sums = &m->word_sums[vl->words - 1];
+	sums->along += vl->along && !(vl->state >> 16);
+	if (!write)
+		sums->read[word]++;
+	for (; cause; cause &= cause - 1)
+		sums->written[__builtin_ctz(cause)]++;
 }
 
-static void line_statistics(struct vcpu *c, struct vline *vl, u64 start, u64 grant)
+static void line_statistics(struct vcpu *c, struct vline *vl, u64 start, u64 grant, bool write)
 {
-	if (vl->transfers++ == 0)
-		hot_line_first(c->m, (u64)(vl - c->lines));
+	struct machine *m = c->m;
+
 	c->transfers++;
-	vl->wait_ps += start - c->e.clock_ps;
+	if (!hot_lines_on(m))
+		return;
+	if (vl->transfers++ == 0 && !vl->lock_waits)
+		hot_line_first(m, (u64)(vl - c->lines));
+	count_words(m, vl, c->pend_word, write);
+	if (c->waits_for_lock)
+		return; /* it is part of waiting for that lock */
+	vl->queue_ps += start - c->e.clock_ps;
 	vl->cost_ps += grant - c->e.clock_ps;
-	vote_for_word(vl, c->pend_word);
 }
 
 /* From now on c alone has it. Who saw it before must not trust that it sees writes. */
@@ -248,7 +263,8 @@ static inline void take_line(struct vcpu *c, struct vline *vl)
 	vl->version++;
 	vl->state = c->id + 1;
 	vl->sockets = c->group_bit;
-	vl->written = false;
+	vl->written = 0;
+	vl->along = false;
 }
 
 /* The line's buddy comes along, if it can be had: with ownership for a write. */
@@ -264,6 +280,7 @@ static void prefetch_buddy(struct vcpu *c, u64 line, bool write)
 	give_home(c, vl);
 	if (write || !vl->state) {
 		take_line(c, vl);
+		vl->along = write;
 		*l2_slot(c, buddy) = line_tag(buddy, vl->version);
 		/* They sleep on a copy that has gone: they must notice the next write. */
 		if (vl->sleepers)
@@ -297,11 +314,11 @@ static u64 reserve_load(struct vcpu *c, struct vline *vl, u64 line)
 {
 	u64 start = max(c->e.clock_ps, vl->busy_ps), grant = start + source_ps(c, vl, line);
 
-	line_statistics(c, vl, start, grant);
+	line_statistics(c, vl, start, grant, false);
 	vl->busy_ps = start + c->m->model.latency_serve;
 	if (migrates(c, vl)) {
 		take_line(c, vl);
-		vl->owner_changes++;
+		vl->owner_changes += hot_lines_on(c->m);
 		vl->busy_ps = grant;
 		if (vl->sleepers)
 			wake_sleepers(c, vl); /* the owner's copy has gone: it must notice the next write */
@@ -325,12 +342,12 @@ static u64 reserve_write(struct vcpu *c, struct vline *vl, u64 line)
 	if (vl->state >> 16)
 		ps = max(ps, invalidate_ps(c, vl));
 	grant = start + ps;
-	line_statistics(c, vl, start, grant);
+	line_statistics(c, vl, start, grant, true);
 	if ((vl->state & 0xffff) != c->id + 1u)
-		vl->owner_changes++;
+		vl->owner_changes += hot_lines_on(c->m);
 	vl->busy_ps = grant;
 	take_line(c, vl);
-	vl->written = true;
+	vl->written = (u8)(1u << c->pend_word);
 	c->pend_tag = line_tag(line, vl->version);
 	return grant;
 }
@@ -340,6 +357,8 @@ static u64 reserve_node(struct vcpu *c)
 	u64 *busy = &c->m->node_busy_ps[c->pend_word];
 
 	*busy = max(*busy, c->e.clock_ps) + c->pend_line;
+	if (hot_lines_on(c->m))
+		c->m->node_wait_ps += *busy - c->e.clock_ps;
 	return *busy;
 }
 
@@ -348,6 +367,8 @@ static u64 reserve_fabric(struct vcpu *c)
 	u64 *busy = &c->m->fabric_busy_ps;
 
 	*busy = max(*busy, c->e.clock_ps) + c->pend_line;
+	if (hot_lines_on(c->m))
+		c->m->fabric_wait_ps += *busy - c->e.clock_ps;
 	return *busy;
 }
 
@@ -449,9 +470,9 @@ static NOINLINE void write_miss(struct vcpu *c, u64 line, u8 word, u64 hit_ps)
 	} else if (vl->state == c->id + 1u && *l2_slot(c, line) == tag) {
 		c->e.clock_ps += c->m->model.latency_l2 + hit_ps - c->e.l1_ps;
 		*l1_slot(c, line) = tag;
-		vl->written = true;
+		vl->written |= (u8)(1u << word);
 	} else if (miss_is_local(c, vl, line)) {
-		vl->written = true;
+		vl->written |= (u8)(1u << word);
 	} else {
 		transact(c, OP_WRITE, line, word);
 	}
@@ -577,7 +598,7 @@ static ALWAYS_INLINE void write_access(struct vcpu *c, u64 offset, u64 hit_ps, b
 		sched_until(c, c->e.clock_ps);
 	if (likely(vl->state == c->id + 1u && *l1_slot(c, line) == line_tag(line, vl->version))) {
 		c->e.clock_ps += hit_ps;
-		vl->written = true;
+		vl->written |= (u8)(1u << word_of(offset));
 	} else {
 		write_miss(c, line, word_of(offset), hit_ps);
 	}
@@ -632,7 +653,7 @@ void vt_zeroed(const void *p, u64 bytes)
 
 		give_home(c, vl);
 		take_line(c, vl);
-		vl->written = true;
+		vl->written = 0xff;
 		fill(c, line, line_tag(line, vl->version));
 		charge_noted(c, line, true);
 	}

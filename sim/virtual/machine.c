@@ -185,6 +185,8 @@ static void release(struct machine *m)
 	region_destroy(m);
 	free(m->ranges);
 	free(m->hot);
+	free(m->lock_waits);
+	free(m->word_sums);
 	free(m->relax_nodes);
 	free(m->core_busy);
 	free(m->heap_pos);
@@ -215,6 +217,7 @@ struct machine *machine_create(const struct machine_config *cfg)
 	m->cfg.model = &m->model;
 	m->task_count = cfg->tasks;
 	m->cpu_count = cpus + 1;
+	m->hot_until_ps = TIME_NEVER;
 	m->random = cfg->seed * 0x9e3779b97f4a7c15ull + 0x2545f4914f6cdd1dull;
 	m->random |= m->random == 0;
 	if (cfg->model)
@@ -328,7 +331,7 @@ static void run_to_end(struct machine *m, u32 tasks)
 	m->relax_timeouts = 0;
 	m->progress_ps = m->now_ps;
 	vt_machine = m;
-	m->live = tasks;
+	m->live = m->tasks_run = tasks;
 	for (u32 i = 0; i < tasks; i++)
 		task_make_ready(&m->vtasks[i]);
 	sched_host_thread(m);

@@ -46,7 +46,6 @@ static bool take_as_head(spinlock_t *lock, u32 self)
 void spin_lock_slow(spinlock_t *lock)
 {
 	struct cpu *cpu = this_cpu();
-	struct task *task;
 	struct spin_node *node;
 	struct machine *m;
 	const void *outer;
@@ -54,10 +53,8 @@ void spin_lock_slow(spinlock_t *lock)
 
 	if (!cpu)
 		MMSIM_BUG("a spin lock is held by somebody else, and there is nobody else");
-	task = cpu->task;
-	outer = task->waits_for;
 	m = cpu->machine;
-	task->waits_for = lock;
+	outer = task_waits_for(lock);
 	node = node_of(m, cpu->id);
 	WRITE_ONCE(node->next, 0u);
 	WRITE_ONCE(node->locked, 0u);
@@ -72,5 +69,5 @@ void spin_lock_slow(spinlock_t *lock)
 			cpu_relax();
 		smp_store_release(&node_of(m, next - 1)->locked, 1u);
 	}
-	task->waits_for = outer;
+	task_waits_for(outer);
 }

@@ -100,6 +100,7 @@ static void set_current(struct vcpu *c, struct vtask *t)
 	t->state = TASK_RUNNING;
 	t->run_since_ps = c->e.clock_ps;
 	c->curr = t;
+	c->waits_for_lock = t->waited != NULL;
 	c->cpu->task = t->task;
 }
 
@@ -127,6 +128,7 @@ static void choose_next(struct vcpu *c)
 	}
 	timeline_if_on(timeline_runs(c, NULL));
 	c->curr = NULL;
+	c->waits_for_lock = false;
 	c->was_idle = true;
 	set_busy(c, false);
 	if (rcu_work_ready(c))
@@ -409,7 +411,7 @@ int task_prepare(struct vtask *t, void (*fn)(void *arg, u32 index), void *arg)
 	task->killed = 0;
 	task->park_token = 0;
 	task->sleep_word = NULL;
-	task->waits_for = NULL;
+	task->waits_for = t->waited = NULL;
 	task->mm = NULL;
 	return 0;
 }

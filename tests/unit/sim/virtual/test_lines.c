@@ -572,11 +572,235 @@ static void test_hot_line_is_found(void **state)
 	/* Every addition but those that find the line here, at the start and when the others are done. */
 	assert_true(top[0].transfers <= 4 * ROUNDS && top[0].transfers > 4 * ROUNDS * 0.95);
 	assert_int_equal(top[0].transfers, top[0].owner_changes);
-	vt_assert_near((double)(top[0].cost_sim_ns - top[0].wait_sim_ns), 40.0 * (double)top[0].transfers,
+	vt_assert_near((double)(top[0].cost_sim_ns - top[0].queue_sim_ns), 40.0 * (double)top[0].transfers,
 		       0.01);
-	assert_true(top[0].cpu_share > 0.9);
+	assert_true(top[0].time_share > 0.9);
 	hot_lines_reset(machine);
 	assert_int_equal(hot_lines_top(machine, top, 4), 0);
+	stop();
+}
+
+/* CPU 0 writes one word of a line, the others read another: the line is the writer's, whoever waits for it. */
+static void write_one_read_another(void *arg, u32 index)
+{
+	for (u32 i = 0; i < ROUNDS; i++) {
+		if (index == 0)
+			WRITE_ONCE(lines[0].word[5], (u64)i);
+		else
+			(void)READ_ONCE(lines[0].word[2]);
+		vt_charge(COST_FAULT_ENTRY, 1); /* time for the others */
+	}
+	finished_ns[index] = engine_now_ns();
+}
+
+static const struct obj_field object_fields[] = { { 0, "object->name" },  { 16, "object->flags" },
+						  { 40, "object->count" }, { 64, "object->lock" },
+						  { 72, "object->list" },  { 128, "object->data" } };
+static const struct obj_layout object_layout = { 256, 6, object_fields };
+
+static void test_line_is_named_by_who_writes_it(void **state)
+{
+	struct machine_model model = VT_MODEL(VT_FLAT);
+	struct hot_line top[2];
+
+	start(&model, 4, 4);
+	region_set_layout(machine, lines, 4 * sizeof(*lines), &object_layout);
+	(void)run(4, write_one_read_another);
+	assert_true(hot_lines_top(machine, top, 2) >= 1);
+	assert_true(top[0].transfers > 2 * top[0].owner_changes); /* most of them are for the word that is read */
+	assert_string_equal(top[0].name, "object->count");
+	assert_string_equal(top[0].written, "object->count");
+	assert_string_equal(top[0].read, "object->flags");
+	assert_string_equal(top[0].along, "");
+	stop();
+}
+
+static void read_only(void *arg, u32 index)
+{
+	for (u32 i = 0; i < ROUNDS; i++) {
+		(void)READ_ONCE(lines[0].word[2]);
+		for (u32 line = 1; line < 1024; line++)
+			line_read_ptr(&lines[line]); /* it leaves the caches */
+	}
+	finished_ns[index] = engine_now_ns();
+}
+
+static void test_line_that_nobody_writes(void **state)
+{
+	struct machine_model model = VT_MODEL(VT_FLAT, "cache.l1_kib", "4", "cache.l2_kib", "8");
+	struct hot_line top[1024];
+	u32 count, i;
+
+	start(&model, 2, 1024);
+	region_set_layout(machine, lines, 4 * sizeof(*lines), &object_layout);
+	(void)run(2, read_only);
+	count = hot_lines_top(machine, top, ARRAY_SIZE(top));
+	for (i = 0; i < count && strcmp(top[i].name, "object->flags"); i++)
+		;
+	assert_true(i < count);
+	assert_string_equal(top[i].written, "");
+	assert_string_equal(top[i].read, "object->flags");
+	stop();
+}
+
+/* Two CPUs write one line, two read its neighbour, which each write fetches along. */
+static void write_one_read_neighbour(void *arg, u32 index)
+{
+	for (u32 i = 0; i < ROUNDS; i++) {
+		if (index < 2)
+			(void)fetch_add(&lines[0].word[5], 1ull);
+		else
+			(void)READ_ONCE(lines[1].word[0]);
+		vt_charge(COST_FAULT_ENTRY, 1);
+	}
+	finished_ns[index] = engine_now_ns();
+}
+
+static void test_line_that_is_fetched_along(void **state)
+{
+	struct machine_model model = VT_MODEL(VT_FLAT, "cache.prefetch_adjacent", "1");
+	struct hot_line top[2];
+	u32 i = 0;
+
+	start(&model, 4, 4);
+	region_set_layout(machine, lines, 4 * sizeof(*lines), &object_layout);
+	(void)run(4, write_one_read_neighbour);
+	assert_int_equal(hot_lines_top(machine, top, 2), 2);
+	i = strcmp(top[0].name, "object->lock") ? 1 : 0;
+	assert_string_equal(top[i].name, "object->lock");
+	assert_string_equal(top[i].written, "");
+	assert_string_equal(top[i].along, "object->count");
+	assert_string_equal(top[1 - i].along, "");
+	stop();
+}
+
+static u64 waited_ns[8]; /* by the tasks' own clocks */
+
+/* Taking a lock at once costs less than this. */
+#define AT_ONCE_NS 60
+
+static void take_turns(void *arg, u32 index)
+{
+	for (u32 i = 0; i < LOCK_ROUNDS; i++) {
+		u64 before = engine_now_ns(), ns;
+
+		spin_lock(lock);
+		ns = engine_now_ns() - before;
+		waited_ns[index] += ns > AT_ONCE_NS ? ns : 0;
+		vt_charge(COST_FAULT_ENTRY, 1);
+		spin_unlock(lock);
+	}
+	finished_ns[index] = engine_now_ns();
+}
+
+/* Waiting is the lock's, by its name, and not of the queue's nodes; and it is as long as the tasks think. */
+static void test_waiting_for_a_spin_lock_is_the_locks(void **state)
+{
+	struct machine_model model = VT_MODEL(VT_FLAT);
+	double total_ns = 0, ns;
+	struct hot_line top[16];
+	u32 count;
+
+	memset(waited_ns, 0, sizeof(waited_ns));
+	start(&model, 8, 4);
+	region_set_layout(machine, lines, 4 * sizeof(*lines), &object_layout);
+	lock = (void *)&lines[1];
+	spin_lock_init(lock, LOCK_RANK_PTE);
+	ns = run(8, take_turns);
+	for (u32 i = 0; i < 8; i++)
+		total_ns += (double)waited_ns[i];
+	count = hot_lines_top(machine, top, ARRAY_SIZE(top));
+	assert_string_equal(top[0].name, "object->lock");
+	assert_int_equal(top[0].wait_count, 1);
+	assert_string_equal(top[0].waits[0].name, "object->lock");
+	assert_true(top[0].waits[0].waits > 7 * LOCK_ROUNDS && top[0].waits[0].waits <= 8 * LOCK_ROUNDS);
+	vt_assert_near((double)top[0].lock_wait_sim_ns, total_ns, 0.05);
+	vt_assert_near(top[0].time_share * 8 * ns, (double)(top[0].cost_sim_ns + top[0].lock_wait_sim_ns), 0.01);
+	assert_true(top[0].time_share > 0.8 && top[0].time_share < 1);
+	for (u32 i = 1; i < count; i++)
+		if (strstr(top[i].name, "queue node"))
+			assert_true(top[i].cost_sim_ns < top[0].lock_wait_sim_ns / 1000);
+	stop();
+}
+
+static struct rwsem *sem;
+
+static void take_turns_asleep(void *arg, u32 index)
+{
+	for (u32 i = 0; i < 50; i++) {
+		u64 before = engine_now_ns(), ns;
+
+		if (index & 1)
+			down_read(sem);
+		else
+			down_write(sem);
+		ns = engine_now_ns() - before;
+		waited_ns[index] += ns > AT_ONCE_NS ? ns : 0;
+		vt_charge(COST_FAULT_ENTRY, 20);
+		if (index & 1)
+			up_read(sem);
+		else
+			up_write(sem);
+	}
+	finished_ns[index] = engine_now_ns();
+}
+
+static void test_waiting_for_a_rwsem_is_the_rwsems(void **state)
+{
+	struct machine_model model = VT_MODEL(VT_FLAT);
+	struct hot_line top[1];
+	double total_ns = 0;
+
+	memset(waited_ns, 0, sizeof(waited_ns));
+	start(&model, 8, 4);
+	region_set_layout(machine, lines, 4 * sizeof(*lines), &object_layout);
+	sem = (void *)&lines[1];
+	machine_enter(machine);
+	rwsem_init(sem, LOCK_RANK_MMAP);
+	machine_leave();
+	(void)run(8, take_turns_asleep);
+	for (u32 i = 0; i < 8; i++)
+		total_ns += (double)waited_ns[i];
+	assert_int_equal(hot_lines_top(machine, top, 1), 1);
+	assert_string_equal(top[0].name, "object->lock");
+	vt_assert_near((double)top[0].lock_wait_sim_ns, total_ns, 0.05);
+	stop();
+}
+
+/* Only what happens between reset and stop counts, waits that go on at either end by the part inside. */
+static void wait_across(void *arg, u32 index)
+{
+	if (index == 0) {
+		spin_lock(lock);
+		for (u32 part = 0; part < 3; part++) {
+			for (u32 i = 0; i < 100; i++)
+				vt_charge(COST_FAULT_ENTRY, 1);
+			if (part == 0)
+				hot_lines_reset(machine);
+			if (part == 1)
+				hot_lines_stop(machine);
+		}
+		spin_unlock(lock);
+	} else {
+		vt_charge(COST_FAULT_ENTRY, 1);
+		spin_lock(lock);
+		spin_unlock(lock);
+	}
+	finished_ns[index] = engine_now_ns();
+}
+
+static void test_only_the_measurement_counts(void **state)
+{
+	struct machine_model model = VT_MODEL(VT_FLAT, "cost.fault_entry", "1000");
+	struct hot_line top[1];
+
+	start(&model, 2, 4);
+	lock = (void *)&lines[1];
+	spin_lock_init(lock, LOCK_RANK_PTE);
+	(void)run(2, wait_across);
+	assert_int_equal(hot_lines_top(machine, top, 1), 1);
+	vt_assert_near((double)top[0].lock_wait_sim_ns, 100 * 1000, 0.01);
+	vt_assert_near(top[0].time_share, 0.5, 0.01);
 	stop();
 }
 
@@ -599,6 +823,12 @@ int main(void)
 		cmocka_unit_test(test_memory_is_of_its_node),
 		cmocka_unit_test(test_ticket_lock_collapses_where_queue_does_not),
 		cmocka_unit_test(test_hot_line_is_found),
+		cmocka_unit_test(test_line_is_named_by_who_writes_it),
+		cmocka_unit_test(test_line_that_nobody_writes),
+		cmocka_unit_test(test_line_that_is_fetched_along),
+		cmocka_unit_test(test_waiting_for_a_spin_lock_is_the_locks),
+		cmocka_unit_test(test_waiting_for_a_rwsem_is_the_rwsems),
+		cmocka_unit_test(test_only_the_measurement_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,6 +97,7 @@ static int copy_all(struct mm *child, struct mm *mm)
 	int err = 0;
 
 	vma_tree_for_each (&mm->vmas, vma) {
+		line_read(vma, start);
 		vma_start_write(vma);
 		vm_write_begin(vma);
 		if (vma->flags & VM_DONTCOPY) {

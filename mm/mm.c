@@ -248,6 +248,7 @@ static void unmap_everything(struct mm *mm)
 	vma_tree_prealloc_drop(&mm->vmas);
 	tlb_gather_mmu(&tlb, mm, true);
 	vma_tree_for_each (&mm->vmas, vma) {
+		line_read(vma, start);
 		vma_start_write(vma);
 		line_write(vma, unmap_next);
 		*tail = vma;

@@ -319,8 +319,10 @@ static u64 pages_mapped_in(struct mm *mm, u64 start, u64 end)
 	const struct vma *vma;
 	u64 bytes = 0;
 
-	for_each_vma_range(mm, vma, start, end)
+	for_each_vma_range(mm, vma, start, end) {
+		line_read(vma, start);
 		bytes += min(vma->end, end) - max(vma->start, start);
+	}
 	return bytes >> mm->arch->page_shift;
 }
 

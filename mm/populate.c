@@ -108,6 +108,7 @@ int mm_populate_rw(struct mm *mm, u64 start, u64 len, bool write)
 			err = -ENOMEM;
 			break;
 		}
+		line_read(vma, start);
 		if ((vma->flags & (VM_IO | VM_PFNMAP)) ||
 		    !(vma->flags & (write ? VM_WRITE : VM_READ))) {
 			err = -EINVAL;

@@ -430,8 +430,10 @@ static void rb_init(struct vma_tree *t)
 
 static void rb_destroy(struct vma_tree *t)
 {
-	struct vma_rb *rb = t->end.next;
+	struct vma_rb *rb;
 
+	line_write_ptr(&t->end.next);
+	rb = t->end.next;
 	while (rb != &t->end) {
 		struct vma_rb *next;
 

@@ -142,22 +142,16 @@ static void take_back(const struct fault *f, const struct huge_fault *h, const s
 
 	down_write(&mapping->i_mmap_rwsem);
 	for (struct vma *vma = i_mmap_first(mapping, index, index); vma; vma = i_mmap_next(vma, index, index)) {
-		struct mmu_gather tlb;
-		u64 va;
-
 		line_read(vma, start);
 		if (vma == f->vma || vma->reserve_owner)
 			continue;
 		line_read(vma->mm, locking);
-		va = vma->start + ((index - vma->pgoff) << shift);
-		if (!maps_page(vma, h, va, old))
+		if (!maps_page(vma, h, vma->start + ((index - vma->pgoff) << shift), old))
 			continue;
 		/* Before the entry goes, whose lock orders the two: see no_page(). */
 		line_write(vma, reserve_lost);
 		WRITE_ONCE(vma->reserve_lost, true);
-		tlb_gather_mmu(&tlb, vma->mm, false);
-		pgtable_zap(&tlb, vma, va, va + hugetlb_bytes(f->vma));
-		tlb_finish_mmu(&tlb);
+		hugetlb_zap_page(vma, index, level_bytes(f->mm->arch, h->level));
 		count_event(COUNTER_HUGETLB_TAKEN_BACK);
 	}
 	up_write(&mapping->i_mmap_rwsem);

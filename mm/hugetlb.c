@@ -14,7 +14,7 @@
  * Files        Every mapping has a file of its own, as in Linux: therefore no two of them merge.
  * Locks        hugetlb_lock: pools and reservations. hugetlb_fault_mutex: one fault at a time on a page of a
  *              file. hugetlb_vma_lock: faults hold it for read where pages are reserved; MADV_DONTNEED for
- *              write, until what it unmapped is free and reserved again.
+ *              write, until what it unmapped is free and reserved again; so does MADV_REMOVE.
  * Leaves out   hugetlbfs as a file system, surplus pages (nr_overcommit_hugepages), pools that change,
  *              contiguous-bit sizes (arm64), page tables shared by processes and i_mmap_rwsem held for
  *              them, migration, the cgroup controller.
@@ -111,7 +111,7 @@ static int mutexes_init(struct hugetlb *hg, struct machine *m)
 	if (!hg->mutexes)
 		return -ENOMEM;
 	for (u32 i = 0; i < hg->mutex_count; i++)
-		rwsem_init(&hg->mutexes[i], LOCK_RANK_HUGETLB_FAULT);
+		rwsem_init(&hg->mutexes[i].sem, LOCK_RANK_HUGETLB_FAULT);
 	return 0;
 }
 
@@ -247,12 +247,12 @@ struct page *hugetlb_page_get(struct mm *mm, struct hugetlb_file *hf, u64 n, boo
 	spin_lock(&hg->lock);
 	line_write(h, free);
 	line_write_ptr(&hf->reserved[n]);
-	*used = may_use && hf->reserved[n];
+	*used = may_use && hf->reserved[n] == RESERVE_SET;
 	if (*used || h->free > h->reserved)
 		head = pool_take(mm->memory, h);
 	if (*used) {
 		MMSIM_BUG_ON(!h->reserved);
-		hf->reserved[n] = false;
+		hf->reserved[n] = RESERVE_NONE;
 		h->reserved--;
 	}
 	spin_unlock(&hg->lock);
@@ -283,9 +283,9 @@ static void restore_reserve(struct hstate *h, const struct page *head)
 	line_read(hf, h);
 	n = (head->index - hf->first_index) >> h->order;
 	line_write_ptr(&hf->reserved[n]);
-	if (hf->reserved[n])
+	if (hf->reserved[n] != RESERVE_NONE)
 		return;
-	hf->reserved[n] = true;
+	hf->reserved[n] = RESERVE_SET;
 	h->reserved++;
 }
 
@@ -389,8 +389,8 @@ static void unreserve(struct hugetlb_file *hf, u64 first, u64 end)
 {
 	for (u64 n = first; n < end; n++) {
 		line_write_next(&hf->reserved[n], n == first);
-		hf->h->reserved -= hf->reserved[n];
-		hf->reserved[n] = false;
+		hf->h->reserved -= hf->reserved[n] == RESERVE_SET;
+		hf->reserved[n] = RESERVE_GONE;
 	}
 }
 
@@ -430,7 +430,7 @@ bool hugetlb_reserve(const struct file *file)
 	covered = h->free - h->reserved >= hf->count;
 	for (u64 n = 0; covered && n < hf->count; n++) {
 		line_write_next(&hf->reserved[n], !n);
-		hf->reserved[n] = true;
+		hf->reserved[n] = RESERVE_SET;
 		h->reserved++;
 	}
 	spin_unlock(&hg->lock);
@@ -466,7 +466,7 @@ struct rwsem *hugetlb_fault_mutex(struct mm *mm, const struct inode *inode, u64 
 	line_read(inode, ino);
 	line_read(hg, mutexes);
 	hash = (inode->ino * 0x9e3779b97f4a7c15ull + n) * 0x9e3779b97f4a7c15ull;
-	return &hg->mutexes[(hash >> 32) & (hg->mutex_count - 1)];
+	return &hg->mutexes[(hash >> 32) & (hg->mutex_count - 1)].sem;
 }
 
 struct rwsem *hugetlb_vma_lock(const struct vma *vma)
@@ -476,21 +476,59 @@ struct rwsem *hugetlb_vma_lock(const struct vma *vma)
 	return &vma_hugetlb(vma)->vma_lock;
 }
 
-int hugetlb_punch_hole(struct vma *vma, u64 start, u64 end)
+void hugetlb_zap_page(struct vma *vma, u64 index, u64 bytes)
+{
+	struct mmu_gather tlb;
+	u64 va;
+
+	line_read(vma, start);
+	line_read(vma->mm, locking);
+	va = vma->start + ((index - vma->pgoff) << vma->mm->arch->page_shift);
+	tlb_gather_mmu(&tlb, vma->mm, false);
+	pgtable_zap(&tlb, vma, va, va + bytes);
+	tlb_finish_mmu(&tlb);
+}
+
+/* Fault mutex of page n, which is in the cache: nobody maps it again. */
+static void remove_page(const struct memory *mem, struct mapping *mapping, struct hugetlb_file *hf, u64 n)
+{
+	u64 index = hf->first_index + (n << hf->h->order);
+	struct page *head = hf->cache[n];
+
+	down_write(&mapping->i_mmap_rwsem);
+	for (struct vma *vma = i_mmap_first(mapping, index, index); vma; vma = i_mmap_next(vma, index, index))
+		hugetlb_zap_page(vma, index, hf->h->bytes);
+	up_write(&mapping->i_mmap_rwsem);
+	hf->cache[n] = NULL;
+	page_put(mem, head);
+}
+
+/* [start, end) lies inside one page. */
+static void punch_page(struct vma *vma, struct hugetlb_file *hf, u64 start, u64 end)
 {
 	const struct memory *mem = vma->mm->memory;
+	u64 n = hugetlb_page_of(vma, hf, start), first = (start & (hf->h->bytes - 1)) >> mem->page_shift;
+	struct inode *inode = vma->file->inode;
+	struct rwsem *mutex = hugetlb_fault_mutex(vma->mm, inode, n);
+
+	down_write(mutex);
+	/* As MADV_DONTNEED: not before what that has unmapped is free. */
+	down_write(&hf->vma_lock);
+	line_write_ptr(&hf->cache[n]);
+	if (hf->cache[n] && end - start == hf->h->bytes)
+		remove_page(mem, &inode->mapping, hf, n);
+	else if (hf->cache[n])
+		pages_clear_content(mem, hf->cache[n] + first, (u32)((end - start) >> mem->page_shift));
+	up_write(&hf->vma_lock);
+	up_write(mutex);
+}
+
+void hugetlb_punch_hole(struct vma *vma, u64 start, u64 end)
+{
 	struct hugetlb_file *hf = vma_hugetlb(vma);
-	u64 bytes = hf->h->bytes;
 
-	for (u64 va = ALIGN_UP(start, bytes); va < end && end - va >= bytes; va += bytes) {
-		u64 n = hugetlb_page_of(vma, hf, va);
-		struct rwsem *mutex = hugetlb_fault_mutex(vma->mm, vma->file->inode, n);
-
-		down_write(mutex);
-		line_read_ptr(&hf->cache[n]);
-		if (hf->cache[n]) /* zeroed where it is, as punch_hole() in madvise.c does */
-			pages_clear_content(mem, hf->cache[n], 1u << hf->h->order);
-		up_write(mutex);
+	for (u64 va = start, next; va < end; va = next) {
+		next = min(ALIGN_DOWN(va, hf->h->bytes) + hf->h->bytes, end);
+		punch_page(vma, hf, va, next);
 	}
-	return 0;
 }

@@ -19,13 +19,24 @@ struct hstate {
 	struct list_head free_pages[MMSIM_NODES_MAX];
 };
 
+struct hugetlb_mutex {
+	struct rwsem sem __cacheline_aligned; /* only ever for write */
+};
+
 /* mm_machine.hugetlb */
 struct hugetlb {
 	struct hstate states[HUGETLB_SIZES_MAX]; /* the default size first */
 	u32 state_count;   /* (c) */
 	u32 mutex_count;   /* (c) a power of two */
-	struct rwsem *mutexes; /* hugetlb_fault_mutex: hashed by file and page; only ever for write */
+	struct hugetlb_mutex *mutexes; /* hugetlb_fault_mutex: hashed by file and page */
 	spinlock_t lock __cacheline_aligned; /* hugetlb_lock */
+};
+
+/* Of one page of a file: is a page of the pool set aside for it? */
+enum hugetlb_reserve {
+	RESERVE_NONE, /* it has used it; it comes back with a page that the owner drops */
+	RESERVE_SET,
+	RESERVE_GONE, /* whose it was is unmapped: a page that is freed later belongs to nobody */
 };
 
 /*
@@ -36,7 +47,7 @@ struct hugetlb_file {
 	struct hstate *h;	/* (c) */
 	u64 first_index;	/* (c) page offset of page 0, in base pages */
 	u64 count;		/* (c) */
-	u8 *reserved;		/* (hugetlb_lock) [n] */
+	u8 *reserved;		/* (hugetlb_lock) [n]: enum hugetlb_reserve */
 	struct page **cache;	/* (fault mutex of the page) [n] */
 	struct rwsem vma_lock;	/* hugetlb_vma_lock */
 };
@@ -63,8 +74,11 @@ void hugetlb_page_free(const struct memory *mem, struct page *head);
 /* ptl held, while it is still mapped: one of vma's leaves maps head no more. */
 void hugetlb_unmapped(const struct vma *vma, struct page *head);
 
-/* Those of the file's pages that lie wholly inside [start, end) of vma read as zeroes. 0. */
-int hugetlb_punch_hole(struct vma *vma, u64 start, u64 end);
+/* [start, end) of vma's file reads as zeroes from now on. Whole pages leave the file and every mapping of
+ * it, and are nobody's: they are not set aside for it again. */
+void hugetlb_punch_hole(struct vma *vma, u64 start, u64 end);
+/* Unmap a page of vma's file, by its page offset, from vma. i_mmap_rwsem for write. */
+void hugetlb_zap_page(struct vma *vma, u64 index, u64 bytes);
 
 struct rwsem *hugetlb_fault_mutex(struct mm *mm, const struct inode *inode, u64 n);
 /* Of this VMA: NULL where nothing is reserved. */

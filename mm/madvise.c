@@ -167,8 +167,10 @@ static int advise_remove(struct vma *vma, u64 start, u64 end)
 		return -EINVAL;
 	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
 		return -EACCES;
-	if (vma->file->inode->kind == INODE_HUGETLB)
-		return hugetlb_punch_hole(vma, start, end);
+	if (vma->file->inode->kind == INODE_HUGETLB) {
+		hugetlb_punch_hole(vma, start, end);
+		return 0;
+	}
 	return punch_hole(vma->mm->memory, &vma->file->inode->mapping, first,
 			  first + ((end - start) >> shift));
 }

@@ -251,18 +251,16 @@ static u64 move_entries_locked(struct remap *r, struct vma *new)
 	return moved;
 }
 
-/* What is reserved for the part that has moved is the new VMA's. -ENOMEM: it stays the old one's. */
-static int hand_reservation_over(const struct remap *r, struct vma *new)
+/* What is reserved for the part that has moved is the new VMA's. */
+static void hand_reservation_over(struct vma *old, struct vma *new)
 {
-	int err = unmap_split_borders(r->mm, r->addr, r->addr + r->old_len);
-
-	if (err)
-		return err;
-	line_write(r->vma, reserve_owner);
+	line_read(old, reserve_owner);
+	if (!old->reserve_owner)
+		return;
+	line_write(old, reserve_owner);
 	line_write(new, reserve_owner);
-	r->vma->reserve_owner = false;
+	old->reserve_owner = false;
 	new->reserve_owner = true;
-	return 0;
 }
 
 /*
@@ -273,18 +271,32 @@ static void drop_source(struct remap *r, struct vma *new)
 {
 	int err = 0;
 
-	line_read(r->vma, reserve_owner);
-	if (r->vma->reserve_owner)
-		err = hand_reservation_over(r, new);
+	if (r->vma->flags & VM_HUGETLB)
+		hand_reservation_over(r->vma, new);
 	if (r->flags & MREMAP_DONTUNMAP)
 		leave_empty(r, new);
-	else if (r->old_len && !err)
+	else if (r->old_len)
 		err = munmap_locked(mm_hold(HOLD_SYSCALL), r->addr, r->old_len);
 	/* The move is done; what could not be split off stays mapped, empty. */
 	if (err && err != -ENOMEM)
 		MMSIM_BUG("mremap: dropping the source failed: %d", err);
 	if (err || !r->old_len || (r->flags & MREMAP_DONTUNMAP))
 		vm_write_end(r->vma);
+}
+
+/* Before anything moves: a VMA of just what moves, so that its reservation goes along whole. */
+static int prepare_hugetlb(struct remap *r)
+{
+	struct mm *mm = r->mm;
+	int err = r->old_len ? unmap_split_borders(mm, r->addr, r->addr + r->old_len) : 0;
+
+	if (err)
+		return err;
+	r->vma = vma_lookup(mm, r->addr);
+	pgtable_free_empty(mm, r->new_addr, r->new_addr + r->new_len);
+	line_read(r->vma, start);
+	line_read(r->vma, file);
+	return 0;
 }
 
 static s64 move_vma(struct remap *r)
@@ -300,11 +312,8 @@ static s64 move_vma(struct remap *r)
 	/* A special mapping moves whole or not at all. */
 	if (r->vma->name && (r->vma->start != r->addr || r->vma->end != r->addr + r->old_len))
 		return -EINVAL;
-	if (r->vma->flags & VM_HUGETLB) {
-		pgtable_free_empty(mm, r->new_addr, r->new_addr + r->new_len);
-		line_read(r->vma, start);
-		line_read(r->vma, file);
-	}
+	if ((flags & VM_HUGETLB) && prepare_hugetlb(r))
+		return -ENOMEM;
 	new = copy_vma(r);
 	if (!new)
 		return -ENOMEM;

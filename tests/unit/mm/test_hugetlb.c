@@ -474,17 +474,110 @@ static void shared(struct world *w)
 	assert_int_equal(user_write(at(w, 0), 1), FAULT_SIGSEGV_ACCERR);
 	assert_int_equal(mm_mprotect(w->mm, at(w, 0), w->huge, RW), 0);
 	write_tokens(w, at(w, 0), at(w, 1));
-	/* A hole reads as zeroes, to both. */
-	assert_int_equal(mm_madvise(w->mm, at(w, 1), w->huge, MADV_REMOVE), 0);
-	read_zeroes(w, at(w, 1), at(w, 2));
 	assert_int_equal(mm_munmap(w->mm, at(w, 0), 2 * w->huge), 0);
 	assert_pool(w, 2, 0);
 	mmu_switch(child);
-	read_tokens(w, at(w, 0), at(w, 1));
-	read_zeroes(w, at(w, 1), at(w, 2));
+	read_tokens(w, at(w, 0), at(w, 2));
 	mmu_switch(w->mm);
 	mm_put(child);
 	assert_pool(w, 4, 0);
+}
+
+/* A hole in a shared mapping: its pages go back to the pool, out of every mapping, and are not reserved again. */
+static void punch(struct world *w)
+{
+	struct mm *child;
+	u64 other;
+
+	assert_int_equal(mm_munmap(w->mm, at(w, 0), 3 * w->huge), 0);
+	w->base = map(w, 3, SHARED_HUGE);
+	write_tokens(w, at(w, 0), at(w, 2));
+	child = fork_it(w);
+	mmu_switch(child);
+	read_tokens(w, at(w, 0), at(w, 2));
+	assert_pool(w, 2, 1);
+	/* The one whole page; half of that before it; nothing of that behind, which has not been used. */
+	assert_int_equal(mm_madvise(child, at(w, 0) + w->huge / 2, 2 * w->huge, MADV_REMOVE), 0);
+	assert_pool(w, 3, 1);
+	assert_int_equal(mapped_pages(w, child), 1);
+	assert_int_equal(mapped_pages(w, w->mm), 1);
+	read_tokens(w, at(w, 0), at(w, 0) + min(w->huge / 2, 16 * w->step));
+	read_zeroes(w, at(w, 0) + w->huge / 2, at(w, 1));
+	mmu_switch(w->mm);
+	mm_check(w->mm);
+	mm_check(child);
+	read_zeroes(w, at(w, 0) + w->huge / 2, at(w, 1));
+	other = map(w, 2, HUGE);
+	assert_int_equal(user_read(at(w, 1), NULL), FAULT_SIGBUS);
+	write_tokens(w, at(w, 2), at(w, 3));
+	assert_int_equal(mm_munmap(w->mm, other, 2 * w->huge), 0);
+	read_zeroes(w, at(w, 1), at(w, 2));
+	write_tokens(w, at(w, 1), at(w, 2));
+	mmu_switch(child);
+	read_tokens(w, at(w, 1), at(w, 3));
+	/* A part of a page: words of it. */
+	assert_int_equal(mm_madvise(child, at(w, 1) + w->page, w->page, MADV_REMOVE), 0);
+	assert_pool(w, 1, 0);
+	read_zeroes(w, at(w, 1) + w->page, at(w, 1) + 2 * w->page);
+	read_tokens(w, at(w, 1), at(w, 1) + w->page);
+	mmu_switch(w->mm);
+	mm_put(child);
+}
+
+static struct page *page_at(struct world *w, u64 va)
+{
+	return pfn_to_page(w->mm->memory, leaf_pfn(w->a, pgtable_translation(w->mm, va), w->level));
+}
+
+/*
+ * As a child does that is about to copy it: somebody holds the page while the owner unmaps it. When it is free at
+ * last, nobody is there to have it set aside for.
+ */
+static void freed_behind_its_owner(struct world *w)
+{
+	struct mm *child;
+	struct page *head;
+
+	write_tokens(w, at(w, 0), at(w, 2));
+	child = fork_it(w);
+	write_tokens(w, at(w, 0), at(w, 1));
+	assert_int_equal(count_of(w, COUNTER_FAULT_WP_COPY), 1);
+	head = page_at(w, at(w, 0));
+	page_get(head);
+	/* Dropped only: the owner is still there, and gets it back. */
+	assert_int_equal(mm_madvise(w->mm, at(w, 0), w->huge, MADV_DONTNEED), 0);
+	assert_pool(w, 1, 1);
+	page_put(w->mm->memory, head);
+	assert_pool(w, 2, 2);
+	write_tokens(w, at(w, 0), at(w, 1));
+	head = page_at(w, at(w, 0));
+	page_get(head);
+	assert_int_equal(mm_munmap(w->mm, at(w, 0), MAPPED * w->huge), 0);
+	assert_pool(w, 1, 0);
+	page_put(w->mm->memory, head);
+	assert_pool(w, 2, 0);
+	mm_put(child);
+}
+
+/* The middle one of three: each part keeps what is reserved for it. */
+static void move_middle(struct world *w)
+{
+	u64 to = map(w, 1, HUGE);
+
+	assert_int_equal(mm_munmap(w->mm, to, w->huge), 0);
+	to -= 4 * w->huge;
+	assert_int_equal(mm_mremap(w->mm, at(w, 1), w->huge, w->huge, MREMAP_MAYMOVE | MREMAP_FIXED, to), to);
+	assert_int_equal(w->mm->map_count, 3);
+	assert_pool(w, MAPPED + 1, MAPPED);
+	write_tokens(w, to, to + w->huge);
+	assert_pool(w, MAPPED, MAPPED - 1);
+	assert_int_equal(mm_madvise(w->mm, to, w->huge, MADV_DONTNEED), 0);
+	assert_pool(w, MAPPED + 1, MAPPED);
+	assert_int_equal(mm_munmap(w->mm, to, w->huge), 0);
+	assert_pool(w, MAPPED + 1, MAPPED - 1);
+	write_tokens(w, at(w, 0), at(w, 1));
+	write_tokens(w, at(w, 2), at(w, 3));
+	assert_pool(w, MAPPED - 1, 0);
 }
 
 static void where_and_what(struct world *w)
@@ -564,7 +657,9 @@ static const struct {
 	{"move", move},			    {"fork_and_copy", fork_and_copy},
 	{"fork_without_pages", fork_without_pages}, {"own_copy_stays", own_copy_stays},
 	{"reservations", reservations},
-	{"shared", shared},		    {"where_and_what", where_and_what},
+	{"shared", shared},		    {"punch", punch},
+	{"freed_behind_its_owner", freed_behind_its_owner}, {"move_middle", move_middle},
+	{"where_and_what", where_and_what},
 	{"over_small_pages", over_small_pages},
 };
 
@@ -903,7 +998,8 @@ static void load_change(struct load *l, u32 index, u64 *rng)
 	switch (l->drops ? 0 : test_random(rng) % 8) {
 	case 0:
 	case 1:
-		(void)mm_madvise(w->mm, leaf, w->huge, MADV_DONTNEED);
+		(void)mm_madvise(w->mm, leaf, w->huge,
+				 l->kind == MAP_SHARED && (test_random(rng) & 1) ? MADV_REMOVE : MADV_DONTNEED);
 		break;
 	case 2:
 		(void)mm_mprotect(w->mm, leaf, w->huge, PROT_READ);

@@ -298,18 +298,21 @@ bool tlb_model_translate(struct tlb *tlb, struct mm *mm, u64 va, enum access_kin
 	const struct arch_desc *a = mmu_arch(mm);
 	struct tlb_core *core = tlb->core;
 	u32 need = tlb_hit_needs[kind];
-	bool level2;
 	struct tlb_way *way;
-	bool ok;
+	bool level2, ok;
+	u32 root;
 
 	if (unlikely(tlb->missed))
 		invariants_not_asked(tlb, mm, va);
+	/* No address: refused before a TLB is asked. */
+	if (unlikely(va >= a->task_size) && !va_root(a, va, &root))
+		return a->ops->walk(a, tlb->mem, &tlb->regs, va, kind, true, w);
 	way = core_find(core, a, tlb->slot->tag, va, &level2);
 	if (way && (way->attrs & need & ~(u32)PTE_DIRTY) != (need & ~(u32)PTE_DIRTY)) {
 		if (unlikely(core->watched))
 			tlb_tell_way(core, TLB_EVENT_FORBIDS, way);
+		*w = (struct mmu_walk){.cause = MMU_DENIED, .level = (u8)tlb_size_level(way->size)};
 		core_drop(core, a, tlb->slot->tag, va, 0);
-		*w = (struct mmu_walk){.cause = MMU_DENIED};
 		return false;
 	}
 	if (way && (way->attrs & need) == need) {

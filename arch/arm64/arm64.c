@@ -293,7 +293,8 @@ static const struct control_bit arm64_control_bits[] = {
 	.set = {ARM64_DBM, 0, 0, ARM64_AF, ARM64_DIRTY, ARM64_SPECIAL, ARM64_AP1},                 \
 	.clear = {0, 0, ARM64_UXN, 0, 0, 0, 0}, .clean_ro = ARM64_AP2, .global_mask = ARM64_NG,    \
 	.global_value = 0, .group_mask = ARM64_CONT, .table_or = ARM64_RESTRICTS, .control_bits = arm64_control_bits, \
-	.syndromes = arm64_syndromes, .level_names = arm64_level_names
+	.syndromes = arm64_syndromes, .level_names = arm64_level_names,                            \
+	.signals = {[MMU_BAD_OUTPUT] = "SIGKILL, SI_KERNEL: address size fault"}
 
 /* Linux: fewer than MAX_DVM_OPS, which is the number of entries of a table. */
 #define ARM64_FLUSH_LEAVES(idx_bits) ((1u << (idx_bits)) - 1)

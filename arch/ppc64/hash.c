@@ -506,6 +506,8 @@ const struct arch_desc arch_ppc64_hash = {
 	.table_pfn_mask = BE(HPAGE_TABLE),
 	.fields = hash_fields,
 	.syndromes = ppc64_syndromes,
+	.signals = PPC64_SIGNALS,
+	.key_register_bits = 64,
 	.level_names = ppc64_hash_level_names,
 	.ops = &hash_ops,
 };

@@ -70,6 +70,12 @@
 #define PPC64_CODE_PR (1ull << 32)
 
 extern const struct syndrome_kind ppc64_syndromes[];
+#define PPC64_SIGNALS                                                                              \
+	{                                                                                          \
+		[MMU_BAD_ADDRESS] = "SIGSEGV, SEGV_BNDERR: outside of what a program can have",    \
+		[MMU_KEY] = "SIGSEGV, SEGV_PKUERR: the key forbids it",                            \
+		[MMU_RESERVED] = "SIGBUS, BUS_OBJERR: the tree is malformed",                      \
+	}
 extern const char *const ppc64_level_names[], *const ppc64_hash_level_names[];
 
 /* arch_ops.decode of both MMUs. */

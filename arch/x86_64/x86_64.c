@@ -228,13 +228,18 @@ static const struct control_bit x86_control_bits[] = {
 	.hw_present = {X86_P, X86_P, X86_P, X86_P, X86_P}, .hidden_set = X86_PROTNONE,             \
 	.hidden_clear = X86_P, .set = {X86_RW, X86_US, 0, X86_A, X86_D, X86_SPECIAL, 0},           \
 	.clear = {0, 0, X86_NX, 0, 0, 0, 0}, .pfn_mask = X86_ADDR_MASK, .key_mask = X86_KEY_MASK,  \
-	.key_shift = X86_KEY_SHIFT, .global_mask = X86_G, .global_value = X86_G,                   \
+	.key_shift = X86_KEY_SHIFT, .key_register_bits = 32,                                       \
+	.global_mask = X86_G, .global_value = X86_G,                                               \
 	.table_pfn_mask = X86_ADDR_MASK, .table_accessed = X86_A, .table_and = X86_RW | X86_US,    \
 	.table_or = X86_NX, .gated_bits = X86_NX, .gate_control = X86_CTL_NXE,                     \
 	.reserved_leaf = {X86_RSVD, X86_RSVD | X86_RSVD_2M, X86_RSVD | X86_RSVD_1G},               \
 	.reserved_table = {0, X86_RSVD, X86_RSVD, X86_RSVD | X86_PS, X86_RSVD | X86_PS},           \
 	.fields = x86_fields, .control_bits = x86_control_bits, .syndromes = x86_syndromes,        \
-	.level_names = x86_level_names
+	.level_names = x86_level_names, .signals = {                                               \
+		[MMU_BAD_ADDRESS] = "SIGSEGV, SI_KERNEL: without an address",                      \
+		[MMU_KEY] = "SIGSEGV, SEGV_PKUERR: the key forbids it",                            \
+		[MMU_RESERVED] = "SIGKILL: \"Corrupted page table\" in the log",                   \
+	}
 
 const struct arch_desc arch_x86_64 = {
 	.name = "x86_64",

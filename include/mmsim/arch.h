@@ -109,7 +109,7 @@ struct mmu_fault {
 struct mmu_regs {
 	u64 root[ARCH_ROOTS_MAX]; /* x86: CR3; arm64: TTBR0, TTBR1; ppc64 radix: of quadrants 0, 3 */
 	u64 control;		  /* x86: bits of CR0, CR4, EFER, EFLAGS; arm64: of TCR, SCTLR, PSTATE */
-	u64 keys;		  /* x86: PKRU */
+	u64 keys;		  /* x86: PKRU; ppc64 hash: AMR */
 	u64 aux;		  /* one more, if the arch needs it (ppc64 hash: the hash table) */
 };
 
@@ -219,6 +219,7 @@ struct arch_desc {
 
 	pte_t key_mask;			/* protection key of a leaf */
 	u8 key_shift;
+	u8 key_register_bits;		/* of mmu_regs.keys; 0: there is no such register */
 	pte_t global_mask, global_value; /* a leaf with (e & mask) == value is every address space's */
 
 	/* A leaf with a bit of group_mask is one of 1 << group_bits[level] aligned neighbours that are alike and
@@ -242,6 +243,8 @@ struct arch_desc {
 	const struct pte_field *fields;	/* for who shows an entry; ends with a NULL name */
 	const struct control_bit *control_bits; /* likewise */
 	const struct syndrome_kind *syndromes; /* likewise */
+	const char *signals[MMU_CAUSES]; /* likewise: what Linux sends a user whatever is mapped; NULL: the
+					  * page-fault handler decides */
 	const char *const *level_names;	/* of entries, by level */
 	const struct arch_ops *ops;
 };

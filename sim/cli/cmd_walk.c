@@ -154,7 +154,7 @@ static const struct cli_option walk_table[] = {
 	 set_machine, false},
 	{"do", 0, "STEP", "with --machine: mmap:, munmap:, mprotect: (arguments as --map's) or switch:N, repeatable",
 	 set_do, false},
-	{"regs", 0, "NAME=VALUE[,...]", "a control bit by name, 0 or 1; keys=N: the key register", set_regs,
+	{"regs", 0, "NAME=VALUE[,...]", "a control bit by name, 0 or 1; keys=N: the key register, if any", set_regs,
 	 false},
 	{"table", 0, "FILE", "tables from a file: text as --dump writes it, or an image of memory",
 	 set_file, false},
@@ -171,13 +171,20 @@ static const struct cli_option *const tables[] = {walk_table, NULL};
 
 static bool set_control(struct walk_space *s, const char *name, u64 value, struct cli_error *err)
 {
-	const char *names[CONTROL_BITS_MAX + 1] = {"keys"}, *nearest;
-	char all[256] = "keys";
-	u32 n = 1;
+	const char *names[CONTROL_BITS_MAX + 1], *nearest;
+	u32 n = 0, key_bits = s->arch->key_register_bits;
+	char all[256] = "";
 
-	if (!strcasecmp(name, "keys")) {
+	if (key_bits && !strcasecmp(name, "keys")) {
+		if (key_bits < 64 && value >> key_bits)
+			return cli_fail(err, "--regs=%s=%#llx: at most %u bits are allowed", name,
+					(unsigned long long)value, key_bits);
 		s->regs.keys = value;
 		return true;
+	}
+	if (key_bits) {
+		names[n++] = "keys";
+		snprintf(all, sizeof(all), "keys");
 	}
 	for (const struct control_bit *b = s->arch->control_bits; b && b->name; b++) {
 		if (!strcasecmp(b->name, name)) {
@@ -189,12 +196,13 @@ static bool set_control(struct walk_space *s, const char *name, u64 value, struc
 		}
 		if (n < ARRAY_SIZE(names)) {
 			names[n++] = b->name;
-			snprintf(all + strlen(all), sizeof(all) - strlen(all), ", %s", b->name);
+			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", all[0] ? ", " : "", b->name);
 		}
 	}
 	nearest = cli_nearest(name, names, n);
-	return cli_fail(err, "--regs=%s: %s has no such register%s%s%s (allowed: %s)", name, s->arch->name,
-			nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "", all);
+	return cli_fail(err, "--regs=%s=%#llx: %s has no such register%s%s%s (allowed: %s)", name,
+			(unsigned long long)value, s->arch->name, nearest ? "; did you mean " : "",
+			nearest ? nearest : "", nearest ? "?" : "", n ? all : "none");
 }
 
 static bool apply_regs(struct walk_space *s, const char *text, struct cli_error *err)

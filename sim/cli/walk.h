@@ -144,7 +144,9 @@ void walk_show_step(FILE *out, const struct arch_desc *a, const struct walk_step
 /* "written ...", if now is not what the step read. */
 void walk_show_written(FILE *out, const struct arch_desc *a, const struct walk_step *step, pte_t now);
 void walk_show_fault(FILE *out, const struct arch_desc *a, const char *label, const struct mmu_walk *w,
-		     const struct syndrome *syndrome, const struct mmu_fault *f);
+		     const struct syndrome *syndrome, const struct mmu_fault *f, bool user);
+/* The sizes of page that `of` says, as in "4 KiB, 2 MiB and 1 GiB". */
+void walk_sizes(const struct arch_desc *a, bool (*of)(const struct arch_desc *a, u32 level), char text[128]);
 
 extern const char *const walk_kind_names[ACCESS_KINDS];
 extern const char *const walk_cause_texts[MMU_CAUSES];
@@ -205,6 +207,8 @@ bool walk_parse_do(const struct walk_run *r, const char *text, struct walk_step_
 		   struct cli_error *err);
 bool walk_run(struct walk_run *r, struct cli_error *err);
 const char *walk_context_name(const struct walk_run *r); /* PCID, ASID or PID */
+/* What the kernel sends for an access that it gives up; NULL: none. */
+const char *walk_run_signal(const struct walk_run *r, const struct walk_step_done *d);
 /* The physical address that an access came to. */
 u64 walk_run_pa(const struct walk_run *r, const struct walk_step_done *d);
 void walk_run_show(FILE *out, const struct walk_run *r);

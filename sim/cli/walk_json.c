@@ -48,8 +48,9 @@ static json_t *step_json(const struct walk_space *s, const struct walk_met *met,
 	return o;
 }
 
-static json_t *fault_json(const struct walk_space *s, const struct walk_met *met)
+static json_t *fault_json(const struct walk_space *s, const struct walk_met *met, bool user)
 {
+	const char *signal = s->arch->signals[met->fault.cause];
 	const struct syndrome_kind *k = walk_syndrome(s->arch, &met->syndrome);
 	json_t *o = json_pack("{s:s, s:s, s:s}", "cause", walk_cause_texts[met->w.cause], "level",
 			      s->arch->level_names[met->w.level], "exception", k->name);
@@ -64,6 +65,8 @@ static json_t *fault_json(const struct walk_space *s, const struct walk_met *met
 	if (k->address)
 		json_object_set_new(o, k->address, hex(met->syndrome.va));
 	json_object_set_new(o, "bits", bits);
+	if (signal && user)
+		json_object_set_new(o, "signal", json_string(signal));
 	return o;
 }
 
@@ -84,7 +87,7 @@ static json_t *access_json(const struct walk_space *s, const struct walk_access 
 					    json_integer((json_int_t)met->counters[i]));
 	json_object_set_new(o, "counters", counters);
 	if (!met->ok) {
-		json_object_set_new(o, "fault", fault_json(s, met));
+		json_object_set_new(o, "fault", fault_json(s, met, x->user));
 		return o;
 	}
 	walk_rights(s->arch, met->w.attrs, rights);

@@ -14,6 +14,8 @@
 #include "sim/cli/walk.h"
 
 #define RUN_FRAMES 16384ull /* per node */
+#define POOL_BYTES_MAX (1ull << 30)
+#define POOL_PAGES_MAX 64
 #define DEFAULT_SCHEME mm_locking_vma_refcnt
 
 /* ---- what the user asks for -------------------------------------------------------------------- */
@@ -44,24 +46,36 @@ const char *walk_context_name(const struct walk_run *r)
 	return names[max((u32)r->arch->tlb_invalidation, (u32)r->model.tlb_invalidate)];
 }
 
+/* Small pages; transparent huge pages; and from a pool what is larger. */
+static bool kernel_maps(const struct arch_desc *a, u32 level)
+{
+	return level == 0 || ((a->huge_levels >> level & 1) && (level == 1 || level_bytes(a, level) <= POOL_BYTES_MAX));
+}
+
+static bool page_level(const struct arch_desc *a, u64 page_bytes, u32 *level)
+{
+	for (*level = 0; *level < a->levels; ++*level)
+		if (level_bytes(a, *level) == page_bytes)
+			return kernel_maps(a, *level);
+	return false;
+}
+
 bool walk_run_can_map(const struct walk_run *r, const char *option, const struct walk_mapping *m,
 		      struct cli_error *err)
 {
 	const struct arch_desc *a = r->arch;
 	u32 kernels = PTE_ACCESSED | (m->attrs & PTE_WRITE ? PTE_DIRTY : 0) |
 		      (m->attrs & PTE_HIDDEN ? PTE_HIDDEN : PTE_USER);
-	char small[32], huge[32];
+	char sizes[128];
+	u32 level;
 
 	if (m->pa != ~0ull || m->global || m->key ||
 	    (m->attrs & (PTE_ACCESSED | PTE_DIRTY | PTE_HIDDEN | PTE_USER)) != kernels)
 		return cli_fail(err, "--%s: with --machine PERMS are of r, w, x and -, and no physical address: the rest is the kernel's to say",
 				option);
-	if (m->page_bytes != arch_page_bytes(a) &&
-	    (!(a->huge_levels >> 1 & 1) || m->page_bytes != level_bytes(a, 1))) {
-		walk_size(arch_page_bytes(a), small);
-		walk_size(level_bytes(a, 1), huge);
-		return cli_fail(err, "--%s: with --machine %s has pages of %s%s%s", option, a->name, small,
-				a->huge_levels >> 1 & 1 ? " and " : "", a->huge_levels >> 1 & 1 ? huge : "");
+	if (!page_level(a, m->page_bytes, &level)) {
+		walk_sizes(a, kernel_maps, sizes);
+		return cli_fail(err, "--%s: with --machine %s has pages of %s", option, a->name, sizes);
 	}
 	return (m->va | m->len) & (m->page_bytes - 1) || !m->len
 		       ? cli_fail(err, "--%s: address and length must be multiples of %#llx", option,
@@ -193,14 +207,39 @@ static u32 prot_of(const struct walk_mapping *m)
 	return PROT_READ | (m->attrs & PTE_WRITE ? PROT_WRITE : 0) | (m->attrs & PTE_EXEC ? PROT_EXEC : 0);
 }
 
+static bool from_pool(const struct arch_desc *a, const struct walk_mapping *m)
+{
+	return m->page_bytes > level_bytes(a, 1);
+}
+
 static s64 map_one(struct mm *mm, const struct walk_mapping *m, u32 fixed)
 {
-	s64 at = mm_mmap(mm, m->va, m->len, prot_of(m), MAP_PRIVATE | MAP_ANONYMOUS | fixed, NULL, 0);
+	bool pool = from_pool(mm->arch, m);
+	u32 size = pool ? MAP_HUGETLB | (u32)__builtin_ctzll(m->page_bytes) << MAP_HUGE_SHIFT : 0;
+	s64 at = mm_mmap(mm, m->va, m->len, prot_of(m), MAP_PRIVATE | MAP_ANONYMOUS | fixed | size, NULL, 0);
 
 	if (at < 0)
 		return at;
-	return m->page_bytes == arch_page_bytes(mm->arch) ? 0
-							   : mm_madvise(mm, m->va, m->len, MADV_HUGEPAGE);
+	return pool || m->page_bytes == arch_page_bytes(mm->arch) ? 0
+								   : mm_madvise(mm, m->va, m->len, MADV_HUGEPAGE);
+}
+
+/* At most that many are mapped: by each address space, and by its steps. */
+static u64 pool_pages(const struct walk_run *r)
+{
+	u64 pages = 0, spaces = 1;
+
+	for (u32 i = 0; i < r->step_count; i++) {
+		const struct walk_step_done *d = &r->steps[i];
+
+		spaces += d->what == WALK_SWITCH;
+		if (d->what == WALK_MMAP && from_pool(r->arch, &d->map))
+			pages += d->map.len / d->map.page_bytes;
+	}
+	for (u32 i = 0; i < r->map_count; i++)
+		if (from_pool(r->arch, &r->maps[i]))
+			pages += spaces * (r->maps[i].len / r->maps[i].page_bytes);
+	return min(pages, (u64)POOL_PAGES_MAX);
 }
 
 static struct mm *space_of(struct walk_run *r, u32 number)
@@ -291,10 +330,12 @@ static void program(void *arg, u32 index)
 
 bool walk_run(struct walk_run *r, struct cli_error *err)
 {
+	const struct mm_config mm_cfg = {.params = {[MM_PARAM_HUGEPAGES_1G] = pool_pages(r)}};
 	const struct machine_config cfg = {
 		.tasks = 1,
 		.cpus = 1,
-		.memory_bytes = (RUN_FRAMES << r->arch->page_shift) * r->model.topology_sockets,
+		.memory_bytes = (RUN_FRAMES << r->arch->page_shift) * r->model.topology_sockets +
+				hugetlb_memory_bytes(r->arch, &mm_cfg, (u32)r->model.topology_sockets),
 		.seed = 1,
 		.model = &r->model,
 	};
@@ -305,7 +346,7 @@ bool walk_run(struct walk_run *r, struct cli_error *err)
 		return cli_fail(err, "--machine=%s: no memory for it", r->model.name);
 	r->err = err;
 	r->ok = true;
-	if (mm_machine_init(r->machine, r->arch, NULL)) {
+	if (mm_machine_init(r->machine, r->arch, &mm_cfg)) {
 		machine_destroy(r->machine);
 		return cli_fail(err, "--machine=%s: no memory for its memory", r->model.name);
 	}

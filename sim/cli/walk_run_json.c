@@ -96,6 +96,8 @@ static json_t *step_json(const struct walk_run *r, const struct walk_step_done *
 		json_object_set_new(o, "access", json_string(walk_kind_names[d->access.kind]));
 		if (d->result == FAULT_OK)
 			json_object_set_new(o, "physical", hex(walk_run_pa(r, d)));
+		else
+			json_object_set_new(o, "signal", json_string(walk_run_signal(r, d)));
 	} else if (d->what != WALK_SWITCH) {
 		json_object_set_new(o, "address", hex(d->map.va));
 		json_object_set_new(o, "bytes", json_integer((json_int_t)d->map.len));

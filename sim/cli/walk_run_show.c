@@ -183,7 +183,7 @@ static void show_event(FILE *out, const struct walk_run *r, const struct walk_ev
 			e->context);
 		break;
 	case TLB_EVENT_FAULT:
-		walk_show_fault(out, r->arch, "refused", &e->w, &e->syndrome, &e->fault);
+		walk_show_fault(out, r->arch, "refused", &e->w, &e->syndrome, &e->fault, true);
 		break;
 	case TLB_EVENT_KINDS:
 		break;
@@ -212,7 +212,15 @@ static void show_title(FILE *out, const struct walk_run *r, const struct walk_st
 	fprintf(out, " in address space %u, %s %u\n", d->space, walk_context_name(r), d->context);
 }
 
-static void show_outcome(FILE *out, const struct walk_run *r, const struct walk_step_done *d)
+static const struct mmu_fault *last_fault(const struct walk_run *r, const struct walk_step_done *d)
+{
+	for (u32 i = d->first_event + d->event_count; i > d->first_event; i--)
+		if (r->events[i - 1].e.kind == TLB_EVENT_FAULT)
+			return &r->events[i - 1].e.fault;
+	return NULL;
+}
+
+const char *walk_run_signal(const struct walk_run *r, const struct walk_step_done *d)
 {
 	static const char *const signals[] = {
 		[FAULT_SIGSEGV_MAPERR] = "SIGSEGV, SEGV_MAPERR: no mapping there",
@@ -221,12 +229,22 @@ static void show_outcome(FILE *out, const struct walk_run *r, const struct walk_
 		[FAULT_OOM] = "out of memory",
 		[FAULT_KILLED] = "killed",
 	};
+	const struct mmu_fault *f = last_fault(r, d);
 
-	if (d->what == WALK_ACCESS && d->result == FAULT_OK)
+	if (d->what != WALK_ACCESS || d->result == FAULT_OK)
+		return NULL;
+	return f && r->arch->signals[f->cause] ? r->arch->signals[f->cause] : signals[d->result];
+}
+
+static void show_outcome(FILE *out, const struct walk_run *r, const struct walk_step_done *d)
+{
+	const char *signal = walk_run_signal(r, d);
+
+	if (d->what == WALK_ACCESS && !signal)
 		fprintf(out, "result      physical %#llx\n", (unsigned long long)walk_run_pa(r, d));
-	else if (d->what == WALK_ACCESS)
-		fprintf(out, "kernel      gives up: %s\n", signals[d->result]);
-	else if (d->result)
+	else if (signal && !r->arch->signals[last_fault(r, d)->cause])
+		fprintf(out, "kernel      gives up: %s\n", signal);
+	else if (!signal && d->result)
 		fprintf(out, "result      %s\n", strerror((int)-d->result));
 }
 

@@ -42,6 +42,25 @@ void walk_size(u64 bytes, char text[32])
 	snprintf(text, 32, "%llu%s", (unsigned long long)bytes, unit ? units[unit] : " bytes");
 }
 
+void walk_sizes(const struct arch_desc *a, bool (*of)(const struct arch_desc *a, u32 level), char text[128])
+{
+	u32 left = 0;
+
+	for (u32 level = 0; level < a->levels; level++)
+		left += of(a, level);
+	text[0] = 0;
+	for (u32 level = 0; level < a->levels; level++) {
+		char size[32];
+
+		if (!of(a, level))
+			continue;
+		walk_size(level_bytes(a, level), size);
+		left--;
+		snprintf(text + strlen(text), 128 - strlen(text), "%s%s", size,
+			 left > 1 ? ", " : left ? " and " : "");
+	}
+}
+
 /* Where no bit says whose the page is, the right to read is the users'. */
 static bool has_user_bit(const struct arch_desc *a)
 {
@@ -210,25 +229,32 @@ void walk_show_written(FILE *out, const struct arch_desc *a, const struct walk_s
 }
 
 void walk_show_fault(FILE *out, const struct arch_desc *a, const char *label, const struct mmu_walk *w,
-		     const struct syndrome *syndrome, const struct mmu_fault *f)
+		     const struct syndrome *syndrome, const struct mmu_fault *f, bool user)
 {
 	const struct syndrome_kind *k = walk_syndrome(a, syndrome);
 
-	fprintf(out, "%-11s fault at %s: %s\n", label, a->level_names[w->level], walk_cause_texts[w->cause]);
+	if (w->cause == MMU_BAD_ADDRESS)
+		fprintf(out, "%-11s fault before any table is read: %s\n", label, walk_cause_texts[w->cause]);
+	else
+		fprintf(out, "%-11s fault at %s: %s\n", label, a->level_names[w->level], walk_cause_texts[w->cause]);
 	fprintf(out, "exception   %s\n", k->name);
 	if (k->code)
 		fprintf(out, "%-11s %#llx\n", k->code, (unsigned long long)(syndrome->code & k->code_mask));
 	for (const struct syndrome_bit *b = k->bits; b->name; b++)
 		if ((syndrome->code & b->mask) == b->value)
 			fprintf(out, "            %-12s %s\n", b->name, b->meaning);
-	if (!k->address) {
-		fprintf(out, "kernel      learns no address from it: a signal\n");
-		return;
+	if (k->address) {
+		fprintf(out, "%-11s %#llx\n", k->address, (unsigned long long)syndrome->va);
+		fprintf(out, "kernel      reads: %s of %#llx by %s: %s\n", walk_kind_names[f->kind],
+			(unsigned long long)f->va, f->user ? "a user" : "the kernel",
+			walk_cause_texts[f->cause]);
+	} else {
+		fprintf(out, "kernel      learns no address from it\n");
 	}
-	fprintf(out, "%-11s %#llx\n", k->address, (unsigned long long)syndrome->va);
-	fprintf(out, "kernel      reads: %s of %#llx by %s: %s\n", walk_kind_names[f->kind],
-		(unsigned long long)f->va, f->user ? "a user" : "the kernel",
-		walk_cause_texts[f->cause]);
+	if (a->signals[f->cause] && user)
+		fprintf(out, "kernel      sends %s\n", a->signals[f->cause]);
+	else if (a->signals[f->cause])
+		fprintf(out, "kernel      oopses, if it has no exception-table entry for this instruction\n");
 }
 
 static void show_result(FILE *out, const struct walk_space *s, const struct walk_met *met, bool user)
@@ -236,7 +262,7 @@ static void show_result(FILE *out, const struct walk_space *s, const struct walk
 	char size[32], rights[4];
 
 	if (!met->ok) {
-		walk_show_fault(out, s->arch, "result", &met->w, &met->syndrome, &met->fault);
+		walk_show_fault(out, s->arch, "result", &met->w, &met->syndrome, &met->fault, user);
 		return;
 	}
 	walk_size(met->page_bytes, size);
@@ -247,6 +273,11 @@ static void show_result(FILE *out, const struct walk_space *s, const struct walk
 	if (pte_key(s->arch, met->w.entry))
 		fprintf(out, ", key %u", pte_key(s->arch, met->w.entry));
 	fputc('\n', out);
+	if (!s->arch->hashed && (met->w.entry & s->arch->group_mask) && s->arch->group_bits[met->w.level]) {
+		walk_size(met->page_bytes << s->arch->group_bits[met->w.level], size);
+		fprintf(out, "            one of %u contiguous pages: a TLB may keep one entry of %s for all\n",
+			1u << s->arch->group_bits[met->w.level], size);
+	}
 }
 
 static void show_counters(FILE *out, const struct walk_met *met)

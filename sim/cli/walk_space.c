@@ -74,12 +74,25 @@ bool walk_space_roots(struct walk_space *s, struct cli_error *err)
 	return !s->arch->upper_root || table_new(s, &s->regs.root[1], err);
 }
 
-/* The level whose leaves are of this size; true if there is one. */
-static bool leaf_level(const struct arch_desc *a, u64 page_bytes, u32 *level)
+static bool has_leaves(const struct arch_desc *a, u32 level)
 {
-	for (*level = 0; *level < a->levels; ++*level)
-		if (level_bytes(a, *level) == page_bytes)
-			return *level == 0 || (a->huge_levels >> *level & 1);
+	return level == 0 || (a->huge_levels >> level & 1);
+}
+
+/* Where neighbours may be marked as one (arm64's contiguous bit). */
+static bool has_groups(const struct arch_desc *a, u32 level)
+{
+	return has_leaves(a, level) && a->group_bits[level];
+}
+
+/* The level whose leaves, or groups of them, are of this size; true if there is one. */
+static bool leaf_level(const struct arch_desc *a, u64 page_bytes, u32 *level, bool *group)
+{
+	for (*level = 0; *level < a->levels; ++*level) {
+		*group = has_groups(a, *level) && level_bytes(a, *level) << a->group_bits[*level] == page_bytes;
+		if (*group || (has_leaves(a, *level) && level_bytes(a, *level) == page_bytes))
+			return true;
+	}
 	return false;
 }
 
@@ -134,16 +147,20 @@ bool walk_map(struct walk_space *s, const struct walk_mapping *m, struct cli_err
 {
 	const struct arch_desc *a = s->arch;
 	u64 pa = 0;
+	char sizes[128];
 	u32 level;
+	bool group;
 
-	if (!leaf_level(a, m->page_bytes, &level))
-		return cli_fail(err, "--map: %s has no pages of %#llx bytes", a->name,
-				(unsigned long long)m->page_bytes);
+	if (!leaf_level(a, m->page_bytes, &level, &group)) {
+		walk_sizes(a, has_leaves, sizes);
+		return cli_fail(err, "--map: %s has no pages of %#llx bytes (allowed: %s)", a->name,
+				(unsigned long long)m->page_bytes, sizes);
+	}
 	if (!check_pages(s, m, &pa, err))
 		return false;
 	if (m->pa == ~0ull)
 		s->next_page = pa + m->len;
-	for (u64 done = 0; done < m->len; done += m->page_bytes) {
+	for (u64 done = 0; done < m->len; done += level_bytes(a, level)) {
 		u64 pfn = (pa + done) >> a->page_shift;
 		pte_t *p = NULL, e;
 
@@ -151,6 +168,8 @@ bool walk_map(struct walk_space *s, const struct walk_mapping *m, struct cli_err
 			return false;
 		e = level ? huge_make(a, pfn, m->attrs) : pte_make(a, pfn, m->attrs);
 		e = pte_set_key(a, e, m->key);
+		if (group)
+			e |= a->group_mask;
 		if (m->global)
 			e = (e & ~a->global_mask) | a->global_value;
 		*p = e;

@@ -84,6 +84,8 @@ static bool scan_perms(const struct arch_desc *a, const char *option, const char
 	if (**s == '/') {
 		u64 key;
 
+		if (!a->key_mask)
+			return cli_fail(err, "--%s%s: %s has no protection keys", option, text, a->name);
 		++*s;
 		if (!walk_number(s, &key) || key > a->key_mask >> a->key_shift)
 			return cli_fail(err, "--%s%s: %s has protection keys from 0 to %llu", option, text,

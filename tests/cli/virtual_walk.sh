@@ -130,6 +130,40 @@ has 3 '^counted .*THP_SPLIT 1'
 has 4 '^filled  *L1 (4 KiB) .* 0x40123000 is '
 [ "$(physical 2)" = "$(physical 4)" ] || fail 'a split moved a page'
 
+# Leaves of 1 GiB, from a pool: two address spaces have one each; a part cannot be unmapped.
+for machine in laptop8:x86_64 laptop8:x86_64-la57 graviton4:arm64-4k power8-80:ppc64-radix; do
+	walk -m "${machine%:*}" -a "${machine#*:}" --map 0x40000000:1G:rw:1G --touch 0x40000000:write --touch 0x40123456 \
+		--do switch:2 --touch 0x40000000:write --do munmap:0x40000000:64K --do munmap:0x40000000:1G --touch 0x40000000
+	has 1 ' 1 GiB at 0x'
+	has 1 '^filled  *L1 (1 GiB) .* 0x40000000 is '
+	has 1 '^counted .*FAULT_HUGETLB 1'
+	has 2 '^hit  *L1 (1 GiB) '
+	[ "$(printf '0x%x' $(($(physical 1) + 0x123456)))" = "$(physical 2)" ] || fail "$machine: inside a leaf of 1 GiB"
+	[ "$(physical 1)" != "$(physical 4)" ] || fail "$machine: two address spaces have one page"
+	has 5 '^result  *Invalid argument$'
+	has 6 '^dropped  *L1 (1 GiB) '
+	has 7 '^kernel  *gives up: SIGSEGV, SEGV_MAPERR'
+done
+walk -m laptop8 --do mmap:0x80000000:2G:rw:1G --touch 0xc0000000:write
+has 2 '^counted .*FAULT_HUGETLB 1'
+
+# No address at all: no TLB is asked, and the signal is not that of a page fault (but for arm64, which has one).
+walk -m laptop8 --touch 0x800000000000
+lacks 1 '^miss'
+has 1 '^exception  *#GP'
+has 1 '^kernel  *sends SIGSEGV, SI_KERNEL'
+lacks 1 'SEGV_MAPERR'
+walk -m power8-80 -a ppc64-radix --touch 0x10000000000000
+has 1 '^kernel  *sends SIGSEGV, SEGV_BNDERR'
+walk -m graviton4 --touch 0x1000000000000
+lacks 1 '^miss'
+has 1 '^kernel  *gives up: SIGSEGV, SEGV_MAPERR'
+# What the TLB refuses is refused at the level of its leaf.
+walk -m graviton4 --map 0x40000000:2M:rw:2M --touch 0x40000000:write --do mprotect:0x40000000:2M:r --touch 0x40000000 \
+	--touch 0x40000000:write
+has 4 '^refuses  *L1 (2 MiB) '
+has 4 'permission fault, level 2$'
+
 # The zero page, then a store to it: the TLB's entry refuses, the kernel copies, the frame is another.
 walk -m laptop8 --touch 0x600000 --touch 0x600000:write
 has 2 '^refuses  *L1 '
@@ -182,7 +216,10 @@ wrong '--do=munmap:0x1000: an address and a length are needed' -m laptop8 --do m
 wrong '--do=mprotect:0x1000:4K: PERMS are needed' -m laptop8 --do mprotect:0x1000:4K
 wrong '--do: with --machine PERMS are of r, w, x and -' -m laptop8 --do mmap:0x100000:4K:rk
 wrong '--map: with --machine PERMS are of r, w, x and -' -m laptop8 --map 0x100000:4K:r@0x1000
-wrong '--map: with --machine x86_64 has pages of 4 KiB and 2 MiB' -m laptop8 --map 0x40000000:1G:r:1G
+wrong '--map: with --machine x86_64 has pages of 4 KiB, 2 MiB and 1 GiB' -m laptop8 --map 0x10000:64K:r:64K
+wrong '--map: with --machine arm64-16k has pages of 16 KiB and 32 MiB' -m graviton4 -a arm64-16k --map 0:64G:r:64G
+wrong '--map: with --machine ppc64-hash has pages of 64 KiB' -m power8-80 --map 0x10000:4K:r:4K
+wrong '--map=0x40000000:0x4000000000: mmap: Cannot allocate memory' -m laptop8 --map 0x40000000:256G:r:1G
 wrong '--map=0x100000:0x1000: mmap: File exists' -m laptop8 --map 0x100000:4K:r --map 0x100000:4K:r
 wrong '--map: address and length must be multiples of 0x1000' -m laptop8 --map 0x100001:4K:r
 wrong '--table: not with --machine' -m laptop8 --table f 0

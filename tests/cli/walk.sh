@@ -43,6 +43,29 @@ while read -r arch line; do
 	esac || fail "$arch: a first touch, where $line"
 done <"$tmp/listed"
 
+# What Linux sends where it looks for no mapping: to a user only.
+"$bin/mmsim" walk 0x800000000000 | grep -q '^kernel      sends SIGSEGV, SI_KERNEL' || fail 'a #GP: the signal'
+"$bin/mmsim" walk --kernel 0x800000000000 | grep -q 'SIGSEGV' && fail "the kernel's own #GP is a signal"
+"$bin/mmsim" walk -a ppc64-radix 0x10000000000000 | grep -q '^kernel      sends SIGSEGV, SEGV_BNDERR' ||
+	fail 'ppc64: no such address: the signal'
+"$bin/mmsim" walk -a ppc64-hash --map 0x10000:64K:rw --regs keys=0xc000000000000000 0x10000 |
+	grep -q '^kernel      sends SIGSEGV, SEGV_PKUERR' || fail 'ppc64-hash: AMR'
+
+# A group of contiguous entries of each size that a granule has; the neighbours lie behind one another.
+while read -r arch size pages last; do
+	for at in 0x40000000 "$last"; do
+		"$bin/mmsim" walk -a "$arch" --map "0x40000000:$size:rw:$size@0x40000000" "$at" >"$tmp/out"
+		grep -q "^result      physical $at, " "$tmp/out" && grep -q "one of $pages contiguous pages" "$tmp/out" &&
+			grep -q ' Contiguous ' "$tmp/out" || fail "$arch: $size at $at"
+	done
+done <<-'end'
+	arm64-4k 64K 16 0x4000fff8
+	arm64-4k 32M 16 0x41fffff8
+	arm64-16k 2M 128 0x401ffff8
+	arm64-16k 1G 32 0x7ffffff8
+	arm64-64k 2M 32 0x401ffff8
+end
+
 # ---- files ---------------------------------------------------------------------------------------
 while read -r arch; do
 	"$bin/mmsim" walk -a "$arch" --dump "$tmp/dump" --touch 0x600000:write 0x400010 >"$tmp/built" &&
@@ -86,9 +109,9 @@ wrong '--map=x: an address is needed first' --map x
 wrong 'PERMS are needed' --map 0x1000:4K
 wrong 'PERMS are of' --map 0x1000:4K:rz
 wrong 'has protection keys from 0 to 15' --map 0x1000:4K:r/16
-wrong 'arm64-4k has protection keys from 0 to 0' -a arm64-4k --map 0x1000:4K:r/1
+wrong 'arm64-4k has no protection keys' -a arm64-4k --map 0x1000:4K:r/1
 wrong 'has no global pages' -a ppc64-radix --map 0x10000:64K:rg
-wrong 'x86_64 has no pages of 0x10000 bytes' --map 0x10000:64K:r:64K
+wrong 'x86_64 has no pages of 0x10000 bytes (allowed: 4 KiB, 2 MiB and 1 GiB)' --map 0x10000:64K:r:64K
 wrong 'ppc64-hash has no pages of 0x1000000 bytes' -a ppc64-hash --map 0x1000000:16M:r:16M
 wrong 'multiples of 0x1000' --map 0x1001:4K:r
 wrong 'multiples of 0x1000' --map 0x1000:1:r
@@ -106,6 +129,9 @@ wrong '--touch=wrte: unknown access; did you mean write?' --touch 0x400000:wrte
 wrong 'x86_64 has no such register (allowed: keys, WP, SMEP' --regs smpe=1
 wrong '--regs=SMEP=2: 0 or 1 is allowed' --regs SMEP=2
 wrong '--regs=keys: its value must be a number' --regs keys=x
+wrong '--regs=keys=0x1: arm64-4k has no such register (allowed: TCR.HA, ' -a arm64-4k --regs keys=1
+wrong '--regs=keys=0x1: ppc64-radix has no such register (allowed: none)' -a ppc64-radix --regs keys=1
+wrong '--regs=keys=0x100000000: at most 32 bits are allowed' --regs keys=0x100000000
 wrong 'NAME=VALUE is needed' --regs SMEP
 wrong '--root: goes with --table' --root 0x1000
 wrong '--base: goes with --table' --base 0x1000

@@ -50,6 +50,7 @@ struct run_options {
 	bool lock_stat;
 	const char *trace; /* NULL: none */
 	u64 trace_events;  /* at most */
+	bool trace_events_set;
 	u32 workers;             /* runs at once; 0: one per host CPU */
 	char simulated_only[96]; /* the first option given that only simulated time has; or "" */
 	bool emit_jobs, no_header;

@@ -282,6 +282,9 @@ static bool check_job(struct run_options *o, struct cli_error *err)
 
 	if (!o->workloads)
 		return cli_fail(err, "--workload: is needed (mmsim list workloads shows them)");
+	if (o->repeats - 1 > ~0ull - o->seed)
+		return cli_fail(err, "--seed=%llu: at most %llu with --repeats=%u (repeat r uses seed + r)",
+				(unsigned long long)o->seed, ~0ull - (o->repeats - 1), o->repeats);
 	if (o->ops_set && o->duration_set)
 		return cli_fail(err, "--ops=%llu: instead of --duration, not both",
 				(unsigned long long)o->ops);
@@ -304,10 +307,16 @@ static bool check_job(struct run_options *o, struct cli_error *err)
 static bool check_trace(const struct run_options *jobs, u32 job_count, u32 total,
 			struct cli_error *err)
 {
+	const struct run_options *limited = NULL;
 	const char *trace = NULL;
 
-	for (u32 j = 0; j < job_count && !trace; j++)
+	for (u32 j = 0; j < job_count && !trace; j++) {
 		trace = jobs[j].trace;
+		limited = jobs[j].trace_events_set ? &jobs[j] : limited;
+	}
+	if (!trace && limited)
+		return cli_fail(err, "--trace-events=%llu: is for --trace",
+				(unsigned long long)limited->trace_events);
 	if (!trace)
 		return true;
 	if (jobs[0].emit_jobs)
@@ -339,6 +348,11 @@ static bool check_sweep(const struct run_options *jobs, u32 job_count, struct cl
 				"--json=%s: not with --emit-jobs, whose rows come from a "
 				"process each",
 				o->json);
+	if (o->emit_jobs && o->output)
+		return cli_fail(err,
+				"--output=%s: not with --emit-jobs, whose commands write their rows to "
+				"standard output",
+				o->output);
 	if (!check_trace(jobs, job_count, total, err))
 		return false;
 	if (o->emit_jobs && o->only != RUN_ONLY_ALL)

@@ -124,9 +124,11 @@ static bool set_trace(void *target, const struct cli_option *o, const char *valu
 static bool set_trace_events(void *target, const struct cli_option *o, const char *value,
 			     struct cli_error *err)
 {
-	note_simulated(target, o, value);
-	return cli_u64(o, value, 1, TRACE_EVENTS_MAX, &((struct run_options *)target)->trace_events,
-		       err);
+	struct run_options *ro = target;
+
+	note_simulated(ro, o, value);
+	ro->trace_events_set = true;
+	return cli_u64(o, value, 1, TRACE_EVENTS_MAX, &ro->trace_events, err);
 }
 
 static bool set_host_time(void *target, const struct cli_option *o, const char *value,

@@ -58,6 +58,10 @@ v '--jobs=x: a whole number' -j x
 v '--only=10: the sweep has 10 combinations, 0 to 9' --only 10
 v '--emit-jobs=3: takes no value' --emit-jobs=3
 v '--json=' --emit-jobs --json "$tmp/x.json"
+v '--output=' --emit-jobs -o "$tmp/x.csv"
+v '--output=-: not with --emit-jobs' --emit-jobs -o -
+v '--trace-events=5: is for --trace' --trace-events 5
+v '--seed=18446744073709551615: at most 18446744073709551614 with --repeats=2' --seed 18446744073709551615 -r 2
 v 'would have 4096 tasks, at most' -t 256x
 v 'is for one task' -s lock_null -c 2
 wrong '--cpus=17: machine laptop8 has 16' ebizzy -c 17 -e virtual

@@ -35,6 +35,7 @@ static const char *const rank_name[LOCK_RANK_COUNT] = {
 	[LOCK_RANK_HUGETLB_VMA] = "HUGETLB_VMA",
 	[LOCK_RANK_I_MMAP] = "I_MMAP",
 	[LOCK_RANK_ANON_VMA] = "ANON_VMA",
+	[LOCK_RANK_VMA_TREE] = "VMA_TREE",
 	[LOCK_RANK_FILE_TREE] = "FILE_TREE",
 	[LOCK_RANK_FOLIO] = "FOLIO",
 	[LOCK_RANK_PAGE_TABLE] = "PAGE_TABLE",
@@ -147,16 +148,20 @@ void lock_rank_task_exit(void)
 
 void lock_rank_dump_held(void)
 {
-	if (mmsim_this_cpu)
-		lock_rank_dump_task(current_task());
+	const void *lock;
+	const char *rank;
+
+	for (u32 i = 0; mmsim_this_cpu && (lock = lock_rank_of_task(current_task(), i, &rank)); i++)
+		fprintf(stderr, "mmsim:   holds %s %p\n", rank, lock);
 }
 
-void lock_rank_dump_task(const struct task *task)
+const void *lock_rank_of_task(const struct task *task, u32 i, const char **rank)
 {
 	const struct held_locks *held = task->held;
 
-	for (u32 i = 0; held && i < held->count; i++)
-		fprintf(stderr, "mmsim:   holds %s %p\n", rank_name[held->locks[i].rank],
-			held->locks[i].lock);
+	if (!held || i >= held->count)
+		return NULL;
+	*rank = rank_name[held->locks[i].rank];
+	return held->locks[i].lock;
 }
 #endif

@@ -61,10 +61,12 @@ void lock_rank_release(const void *lock, enum lock_rank rank);
 bool lock_rank_held(const void *lock);
 /* Release the books of a task that will not run again; it must hold nothing. */
 void lock_rank_task_exit(void);
-/* What the current task, or another one that stands still, holds, outermost first, on stderr. */
+/* What the current task holds, outermost first, on stderr. */
 void lock_rank_dump_held(void);
 struct task;
-void lock_rank_dump_task(const struct task *task);
+/* The i-th lock of a task that stands still, outermost first, and its rank's name; NULL: it has no more. What
+ * it waits for is among them. */
+const void *lock_rank_of_task(const struct task *task, u32 i, const char **rank);
 #else
 #define lock_rank_of(lock) ((enum lock_rank)(lock)->rank)
 static inline void lock_rank_acquire(const void *lock, enum lock_rank rank, bool nested,

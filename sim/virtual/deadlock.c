@@ -20,28 +20,74 @@
 #define TASKS_SHOWN 16
 #define FRAMES_MAX 48
 
-static void print_address(const struct machine *m, const void *p)
+static void name_address(const struct machine *m, const void *p, char *text, size_t bytes)
 {
 	char name[64];
 	u32 instance;
 
 	names_find(m, p, name, sizeof(name), &instance);
 	if (!strcmp(name, "host memory"))
-		fprintf(stderr, "host memory %p", p);
+		snprintf(text, bytes, "host memory %p", p);
 	else
-		fprintf(stderr, "%s (#%u)", name, instance);
+		snprintf(text, bytes, "%s (#%u)", name, instance);
 }
 
-/* The innermost frames are the engine's own: the story begins below them. */
+static bool waits(const struct vtask *t)
+{
+	return t->state != TASK_UNUSED && t->state != TASK_ENDED && t->task->waits_for;
+}
+
+#ifdef MMSIM_DEBUG_LOCKS
+/*
+ * Books are kept before the wait: what it waits for is in them. Under the schemes with locks of their own the
+ * books have the address space's or the VMA's name for it.
+ */
+static bool only_wanted(const struct machine *m, const struct vtask *t, const void *lock, const char *rank)
+{
+	char name[80];
+
+	if (!t->task->waits_for)
+		return false;
+	if (lock == t->task->waits_for || lock == t->waited)
+		return true;
+	name_address(m, t->waited, name, sizeof(name));
+	return (!strcmp(rank, "MMAP") && !strncmp(name, "mm->mmap_", strlen("mm->mmap_"))) ||
+	       (!strcmp(rank, "VMA") && !strncmp(name, "vm", strlen("vm")));
+}
+
+/* The i-th lock that a task has; *i goes on to the next. NULL: no more. */
+static const void *held_by(const struct machine *m, const struct vtask *t, u32 *i, const char **rank)
+{
+	const void *lock;
+
+	while ((lock = lock_rank_of_task(t->task, (*i)++, rank)))
+		if (!only_wanted(m, t, lock, *rank))
+			return lock;
+	return NULL;
+}
+#else
+static const void *held_by(const struct machine *m, const struct vtask *t, u32 *i, const char **rank)
+{
+	(void)m, (void)t, (void)i, (void)rank;
+	return NULL;
+}
+#endif
+
+/* The innermost frames are the engine's own: the story begins below them. With '_' at its end a name stands for
+ * all that begin so; what the compiler appends to the name of a copy does not count. */
 static bool is_engine(const char *function)
 {
-	static const char *const names[] = { "deadlock_", "go", "sched_", "context_", "task_sleep",
-					     "channel_", "vt_", "transact", "charge_", "__tsan_",
-					     NULL };
+	static const char *const names[] = { "deadlock_",  "go",	 "pick",	 "sched_",   "context_",
+					     "task_sleep", "channel_", "vt_",	 "transact", "charge_",
+					     "stack_of",   "print_task", "__tsan_", NULL };
+	size_t function_len = strcspn(function, ".");
 
-	for (u32 i = 0; names[i]; i++)
-		if (!strncmp(function, names[i], strlen(names[i])))
+	for (u32 i = 0; names[i]; i++) {
+		size_t len = strlen(names[i]);
+
+		if (!strncmp(function, names[i], len) && (names[i][len - 1] == '_' || len == function_len))
 			return true;
+	}
 	return false;
 }
 
@@ -95,57 +141,110 @@ static const char *state_of(const struct vtask *t)
 	case TASK_READY:
 		return "ready";
 	default:
-		return t->cpu->relaxing ? "spins" : "runs";
+		return t->cpu->relaxing || t->task->waits_for ? "spins" : "runs";
+	}
+}
+
+static void print_held(const struct machine *m, const struct vtask *t)
+{
+	const char *rank = NULL;
+	const void *lock;
+	char name[80];
+	u32 i = 0;
+
+	while ((lock = held_by(m, t, &i, &rank))) {
+		name_address(m, lock, name, sizeof(name));
+		fprintf(stderr, "    holds %s (%s)\n", name, rank);
 	}
 }
 
 static void print_task(struct machine *m, struct vtask *t, struct context *here, struct vtask *caller)
 {
+	const void *on = t->task->waits_for ? t->task->waits_for : t->state == TASK_SLEEPING ? t->sleeps_on : NULL;
+	char name[80];
+
 	fprintf(stderr, "  task %u on cpu %u %s", t->task->id, t->cpu->id, state_of(t));
 	if (t->state == TASK_SLEEPING && t->sleeps_in)
 		fprintf(stderr, " in %s", t->sleeps_in);
-	if (t->task->waits_for || (t->state == TASK_SLEEPING && t->sleeps_on)) {
-		fprintf(stderr, ", waits for ");
-		print_address(m, t->task->waits_for ? t->task->waits_for : t->sleeps_on);
+	if (on) {
+		name_address(m, on, name, sizeof(name));
+		fprintf(stderr, ", waits for %s", name);
 	}
 	fprintf(stderr, "\n");
-#ifdef MMSIM_DEBUG_LOCKS
-	lock_rank_dump_task(t->task);
-#endif
+	print_held(m, t);
 	fprintf(stderr, "    called from\n");
 	stack_of(m, t, here, caller);
 }
 
+/* Who has the lock that t waits for; NULL: not known. */
+static const struct vtask *holder_of_wanted(const struct machine *m, const struct vtask *t)
+{
+	for (u32 i = 0; i < m->task_count; i++) {
+		const struct vtask *other = &m->vtasks[i];
+		const char *rank = NULL;
+		const void *lock;
+		u32 at = 0;
+
+		if (other == t || other->state == TASK_UNUSED || other->state == TASK_ENDED)
+			continue;
+		while ((lock = held_by(m, other, &at, &rank)))
+			if (lock == t->task->waits_for || lock == t->waited)
+				return other;
+	}
+	return NULL;
+}
+
+/* Two who wait: each for the other, where that is known; else the first. How many there are. */
+static u32 find_pair(const struct machine *m, const struct vtask *pair[2])
+{
+	u32 count = 0;
+
+	for (u32 i = 0; i < m->task_count; i++) {
+		const struct vtask *t = &m->vtasks[i], *holder = waits(t) ? holder_of_wanted(m, t) : NULL;
+
+		if (holder && waits(holder) && holder_of_wanted(m, holder) == t) {
+			pair[0] = t;
+			pair[1] = holder;
+			return 2;
+		}
+		if (waits(t) && count < 2)
+			pair[count++] = t;
+	}
+	return count;
+}
+
+static void print_column(const char *text, u32 i)
+{
+	fprintf(stderr, i ? "  %s\n" : "  %-46s", text);
+}
+
 /*
  *	cpu 0 (task 0)                     cpu 1 (task 1)
+ *	holds B                            holds A
  *	waits for A                        waits for B
  */
 static void print_picture(const struct machine *m)
 {
-	const struct vtask *waiting[2];
-	char name[64];
-	u32 count = 0, instance;
+	const struct vtask *pair[2];
+	char name[80], text[128];
 
-	for (u32 i = 0; i < m->task_count && count < 2; i++)
-		if (m->vtasks[i].state != TASK_UNUSED && m->vtasks[i].state != TASK_ENDED &&
-		    m->vtasks[i].task->waits_for)
-			waiting[count++] = &m->vtasks[i];
-	if (count < 2)
+	if (find_pair(m, pair) < 2)
 		return;
 	fprintf(stderr, "\n");
 	for (u32 i = 0; i < 2; i++) {
-		char head[64];
-
-		snprintf(head, sizeof(head), "cpu %u (task %u)", waiting[i]->cpu->id,
-			 waiting[i]->task->id);
-		fprintf(stderr, "  %-38s%s", head, i ? "\n" : "");
+		snprintf(text, sizeof(text), "cpu %u (task %u)", pair[i]->cpu->id, pair[i]->task->id);
+		print_column(text, i);
 	}
+	if (holder_of_wanted(m, pair[0]) == pair[1])
+		for (u32 i = 0; i < 2; i++) {
+			name_address(m, pair[!i]->task->waits_for, name, sizeof(name));
+			snprintf(text, sizeof(text), "holds %s", name);
+			print_column(text, i);
+		}
 	for (u32 i = 0; i < 2; i++) {
-		char text[128];
-
-		names_find(m, waiting[i]->task->waits_for, name, sizeof(name), &instance);
-		snprintf(text, sizeof(text), "waits for %s (#%u)", name, instance);
-		fprintf(stderr, "  %-38s%s", text, i ? "\n" : "");
+		name_address(m, pair[i]->task->waits_for, name, sizeof(name));
+		snprintf(text, sizeof(text), "waits for %s", name);
+		print_column(text, i);
 	}
 }
 
@@ -174,5 +273,8 @@ void deadlock_report(struct machine *m, const char *what)
 	if (alive > shown)
 		fprintf(stderr, "  ... and %u more tasks\n", alive - shown);
 	print_picture(m);
+#ifndef MMSIM_DEBUG_LOCKS
+	fprintf(stderr, "What each task holds is known to a debug build (-DMMSIM_DEBUG_LOCKS=ON): the same arguments, the same run.\n");
+#endif
 	exit(1);
 }

@@ -72,6 +72,43 @@ static void test_sleeping_locks(void **state)
 	vt_expect_report(run_sleep, texts);
 }
 
+/* What a task waits for is not among what it holds; and the picture says who has what the other wants. */
+static const struct obj_field abba_fields[] = { { 0, "abba->a" }, { 64, "abba->b" } };
+static const struct obj_layout abba_layout = { 128, 2, abba_fields };
+
+static void run_named(void)
+{
+	struct machine *m = setup();
+	char *both = machine_memory_alloc(m, 128, 64);
+
+	region_set_layout(m, both, 128, &abba_layout);
+	for (u32 i = 0; i < 2; i++) {
+		sem[i] = (void *)(both + i * 64);
+		rwsem_init(sem[i], LOCK_RANK_MMAP);
+	}
+	(void)!engine_run(m, 2, sleep_in_opposite_orders, NULL, NULL);
+}
+
+static void test_who_holds_what(void **state)
+{
+	static const char *const texts[] = {
+		"task 0 on cpu 0 sleeps in task_park, waits for abba->b (#0)\n",
+		"task 1 on cpu 1 sleeps in task_park, waits for abba->a (#0)\n",
+		"task_park+",
+#ifdef MMSIM_DEBUG_LOCKS
+		"waits for abba->b (#0)\n    holds abba->a (#0) (MMAP)\n    called from\n",
+		"waits for abba->a (#0)\n    holds abba->b (#0) (MMAP)\n    called from\n",
+		"\n  holds abba->a (#0)                              holds abba->b (#0)",
+#else
+		"-DMMSIM_DEBUG_LOCKS=ON",
+#endif
+		"\n  waits for abba->b (#0)                          waits for abba->a (#0)",
+		NULL
+	};
+
+	vt_expect_report(run_named, texts);
+}
+
 static u32 never;
 
 static void spin_for_ever(void *arg, u32 index)
@@ -212,6 +249,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_spin_locks),
 		cmocka_unit_test(test_sleeping_locks),
+		cmocka_unit_test(test_who_holds_what),
 		cmocka_unit_test(test_one_task_that_spins),
 		cmocka_unit_test(test_tasks_that_wake_each_other),
 		cmocka_unit_test(test_random_schedules_find_it),

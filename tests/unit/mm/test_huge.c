@@ -7,94 +7,23 @@
  *         and mm_check() looks at entries, pages and counts. Every architecture and every scheme. At last,
  *         tasks fault, write and read while others split, drop, protect, unmap and collapse under them.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
+#include "tests/unit/mm/huge_world.h"
 
-#include "mm/internal.h"
-#include "tests/unit/arch/every_arch.h"
-#include "tests/unit/test_seed.h"
-
-#define RW (PROT_READ | PROT_WRITE)
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
-
-struct world {
-	struct machine *m;
-	const struct arch_desc *a;
-	struct mm *mm;
-	u64 page, huge; /* bytes */
-	u32 pages;	/* of a leaf */
-	u64 base;	/* of a VMA of three leaves, the middle one faulted in by a write */
-	u64 before;	/* frames in use before that */
-};
-
-static u64 count_of(const struct world *w, enum counter c)
-{
-	return machine_counter(w->m, c);
-}
 
 static struct world world_create_with(const struct arch_desc *a, const struct mm_locking *scheme,
 				      u32 tasks, u32 leaves, enum thp_mode thp, enum schedule schedule,
 				      u64 seed)
 {
-	struct world w = {.a = a, .page = arch_page_bytes(a), .huge = level_bytes(a, 1)};
 	const struct machine_config cfg = {.tasks = tasks,
 					   .cpus = tasks,
-					   .memory_bytes = (leaves + 1) * w.huge + (1024ull << a->page_shift),
-					   .content_words = 1,
+					   .memory_bytes = (leaves + 1) * level_bytes(a, 1) +
+							   (1024ull << a->page_shift),
 					   .seed = seed,
 					   .schedule = schedule};
 	const struct mm_config mm_cfg = {.params = {[MM_PARAM_THP] = thp}};
 
-	w.pages = (u32)(w.huge / w.page);
-	w.m = machine_create(&cfg);
-	assert_non_null(w.m);
-	assert_int_equal(mm_machine_init(w.m, a, &mm_cfg), 0);
-	machine_enter(w.m);
-	w.mm = mm_create(w.m, a, scheme);
-	assert_non_null(w.mm);
-	mmu_switch(w.mm);
-	return w;
-}
-
-static u64 token(u64 va)
-{
-	return va * 0x9e3779b97f4a7c15ull | 1;
-}
-
-static void write_tokens(struct world *w, u64 start, u64 end)
-{
-	for (u64 va = start; va < end; va += w->page)
-		assert_int_equal(user_write(va, token(va)), FAULT_OK);
-}
-
-/* Each page of [start, end) has what was written when it was at from + ... */
-static void read_tokens_from(struct world *w, u64 start, u64 end, u64 from)
-{
-	u64 value;
-
-	for (u64 va = start; va < end; va += w->page) {
-		assert_int_equal(user_read(va, &value), FAULT_OK);
-		assert_int_equal(value, token(from + (va - start)));
-	}
-}
-
-static void read_tokens(struct world *w, u64 start, u64 end)
-{
-	read_tokens_from(w, start, end, start);
-}
-
-static void read_zeroes(struct world *w, u64 start, u64 end)
-{
-	u64 value;
-
-	for (u64 va = start; va < end; va += w->page) {
-		assert_int_equal(user_read(va, &value), FAULT_OK);
-		assert_int_equal(value, 0);
-	}
+	return world_start(a, 1, scheme, cfg, &mm_cfg);
 }
 
 static bool is_huge(struct world *w, u64 va)
@@ -104,6 +33,7 @@ static bool is_huge(struct world *w, u64 va)
 	return pte_present(w->a, e) && entry_is_leaf(w->a, e, 1);
 }
 
+/* w.base: a VMA of three leaves, the middle one faulted in by a write. */
 static struct world world_create(const struct arch_desc *a, const struct mm_locking *scheme)
 {
 	struct world w = world_create_with(a, scheme, 1, 6, THP_MADVISE, SCHEDULE_TIME, 1);
@@ -120,18 +50,6 @@ static struct world world_create(const struct arch_desc *a, const struct mm_lock
 	assert_int_equal(percpu_counter_sum(w.m, &w.mm->rss[RSS_ANON]), w.pages);
 	mm_check(w.mm);
 	return w;
-}
-
-static void world_destroy(struct world *w)
-{
-	mm_check(w->mm);
-	mmu_switch(NULL);
-	mm_put(w->mm);
-	pgtable_drain_freed(w->m);
-	assert_int_equal(count_of(w, COUNTER_PT_ALLOC), count_of(w, COUNTER_PT_FREE));
-	machine_leave();
-	mm_machine_destroy(w->m);
-	machine_destroy(w->m);
 }
 
 /* ---- what happens to a leaf: each of these is called with one, at w->base + w->huge ----------------- */
@@ -157,7 +75,7 @@ static void zap_whole(struct world *w)
 	assert_int_equal(percpu_counter_sum(w->m, &w->mm->rss[RSS_ANON]), 0);
 	mm_check(w->mm);
 	/* The block is whole again: the next fault may have it. */
-	assert_int_equal(user_write(start, token(start)), FAULT_OK);
+	write_tokens(w, start, start + w->page);
 	assert_true(is_huge(w, start));
 	read_zeroes(w, start + w->page, start + w->huge);
 }
@@ -352,7 +270,7 @@ static void no_block(struct world *w)
 	while (n < ARRAY_SIZE(taken) && (taken[n] = page_alloc_huge(mem, 0)))
 		n++;
 	assert_in_range(n, 1, ARRAY_SIZE(taken) - 1);
-	assert_int_equal(user_write(w->base, token(w->base)), FAULT_OK);
+	write_tokens(w, w->base, w->base + w->page);
 	assert_false(is_huge(w, w->base));
 	assert_int_equal(count_of(w, COUNTER_THP_FAULT_FALLBACK), 1);
 	assert_int_equal(mm_madvise(w->mm, w->base, w->huge, MADV_COLLAPSE), -ENOMEM);
@@ -532,11 +450,7 @@ static void run_load(const struct arch_desc *a, const struct mm_locking *scheme,
 	assert_true(at > 0);
 	assert_int_equal(mm_madvise(w.mm, l.base, LEAVES * w.huge, MADV_HUGEPAGE), 0);
 	assert_int_equal(user_write(l.base, token(l.base)), FAULT_OK);
-	mmu_switch(NULL);
-	machine_leave();
-	assert_int_equal(engine_run(w.m, WRITERS + CHANGERS, load_task, &l, NULL), 0);
-	machine_enter(w.m);
-	mmu_switch(w.mm);
+	world_run(&w, WRITERS + CHANGERS, load_task, &l);
 	leaves_seen += count_of(&w, COUNTER_THP_FAULT_ALLOC);
 	splits_seen += count_of(&w, COUNTER_THP_SPLIT);
 	collapses_seen += count_of(&w, COUNTER_THP_COLLAPSE);

@@ -10,34 +10,15 @@
  *         knows what it must find.
  * Pools:  mm_machine_destroy() stops if a page or a reservation is missing.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include "mm/hugetlb.h"
 #include "mm/mmu_internal.h"
-#include "tests/unit/arch/every_arch.h"
-#include "tests/unit/test_seed.h"
+#include "tests/unit/mm/huge_world.h"
 
 #include <mmsim/machine_model.h>
 
-#define RW (PROT_READ | PROT_WRITE)
 #define HUGE (MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB)
 #define SHARED_HUGE (MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB)
 #define MAPPED 3u /* pages of the mapping that most cases begin with */
-
-struct world {
-	struct machine *m;
-	const struct arch_desc *a;
-	struct mm *mm;
-	u32 level, size_flag; /* MAP_HUGE_* */
-	u64 page, huge;	      /* bytes */
-	u64 step;	      /* between base pages that are looked at */
-	u64 base;
-};
 
 struct setting {
 	const struct arch_desc *a;
@@ -49,48 +30,26 @@ struct setting {
 	const struct machine_model *model;
 };
 
-static u64 count_of(const struct world *w, enum counter c)
-{
-	return machine_counter(w->m, c);
-}
-
 static struct world world_create(const struct setting *s)
 {
-	const struct arch_desc *a = s->a;
-	struct world w = {.a = a, .level = s->level, .page = arch_page_bytes(a), .huge = level_bytes(a, s->level)};
 	struct mm_config mm_cfg = {.params = {[MM_PARAM_CHECK_INVARIANTS] = 1}};
-	struct machine_config cfg = {.tasks = s->tasks, .cpus = s->tasks, .content_words = 2, .seed = s->seed,
+	struct machine_config cfg = {.tasks = s->tasks, .cpus = s->tasks, .seed = s->seed,
 				     .schedule = s->schedule, .model = s->model};
 
 	mm_cfg.params[s->level == 1 ? MM_PARAM_HUGEPAGES : MM_PARAM_HUGEPAGES_1G] = s->pool;
-	cfg.memory_bytes = (1500ull << a->page_shift) + hugetlb_memory_bytes(a, &mm_cfg, 1);
-	w.size_flag = (u32)__builtin_ctzll(w.huge) << MAP_HUGE_SHIFT;
-	w.step = w.huge / w.page > 8192 ? 1023 * w.page : w.page;
-	w.m = machine_create(&cfg);
-	assert_non_null(w.m);
-	assert_int_equal(mm_machine_init(w.m, a, &mm_cfg), 0);
-	machine_enter(w.m);
-	w.mm = mm_create(w.m, a, s->scheme);
-	assert_non_null(w.mm);
-	mmu_switch(w.mm);
-	return w;
+	cfg.memory_bytes = (1500ull << s->a->page_shift) + hugetlb_memory_bytes(s->a, &mm_cfg, 1);
+	return world_start(s->a, s->level, s->scheme, cfg, &mm_cfg);
 }
 
-static void world_destroy(struct world *w)
+/* MAP_HUGE_* */
+static u32 size_flag(const struct world *w)
 {
-	mm_check(w->mm);
-	mmu_switch(NULL);
-	mm_put(w->mm);
-	pgtable_drain_freed(w->m);
-	assert_int_equal(count_of(w, COUNTER_PT_ALLOC), count_of(w, COUNTER_PT_FREE));
-	machine_leave();
-	mm_machine_destroy(w->m);
-	machine_destroy(w->m);
+	return (u32)__builtin_ctzll(w->huge) << MAP_HUGE_SHIFT;
 }
 
 static u64 map(struct world *w, u64 pages, u32 flags)
 {
-	s64 at = mm_mmap(w->mm, 0, pages * w->huge, RW, flags | w->size_flag, NULL, 0);
+	s64 at = mm_mmap(w->mm, 0, pages * w->huge, RW, flags | size_flag(w), NULL, 0);
 
 	assert_true(at > 0);
 	assert_int_equal(at & (s64)(w->huge - 1), 0);
@@ -114,54 +73,6 @@ static void assert_pool(const struct world *w, u64 free, u64 reserved)
 
 	assert_int_equal(p.free, free);
 	assert_int_equal(p.reserved, reserved);
-}
-
-/* The next base page to look at: in each huge page the same ones. */
-static u64 next(const struct world *w, u64 va)
-{
-	u64 end = ALIGN_DOWN(va, w->huge) + w->huge;
-
-	return min(va + w->step, end);
-}
-
-static u64 token(u64 va)
-{
-	return va * 0x9e3779b97f4a7c15ull | 1;
-}
-
-static void write_tokens(struct world *w, u64 start, u64 end)
-{
-	for (u64 va = start; va < end; va = next(w, va)) {
-		assert_int_equal(user_write(va, token(va)), FAULT_OK);
-		assert_int_equal(user_write(va + 8, ~token(va)), FAULT_OK);
-	}
-}
-
-static void read_tokens_from(struct world *w, u64 start, u64 end, u64 from)
-{
-	u64 value;
-
-	for (u64 va = start; va < end; va = next(w, va)) {
-		assert_int_equal(user_read(va, &value), FAULT_OK);
-		assert_int_equal(value, token(from + (va - start)));
-		assert_int_equal(user_read(va + 8, &value), FAULT_OK);
-		assert_int_equal(value, ~token(from + (va - start)));
-	}
-}
-
-static void read_tokens(struct world *w, u64 start, u64 end)
-{
-	read_tokens_from(w, start, end, start);
-}
-
-static void read_zeroes(struct world *w, u64 start, u64 end)
-{
-	u64 value;
-
-	for (u64 va = start; va < end; va = next(w, va)) {
-		assert_int_equal(user_read(va, &value), FAULT_OK);
-		assert_int_equal(value, 0);
-	}
 }
 
 /* Page i of the mapping. */
@@ -420,8 +331,8 @@ static void reservations(struct world *w)
 {
 	u64 failed = count_of(w, COUNTER_HUGETLB_RESERVE_FAIL), other;
 
-	assert_int_equal(mm_mmap(w->mm, 0, 2 * w->huge, RW, HUGE | w->size_flag, NULL, 0), -ENOMEM);
-	assert_int_equal(mm_mmap(w->mm, 0, 2 * w->huge, RW, SHARED_HUGE | w->size_flag, NULL, 0), -ENOMEM);
+	assert_int_equal(mm_mmap(w->mm, 0, 2 * w->huge, RW, HUGE | size_flag(w), NULL, 0), -ENOMEM);
+	assert_int_equal(mm_mmap(w->mm, 0, 2 * w->huge, RW, SHARED_HUGE | size_flag(w), NULL, 0), -ENOMEM);
 	assert_int_equal(count_of(w, COUNTER_HUGETLB_RESERVE_FAIL) - failed, 2);
 	assert_int_equal(w->mm->map_count, 1);
 	/* Nothing set aside: the free one may be had, the reserved ones not. */
@@ -445,7 +356,7 @@ static void reservations(struct world *w)
 	assert_int_equal(mm_munmap(w->mm, at(w, 1), w->huge), 0);
 	assert_pool(w, 4, 2);
 	/* In the place of what is replaced, whose pages may be had. */
-	assert_int_equal(mm_mmap(w->mm, at(w, 0), 3 * w->huge, RW, HUGE | MAP_FIXED | w->size_flag, NULL, 0),
+	assert_int_equal(mm_mmap(w->mm, at(w, 0), 3 * w->huge, RW, HUGE | MAP_FIXED | size_flag(w), NULL, 0),
 			 at(w, 0));
 	assert_pool(w, 4, 3);
 }
@@ -582,7 +493,7 @@ static void move_middle(struct world *w)
 
 static void where_and_what(struct world *w)
 {
-	u32 size = w->size_flag;
+	u32 size = size_flag(w);
 	char *text = NULL;
 	size_t length;
 	FILE *out;
@@ -633,7 +544,7 @@ static void over_small_pages(struct world *w)
 		assert_int_equal(mm_munmap(w->mm, start + i * w->huge / 6 / w->page * w->page, w->page), 0);
 	assert_int_equal(mm_mmap(w->mm, start - w->page, w->page, RW, small, NULL, 0), start - w->page);
 	assert_int_equal(user_write(start - w->page, 2), FAULT_OK);
-	assert_int_equal(mm_mmap(w->mm, start, w->huge, RW, HUGE | MAP_FIXED | w->size_flag, NULL, 0), start);
+	assert_int_equal(mm_mmap(w->mm, start, w->huge, RW, HUGE | MAP_FIXED | size_flag(w), NULL, 0), start);
 	write_tokens(w, start, start + w->huge);
 	assert_true(is_leaf(w, start));
 	read_tokens(w, start, start + w->huge);
@@ -644,7 +555,7 @@ static void over_small_pages(struct world *w)
 	assert_int_equal(mm_mmap(w->mm, start, w->huge, RW, small, NULL, 0), start);
 	assert_int_equal(user_write(start, 1), FAULT_OK);
 	assert_false(is_leaf(w, start));
-	assert_int_equal(mm_mmap(w->mm, start, w->huge, RW, HUGE | MAP_FIXED | w->size_flag, NULL, 0), start);
+	assert_int_equal(mm_mmap(w->mm, start, w->huge, RW, HUGE | MAP_FIXED | size_flag(w), NULL, 0), start);
 	read_zeroes(w, start, start + w->huge);
 }
 
@@ -868,14 +779,10 @@ static void copy_is_flushed(void **state)
 		write_tokens(&w, at(&w, 0), at(&w, 1));
 		assert_int_equal(user_write(at(&w, 0) + w.page, token(at(&w, 0) + w.page)), FAULT_OK);
 		r.child = fork_it(&w);
-		mmu_switch(NULL);
-		machine_leave();
-		assert_int_equal(engine_run(w.m, 2, read_or_copy, &r, NULL), 0);
-		machine_enter(w.m);
+		world_run(&w, 2, read_or_copy, &r);
 		assert_int_equal(count_of(&w, COUNTER_FAULT_WP_COPY), 1);
 		assert_int_equal(count_of(&w, COUNTER_FAULT_WP_REUSE), 1);
 		mm_put(r.child);
-		mmu_switch(w.mm);
 		world_destroy(&w);
 	}
 }
@@ -993,7 +900,7 @@ static void load_change(struct load *l, u32 index, u64 *rng)
 {
 	struct world *w = l->w;
 	u64 leaf = at(w, test_random(rng) % LEAVES), spare = at(w, LEAVES + index);
-	u32 flags = (u32)l->kind | MAP_ANONYMOUS | MAP_HUGETLB | MAP_FIXED | w->size_flag;
+	u32 flags = (u32)l->kind | MAP_ANONYMOUS | MAP_HUGETLB | MAP_FIXED | size_flag(w);
 
 	switch (l->drops ? 0 : test_random(rng) % 8) {
 	case 0:
@@ -1065,12 +972,8 @@ static void run_load(const struct arch_desc *a, u32 level, const struct mm_locki
 	w.base = map(&w, LEAVES, MAP_ANONYMOUS | MAP_HUGETLB | kind) - 8 * w.huge;
 	assert_int_equal(mm_munmap(w.mm, w.base + 8 * w.huge, LEAVES * w.huge), 0);
 	assert_int_equal(mm_mmap(w.mm, w.base, LEAVES * w.huge, RW,
-				 MAP_ANONYMOUS | MAP_HUGETLB | MAP_FIXED | kind | w.size_flag, NULL, 0), w.base);
-	mmu_switch(NULL);
-	machine_leave();
-	assert_int_equal(engine_run(w.m, WRITERS + CHANGERS, load_task, &l, NULL), 0);
-	machine_enter(w.m);
-	mmu_switch(w.mm);
+				 MAP_ANONYMOUS | MAP_HUGETLB | MAP_FIXED | kind | size_flag(&w), NULL, 0), w.base);
+	world_run(&w, WRITERS + CHANGERS, load_task, &l);
 	leaves_seen += count_of(&w, COUNTER_HUGETLB_ALLOC);
 	copies_seen += count_of(&w, COUNTER_FAULT_WP_COPY);
 	taken_seen += count_of(&w, COUNTER_HUGETLB_TAKEN_BACK);

@@ -357,7 +357,7 @@ static bool check_sweep(const struct run_options *jobs, u32 job_count, struct cl
 		return false;
 	if (o->emit_jobs && o->only != RUN_ONLY_ALL)
 		return cli_fail(err, "--only=%u: not with --emit-jobs", o->only);
-	if (o->no_header && !o->output)
+	if (o->no_header && !o->output && !o->emit_jobs)
 		return cli_fail(err, "--no-header: is for CSV (--output)");
 	return true;
 }

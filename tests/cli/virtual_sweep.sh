@@ -60,6 +60,8 @@ awk '{ printf "%s >\"%s/out/%03d\"\n", $0, dir, 999 - NR }' dir="$tmp" "$tmp/job
 	sh || fail 'a command of emit-jobs'
 ls -r "$tmp/out"/* | xargs cat >"$tmp/joined"
 same one joined 'emit-jobs is not the sweep'
+$mmsim $sweep --emit-jobs --no-header | head -1 | grep -q -e ' --only=0 --no-header$' ||
+	fail 'emit-jobs without a header'
 $mmsim run -e virtual -w mmap1 -p rng=fixed --emit-jobs -c 1 >"$tmp/jobs" 2>/dev/null &&
 	fail 'wrong input is emitted'
 [ -s "$tmp/jobs" ] && fail 'wrong input is emitted, with a complaint'

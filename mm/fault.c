@@ -167,24 +167,36 @@ static bool grow_down_to(struct vma *vma, u64 va)
 	return true;
 }
 
-/* In the order of Linux's lock_mm_and_find_vma(): upgrade if that needs no waiting; else drop the
- * lock, take it for write and look again, because anything may have happened. A fault that does not go
- * on need not hold it on return: fault_end() sees that. */
+/* Is a stack the next VMA above? Where locks are ranges, the address's page is all that is held: a VMA above
+ * may go at any moment, and its memory come back as another VMA. So the tree is made to stand still. */
+static bool stack_is_above(const struct fault *f)
+{
+	const struct vma *above = f->vma;
+	bool stack;
+
+	mm_tree_lock(f->mm);
+	if (mm_has_ranges(f->mm))
+		above = find_vma(f->mm, f->va);
+	stack = above && (READ_UNPRICED(above->flags) & VM_GROWSDOWN);
+	mm_tree_unlock(f->mm);
+	return stack;
+}
+
+/* In the order of Linux's lock_mm_and_find_vma(), which cannot upgrade the lock either: drop it, take it for
+ * write and look again, because anything may have happened. A fault that does not go on need not hold
+ * it on return: fault_end() sees that. */
 static enum fault_step fault_grow_stack(struct fault *f)
 {
 	struct mm *mm = f->mm;
 	struct mm_hold *h = f->hold;
 
-	if (!f->vma || !(READ_UNPRICED(f->vma->flags) & VM_GROWSDOWN))
+	if (!stack_is_above(f))
 		return STEP_MAPERR;
-	/* A range over the address alone is no use: the stack's VMA reaches beyond. */
-	if (!hold_covers(h, 0, ~0ull) || !mmap_upgrade_trylock(h)) {
-		mmap_read_unlock(h);
-		f->vma = NULL;
-		if (mmap_write_lock_killable(mm, h, MM_RANGE_ALL))
-			return STEP_KILLED;
-		f->vma = find_vma(mm, f->va);
-	}
+	mmap_read_unlock(h);
+	f->vma = NULL;
+	if (mmap_write_lock_killable(mm, h, MM_RANGE_ALL))
+		return STEP_KILLED;
+	f->vma = find_vma(mm, f->va);
 	if (!grow_down_to(f->vma, f->va)) {
 		mmap_write_unlock(h);
 		f->vma = NULL;

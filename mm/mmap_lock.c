@@ -156,18 +156,6 @@ void mmap_write_downgrade(struct mm_hold *h)
 	h->mode = MMAP_READ;
 }
 
-bool mmap_upgrade_trylock(struct mm_hold *h)
-{
-	MMSIM_BUG_ON(h->mode != MMAP_READ);
-	if (!h->mm->locking->upgrade_try(h))
-		return false;
-	h->mode = MMAP_WRITE;
-	lock_released(&h->mm->mmap_lock); /* as a reader */
-	lock_acquired(&h->mm->mmap_lock, LOCK_CLASS_MMAP, true);
-	count_event(COUNTER_MMAP_LOCK_WRITE);
-	return true;
-}
-
 /* ---- widened to VMAs ------------------------------------------------------------------------- */
 
 /* After so many lost races, lock everything. */

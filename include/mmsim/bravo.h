@@ -67,8 +67,6 @@ void bravo_up_write(struct bravo_rwsem *b);
 
 /* Write to read without a gap; hold is set for bravo_up_read(). */
 void bravo_downgrade_write(struct bravo_rwsem *b, struct bravo_hold *hold);
-/* Read to write, only if the caller is the only holder and nobody waits; else false, still read. */
-bool MUST_CHECK bravo_upgrade_read_trylock(struct bravo_rwsem *b, struct bravo_hold *hold);
 
 /* Advisory, racy: for assertions and back-off. bravo_is_locked() looks at the whole table. */
 bool bravo_is_locked(const struct bravo_rwsem *b);

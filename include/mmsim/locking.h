@@ -125,15 +125,13 @@ struct mm_locking {
 	void (*unlock)(struct mm_hold *h);
 	/* MMAP_WRITE to MMAP_READ without a gap; write-started VMAs become readable. */
 	void (*downgrade)(struct mm_hold *h);
-	/* MMAP_READ to MMAP_WRITE only if that needs no waiting; else false, still read-held. */
-	bool (*upgrade_try)(struct mm_hold *h);
 	bool (*is_contended)(const struct mm_hold *h);
 
 	/* ---- the fault side ------------------------------------------------------------------ */
 
 	/* Holds nothing on entry. LK_TRY never waits and never returns LK_KILLED. LK_OK in LK_TRY:
-	 * f->vma contains f->va. LK_OK in LK_WAIT: f->vma is what find_vma() says (contains f->va,
-	 * or lies above it, or NULL) and f->hold is held for read, so that the stack can be grown. */
+	 * f->vma contains f->va. LK_OK in LK_WAIT: f->hold is held for read, and f->vma contains f->va, or
+	 * is what find_vma() says (it lies above, or NULL); where locks are ranges: NULL. */
 	enum lk_status (*fault_begin)(struct fault *f, enum lk_mode mode);
 	/* LK_TRY, around a descent of the page table and pte_lock: keeps table pages from being freed
 	 * underfoot. */
@@ -168,7 +166,6 @@ void vma_free_now(struct vma *vma);
 int mmap_rwsem_lock(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_how how);
 void mmap_rwsem_unlock(struct mm_hold *h);
 void mmap_rwsem_downgrade(struct mm_hold *h);
-bool mmap_rwsem_upgrade_try(struct mm_hold *h);
 bool mmap_rwsem_is_contended(const struct mm_hold *h);
 
 #endif

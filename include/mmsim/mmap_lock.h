@@ -26,7 +26,6 @@ int MUST_CHECK mmap_write_lock_killable(struct mm *mm, struct mm_hold *h, u64 st
 bool MUST_CHECK mmap_write_trylock(struct mm *mm, struct mm_hold *h, u64 start, u64 end);
 void mmap_write_unlock(struct mm_hold *h);
 void mmap_write_downgrade(struct mm_hold *h);
-bool MUST_CHECK mmap_upgrade_trylock(struct mm_hold *h);
 
 /*
  * Widened to the VMAs that [start, end) cuts or touches, and a page beyond: what a split, a merge or

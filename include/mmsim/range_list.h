@@ -90,9 +90,6 @@ void range_list_write_unlock(struct range_list *list, struct range_hold *hold);
 
 /* Write to read without a gap; readers that waited for this range are let in. */
 void range_list_downgrade_write(struct range_list *list, struct range_hold *hold);
-/* Read to write, only if no other range that is held, or validated by a reader that waits, intersects;
- * else false, still read. */
-bool MUST_CHECK range_list_upgrade_try(struct range_list *list, struct range_hold *hold);
 
 /* Advisory, racy. */
 bool range_list_is_locked(struct range_list *list, u64 start, u64 last);

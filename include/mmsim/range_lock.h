@@ -79,8 +79,6 @@ void range_write_unlock(struct range_lock_tree *tree, struct range_lock *range);
 
 /* Write to read without a gap; readers that waited for this range alone are let in. */
 void range_downgrade_write(struct range_lock_tree *tree, struct range_lock *range);
-/* Read to write, only if nothing else that is held or waited for intersects; else false, still read. */
-bool MUST_CHECK range_upgrade_try(struct range_lock_tree *tree, struct range_lock *range);
 
 /* Advisory, racy. Does anybody hold, or wait for, a part of [start, last]? */
 bool range_is_locked(struct range_lock_tree *tree, u64 start, u64 last);

@@ -70,8 +70,6 @@ void up_write(struct rwsem *sem);
 
 /* Write to read without a gap; queued readers are let in. */
 void downgrade_write(struct rwsem *sem);
-/* Read to write, only if the caller is the only holder and nobody waits; else false, still read. */
-bool MUST_CHECK upgrade_read_trylock(struct rwsem *sem);
 
 /* Advisory, racy: for assertions and back-off. */
 bool rwsem_is_locked(const struct rwsem *sem);

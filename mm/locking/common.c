@@ -87,41 +87,12 @@ void mmap_rwsem_downgrade(struct mm_hold *h)
 	downgrade_write(&h->mm->mmap_lock);
 }
 
-bool mmap_rwsem_upgrade_try(struct mm_hold *h)
-{
-	return upgrade_read_trylock(&h->mm->mmap_lock);
-}
-
 bool mmap_rwsem_is_contended(const struct mm_hold *h)
 {
 	return rwsem_is_contended(&h->mm->mmap_lock);
 }
 
 /* ---- the fault side -------------------------------------------------------------------------- */
-
-/*
- * Nothing contains the address, and its page is all that is held: a VMA above may go at any moment, and
- * its memory come back as another VMA. So whether it is a stack is asked while the tree stands
- * still, and if it is one, everything is held before it is used.
- */
-static NOINLINE enum lk_status fault_wait_for_stack(struct fault *f)
-{
-	struct mm *mm = f->mm;
-	const struct vma *above;
-	bool stack;
-
-	mm_tree_lock(mm);
-	above = find_vma(mm, f->va);
-	stack = above && (READ_UNPRICED(above->flags) & VM_GROWSDOWN);
-	mm_tree_unlock(mm);
-	if (!stack)
-		return LK_OK;
-	mmap_read_unlock(f->hold);
-	if (mmap_read_lock_killable(mm, f->hold, MM_RANGE_ALL))
-		return LK_KILLED;
-	f->vma = find_vma(mm, f->va);
-	return LK_OK;
-}
 
 enum lk_status mmap_lock_fault_wait(struct fault *f)
 {
@@ -135,12 +106,8 @@ enum lk_status mmap_lock_fault_wait(struct fault *f)
 	} else if (unlikely(mmap_read_lock_killable(mm, f->hold, start, start + page_bytes))) {
 		return LK_KILLED;
 	}
-	if (!mm_has_ranges(mm)) {
-		f->vma = find_vma(mm, f->va);
-		return LK_OK;
-	}
-	f->vma = vma_lookup(mm, f->va);
-	return likely(f->vma) ? LK_OK : fault_wait_for_stack(f);
+	f->vma = mm_has_ranges(mm) ? vma_lookup(mm, f->va) : find_vma(mm, f->va);
+	return LK_OK;
 }
 
 /* Schemes without LK_CAP_TRY: there is no second way to try. */

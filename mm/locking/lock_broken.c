@@ -21,12 +21,6 @@ static void unlock(struct mm_hold *h)
 		mmap_rwsem_unlock(h);
 }
 
-static bool upgrade_try(struct mm_hold *h)
-{
-	(void)h;
-	return false;
-}
-
 static enum lk_status fault_begin(struct fault *f, enum lk_mode mode)
 {
 	if (mode == LK_TRY)
@@ -66,7 +60,6 @@ const struct mm_locking mm_locking_lock_broken = {
 	.lock = lock,
 	.unlock = unlock,
 	.downgrade = mmap_rwsem_unlock, /* the mode still says MMAP_WRITE */
-	.upgrade_try = upgrade_try,
 	.is_contended = mmap_rwsem_is_contended,
 
 	.fault_begin = fault_begin,

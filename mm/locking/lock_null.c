@@ -21,12 +21,6 @@ static void hold_nop(struct mm_hold *h)
 	(void)h;
 }
 
-static bool upgrade_try(struct mm_hold *h)
-{
-	(void)h;
-	return true;
-}
-
 static bool is_contended(const struct mm_hold *h)
 {
 	(void)h;
@@ -78,7 +72,6 @@ const struct mm_locking mm_locking_lock_null = {
 	.lock = lock,
 	.unlock = hold_nop,
 	.downgrade = hold_nop,
-	.upgrade_try = upgrade_try,
 	.is_contended = is_contended,
 
 	.fault_begin = fault_begin,

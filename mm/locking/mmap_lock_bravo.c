@@ -80,11 +80,6 @@ static void downgrade(struct mm_hold *h)
 	bravo_downgrade_write(&h->mm->mmap_bravo, bravo_hold(h));
 }
 
-static bool upgrade_try(struct mm_hold *h)
-{
-	return bravo_upgrade_read_trylock(&h->mm->mmap_bravo, bravo_hold(h));
-}
-
 static bool is_contended(const struct mm_hold *h)
 {
 	return bravo_is_contended(&h->mm->mmap_bravo);
@@ -109,7 +104,6 @@ const struct mm_locking mm_locking_mmap_lock_bravo = {
 	.lock = lock,
 	.unlock = unlock,
 	.downgrade = downgrade,
-	.upgrade_try = upgrade_try,
 	.is_contended = is_contended,
 
 	.fault_begin = mmap_lock_fault_begin,

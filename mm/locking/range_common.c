@@ -69,11 +69,6 @@ void range_hold_downgrade(struct mm_hold *h)
 	range_downgrade_write(&h->mm->mmap_ranges, hold_range(h));
 }
 
-bool range_hold_upgrade_try(struct mm_hold *h)
-{
-	return range_upgrade_try(&h->mm->mmap_ranges, hold_range(h));
-}
-
 bool range_hold_is_contended(const struct mm_hold *h)
 {
 	return range_is_contended(&h->mm->mmap_ranges, (const struct range_lock *)h->scheme);

@@ -17,7 +17,6 @@ int range_mm_init(struct mm *mm);
 int range_hold_lock(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_how how);
 void range_hold_unlock(struct mm_hold *h);
 void range_hold_downgrade(struct mm_hold *h);
-bool range_hold_upgrade_try(struct mm_hold *h);
 bool range_hold_is_contended(const struct mm_hold *h);
 
 #endif

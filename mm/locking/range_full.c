@@ -38,7 +38,6 @@ const struct mm_locking mm_locking_range_full = {
 	.lock = lock,
 	.unlock = range_hold_unlock,
 	.downgrade = range_hold_downgrade,
-	.upgrade_try = range_hold_upgrade_try,
 	.is_contended = range_hold_is_contended,
 
 	.fault_begin = mmap_lock_fault_begin,

@@ -94,11 +94,6 @@ static void downgrade(struct mm_hold *h)
 	range_list_downgrade_write(&h->mm->mmap_range_list, list_hold(h));
 }
 
-static bool upgrade_try(struct mm_hold *h)
-{
-	return range_list_upgrade_try(&h->mm->mmap_range_list, list_hold(h));
-}
-
 static bool is_contended(const struct mm_hold *h)
 {
 	return range_list_is_contended((const struct range_hold *)h->scheme);
@@ -124,7 +119,6 @@ const struct mm_locking mm_locking_range_list = {
 	.lock = lock,
 	.unlock = unlock,
 	.downgrade = downgrade,
-	.upgrade_try = upgrade_try,
 	.is_contended = is_contended,
 
 	.fault_begin = mmap_lock_fault_begin,

@@ -153,7 +153,6 @@ const struct mm_locking mm_locking_spf = {
 	.lock = mmap_rwsem_lock,
 	.unlock = mmap_rwsem_unlock,
 	.downgrade = mmap_rwsem_downgrade,
-	.upgrade_try = mmap_rwsem_upgrade_try,
 	.is_contended = mmap_rwsem_is_contended,
 
 	.fault_begin = fault_begin,

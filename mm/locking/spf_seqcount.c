@@ -130,14 +130,6 @@ static void downgrade(struct mm_hold *h)
 	mmap_rwsem_downgrade(h);
 }
 
-static bool upgrade_try(struct mm_hold *h)
-{
-	if (!mmap_rwsem_upgrade_try(h))
-		return false;
-	seq_begin(h->mm);
-	return true;
-}
-
 static void vma_free_(struct vma *vma)
 {
 	sim_call_rcu(&vma->rcu, spf_free_vma_rcu);
@@ -162,7 +154,6 @@ const struct mm_locking mm_locking_spf_seqcount = {
 	.lock = lock,
 	.unlock = unlock,
 	.downgrade = downgrade,
-	.upgrade_try = upgrade_try,
 	.is_contended = mmap_rwsem_is_contended,
 
 	.fault_begin = fault_begin,

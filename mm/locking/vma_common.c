@@ -57,14 +57,6 @@ void vma_mmap_downgrade(struct mm_hold *h)
 	mmap_rwsem_downgrade(h);
 }
 
-bool vma_mmap_upgrade_try(struct mm_hold *h)
-{
-	if (!mmap_rwsem_upgrade_try(h))
-		return false;
-	vma_begin_write(h->mm);
-	return true;
-}
-
 /* ---- memory ---------------------------------------------------------------------------------- */
 
 /* The mm may be gone by now: its own call-back can run first. */

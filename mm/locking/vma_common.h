@@ -43,7 +43,6 @@ typedef void (*vma_end_read_fn)(struct mm *mm, struct vma *vma);
 int vma_mmap_lock(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_how how);
 void vma_mmap_unlock(struct mm_hold *h);
 void vma_mmap_downgrade(struct mm_hold *h);
-bool vma_mmap_upgrade_try(struct mm_hold *h);
 
 /* ---- where the lock lies, and when its memory goes back (vma_common.c) ------------------------- */
 

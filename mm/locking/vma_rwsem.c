@@ -115,7 +115,6 @@ const struct mm_locking mm_locking_vma_rwsem = {
 	.lock = vma_mmap_lock,
 	.unlock = vma_mmap_unlock,
 	.downgrade = vma_mmap_downgrade,
-	.upgrade_try = vma_mmap_upgrade_try,
 	.is_contended = mmap_rwsem_is_contended,
 
 	.fault_begin = fault_begin,

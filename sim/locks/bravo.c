@@ -183,9 +183,9 @@ static bool wait_slot(const u64 *slot, u64 name, enum patience patience)
 	return true;
 }
 
-/* The caller has the rwsem for write; own is its own mark, or NULL. False: a reader is still there, and
+/* The caller has the rwsem for write; False: a reader is still there, and
  * the bias is as it was. */
-static bool end_bias(struct bravo_rwsem *b, const u64 *own, enum patience patience)
+static bool end_bias(struct bravo_rwsem *b, enum patience patience)
 {
 	u64 start_ns, end_ns, name;
 	const u64 *slots;
@@ -202,7 +202,7 @@ static bool end_bias(struct bravo_rwsem *b, const u64 *own, enum patience patien
 	for (u32 i = 0; i < BRAVO_SLOTS; i++) {
 		const u64 *slot = &slots[i];
 
-		if (likely(smp_load_acquire(slot) != name) || slot == own)
+		if (likely(smp_load_acquire(slot) != name))
 			continue;
 		if (!wait_slot(slot, name, patience)) {
 			task_waits_for(NULL);
@@ -221,20 +221,20 @@ static bool end_bias(struct bravo_rwsem *b, const u64 *own, enum patience patien
 void bravo_down_write(struct bravo_rwsem *b)
 {
 	down_write(&b->sem);
-	(void)end_bias(b, NULL, WAIT);
+	(void)end_bias(b, WAIT);
 }
 
 void bravo_down_write_nested(struct bravo_rwsem *b)
 {
 	down_write_nested(&b->sem);
-	(void)end_bias(b, NULL, WAIT);
+	(void)end_bias(b, WAIT);
 }
 
 int bravo_down_write_killable(struct bravo_rwsem *b)
 {
 	int ret = down_write_killable(&b->sem);
 
-	if (!ret && unlikely(!end_bias(b, NULL, WAIT_KILLABLE))) {
+	if (!ret && unlikely(!end_bias(b, WAIT_KILLABLE))) {
 		up_write(&b->sem);
 		ret = -EINTR;
 	}
@@ -245,7 +245,7 @@ bool bravo_down_write_trylock(struct bravo_rwsem *b)
 {
 	if (!down_write_trylock(&b->sem))
 		return false;
-	if (end_bias(b, NULL, DO_NOT_WAIT))
+	if (end_bias(b, DO_NOT_WAIT))
 		return true;
 	up_write(&b->sem);
 	return false;
@@ -261,28 +261,6 @@ void bravo_downgrade_write(struct bravo_rwsem *b, struct bravo_hold *hold)
 	downgrade_write(&b->sem);
 	hold->slot = NULL;
 	allow_bias(b);
-}
-
-bool bravo_upgrade_read_trylock(struct bravo_rwsem *b, struct bravo_hold *hold)
-{
-	if (!hold->slot) {
-		if (!upgrade_read_trylock(&b->sem))
-			return false;
-		if (end_bias(b, NULL, DO_NOT_WAIT))
-			return true;
-		downgrade_write(&b->sem);
-		return false;
-	}
-	if (!down_write_trylock(&b->sem))
-		return false;
-	if (!end_bias(b, hold->slot, DO_NOT_WAIT)) {
-		up_write(&b->sem);
-		return false;
-	}
-	/* The books of the lock order have it twice now: once as a reader. */
-	lock_rank_release(&b->sem, (enum lock_rank)b->sem.rank);
-	empty_slot(b, hold);
-	return true;
 }
 
 /* ---- queries ------------------------------------------------------------------------------- */

@@ -285,11 +285,11 @@ static enum place place_at(const struct range_node *node, bool write, const stru
 }
 
 /*
- * Link node in, at its place. False: c is in the way. own is a range of the caller's that does
- * not count (NULL: none). On the fast path *alone is set: there is nobody to check against.
+ * Link node in, at its place. False: c is in the way. On the fast path *alone is set: there is nobody to
+ * check against.
  */
-static bool insert(struct range_list *list, struct range_node *node, bool write,
-		   const struct range_node *own, struct conflict *c, bool *alone)
+static bool insert(struct range_list *list, struct range_node *node, bool write, struct conflict *c,
+		   bool *alone)
 {
 	uintptr_t *from = &list->head;
 	uintptr_t link = smp_load_acquire(from);
@@ -311,7 +311,7 @@ static bool insert(struct range_list *list, struct range_node *node, bool write,
 
 			if (!look_at(list, from, &link, &next))
 				continue;
-			place = cur == own ? PLACE_BEHIND : place_at(node, write, cur);
+			place = place_at(node, write, cur);
 			if (place == PLACE_CONFLICT) {
 				conflict_with(c, cur, !write);
 				return false;
@@ -360,8 +360,7 @@ static bool reader_passes(struct range_list *list, struct range_node *node, stru
 }
 
 /* A writer in the list: is there a reader before it that overlaps? */
-static bool writer_passes(struct range_list *list, struct range_node *node,
-			  const struct range_node *own, struct conflict *c)
+static bool writer_passes(struct range_list *list, struct range_node *node, struct conflict *c)
 {
 	uintptr_t *from = &list->head;
 	uintptr_t link = follow(list, from);
@@ -382,7 +381,7 @@ static bool writer_passes(struct range_list *list, struct range_node *node,
 			return true;
 		if (!look_at(list, from, &link, &next))
 			continue;
-		if (cur != own && cur->last >= node->start) {
+		if (cur->last >= node->start) {
 			conflict_with(c, cur, false);
 			return false;
 		}
@@ -513,7 +512,7 @@ static int insert_wait(struct range_list *list, struct range_node *node, bool wr
 
 	for (;;) {
 		rcu_read_lock();
-		in = insert(list, node, write, NULL, &c, alone);
+		in = insert(list, node, write, &c, alone);
 		rcu_read_unlock();
 		if (likely(in))
 			return 0;
@@ -566,7 +565,7 @@ static int write_acquire(struct range_list *list, struct range_hold *hold, struc
 		if (alone)
 			return 0;
 		rcu_read_lock();
-		passed = writer_passes(list, node, NULL, &c);
+		passed = writer_passes(list, node, &c);
 		rcu_read_unlock();
 		if (passed)
 			return 0;
@@ -595,21 +594,18 @@ static int acquire(struct range_list *list, struct range_hold *hold, bool write,
 	return ret;
 }
 
-/* own: a range of the caller's that may be in the way. */
-static bool try_acquire(struct range_list *list, struct range_hold *hold, bool write,
-			const struct range_node *own)
+static bool try_acquire(struct range_list *list, struct range_hold *hold, bool write)
 {
 	struct range_node *node;
 	struct conflict c;
 	bool in, alone, passed;
 
-	if (!own && READ_ONCE(list->gate))
+	if (READ_ONCE(list->gate))
 		return false;
 	node = node_alloc(list, hold, write);
 	rcu_read_lock();
-	in = insert(list, node, write, own, &c, &alone);
-	passed = in && (alone || (write ? writer_passes(list, node, own, &c) :
-					  reader_passes(list, node, &c)));
+	in = insert(list, node, write, &c, &alone);
+	passed = in && (alone || (write ? writer_passes(list, node, &c) : reader_passes(list, node, &c)));
 	rcu_read_unlock();
 	if (passed)
 		hold->node = node;
@@ -687,12 +683,12 @@ int range_list_read_lock_killable(struct range_list *list, struct range_hold *ho
 
 bool range_list_read_trylock_non_owner(struct range_list *list, struct range_hold *hold)
 {
-	return try_acquire(list, hold, false, NULL);
+	return try_acquire(list, hold, false);
 }
 
 bool range_list_read_trylock(struct range_list *list, struct range_hold *hold)
 {
-	if (!try_acquire(list, hold, false, NULL))
+	if (!try_acquire(list, hold, false))
 		return false;
 	lock_rank_acquire(hold, lock_rank_of(list), true, true);
 	return true;
@@ -726,7 +722,7 @@ int range_list_write_lock_killable(struct range_list *list, struct range_hold *h
 
 bool range_list_write_trylock(struct range_list *list, struct range_hold *hold)
 {
-	if (!try_acquire(list, hold, true, NULL))
+	if (!try_acquire(list, hold, true))
 		return false;
 	lock_rank_acquire(hold, lock_rank_of(list), true, true);
 	return true;
@@ -748,18 +744,6 @@ void range_list_downgrade_write(struct range_list *list, struct range_hold *hold
 			  (unsigned long long)hold->start, (unsigned long long)hold->last);
 	if (unlikely(READ_ONCE(node->wq.waiters)))
 		wake_up_all(&node->wq);
-}
-
-/* A node's mode goes from writer to reader only: a reader that has passed us would not look back. So
- * a writer's node is added beside ours, by the same rules, and ours is released. */
-bool range_list_upgrade_try(struct range_list *list, struct range_hold *hold)
-{
-	struct range_node *reader = hold->node;
-
-	if (!try_acquire(list, hold, true, reader))
-		return false;
-	release_node(list, reader);
-	return true;
 }
 
 bool range_list_is_locked(struct range_list *list, u64 start, u64 last)

@@ -427,24 +427,6 @@ void range_downgrade_write(struct range_lock_tree *tree, struct range_lock *rang
 	tell(chosen);
 }
 
-bool range_upgrade_try(struct range_lock_tree *tree, struct range_lock *range)
-{
-	struct range_lock *other;
-	bool alone = true;
-
-	spin_lock(&tree->lock);
-	for_each_intersecting (other, tree, range->start, range->last) {
-		if (other != range) {
-			alone = false;
-			break;
-		}
-	}
-	if (alone)
-		range->arrival &= ~READER;
-	spin_unlock(&tree->lock);
-	return alone;
-}
-
 bool range_is_locked(struct range_lock_tree *tree, u64 start, u64 last)
 {
 	bool locked;

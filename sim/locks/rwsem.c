@@ -707,18 +707,6 @@ void downgrade_write(struct rwsem *sem)
 		wake_waiters(sem, WAKE_READ_OWNED);
 }
 
-bool upgrade_read_trylock(struct rwsem *sem)
-{
-	s64 only_us = READER_BIAS;
-
-	if (!try_cmpxchg_acquire(&sem->count, &only_us, WRITER_LOCKED))
-		return false;
-	set_writer(sem);
-	report_released(sem);
-	report_taken(sem, true, 0, lock_caller());
-	return true;
-}
-
 bool rwsem_is_locked(const struct rwsem *sem)
 {
 	return (READ_ONCE(sem->count) & LOCK_MASK) != 0;

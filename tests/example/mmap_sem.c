@@ -24,16 +24,10 @@ static void unlock(struct mm_hold *h)
 	up_write(&h->mm->mmap_lock);
 }
 
-/* To be alone is more than a reader asks for: nothing to do in either direction. */
+/* To be alone is more than a reader asks for: nothing to do. */
 static void downgrade(struct mm_hold *h)
 {
 	(void)h;
-}
-
-static bool upgrade_try(struct mm_hold *h)
-{
-	(void)h;
-	return true;
 }
 
 const struct mm_locking mm_locking_mmap_sem = {
@@ -55,7 +49,6 @@ const struct mm_locking mm_locking_mmap_sem = {
 	.lock = lock,
 	.unlock = unlock,
 	.downgrade = downgrade,
-	.upgrade_try = upgrade_try,
 	.is_contended = mmap_rwsem_is_contended,
 
 	.fault_begin = mmap_lock_fault_begin,

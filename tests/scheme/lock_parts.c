@@ -70,12 +70,7 @@ static void single_modes(struct world *w)
 	mmap_assert_write_locked(h);
 	mmap_write_downgrade(h);
 	mmap_assert_locked(h);
-	if (mmap_upgrade_trylock(h)) {
-		mmap_assert_write_locked(h);
-		mmap_write_unlock(h);
-	} else {
-		mmap_read_unlock(h);
-	}
+	mmap_read_unlock(h);
 	MUST(mmap_write_trylock(w->mm, h, MM_RANGE_ALL));
 	mmap_write_unlock(h);
 	MUST(mmap_read_trylock_non_owner(w->mm, h, MM_RANGE_ALL));

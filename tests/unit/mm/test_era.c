@@ -186,7 +186,8 @@ static void sequence(void **state)
 	assert_int_equal(w.mm->mm_lock_seq % 2, 1);
 	mmap_write_downgrade(h);
 	assert_int_equal(w.mm->mm_lock_seq % 2, 0);
-	assert_true(mmap_upgrade_trylock(h));
+	mmap_read_unlock(h);
+	assert_true(mmap_write_trylock(w.mm, h, MM_RANGE_ALL));
 	assert_int_equal(w.mm->mm_lock_seq % 2, 1);
 	mmap_write_unlock(h);
 	assert_int_equal(w.mm->mm_lock_seq % 2, 0);

@@ -95,6 +95,41 @@ static void stack(void **state)
 	mm_world_destroy(&w);
 }
 
+/* As Linux has it: a read lock is never turned into a write lock, it is dropped. Counted by how often one is. */
+static u32 unlocks;
+static const struct mm_locking *inner;
+
+static void counting_unlock(struct mm_hold *h)
+{
+	unlocks++;
+	inner->unlock(h);
+}
+
+static void stack_growth_drops_the_lock(void **state)
+{
+	u64 top = 0x7ffff0000000ull;
+
+	for (u32 i = 0; mm_locking_all[i]; i++) {
+		struct mm_locking watched = *mm_locking_all[i];
+		struct mm_world w;
+		u64 reads;
+
+		if (!(watched.caps & LK_CAP_CORRECT))
+			continue;
+		inner = mm_locking_all[i];
+		watched.unlock = counting_unlock;
+		w = world(&watched);
+		assert_int_equal(mm_install_stack(w.mm, top - 2 * PAGE, top, top - 64, 0), 0);
+		unlocks = 0;
+		reads = COUNT(&w, MMAP_LOCK_READ);
+		EXPECT_COUNT(&w, MMAP_LOCK_WRITE, 1, write_word(top - 100 * PAGE, 9));
+		assert_int_equal(COUNT(&w, MMAP_LOCK_READ) - reads, 1);
+		assert_int_equal(unlocks, 2); /* for read, and, downgraded, at the end */
+		assert_int_equal(COUNT(&w, FAULT_STACK_GROWN), 1);
+		mm_world_destroy(&w);
+	}
+}
+
 /* Rule 14 of docs/SEMANTICS.md. */
 static void who_gives_an_anon_vma(void **state)
 {
@@ -235,6 +270,7 @@ int main(void)
 		cmocka_unit_test(anonymous_lock_null),
 		cmocka_unit_test(access_checks),
 		cmocka_unit_test(stack),
+		cmocka_unit_test(stack_growth_drops_the_lock),
 		cmocka_unit_test(who_gives_an_anon_vma),
 		cmocka_unit_test(out_of_memory),
 		cmocka_unit_test(each_fault_counts_once),

@@ -8,17 +8,17 @@
 static void modes_and_counts(void **state)
 {
 	struct mm_world w = mm_world_create(&mm_locking_mmap_lock, MEMORY, 1);
-	struct mm_hold *h = mm_hold(HOLD_SYSCALL), *second = mm_hold(HOLD_SECOND);
+	struct mm_hold *h = mm_hold(HOLD_SYSCALL), *second = mm_hold(HOLD_SECOND), *third = mm_hold(HOLD_FAULT);
 
 	assert_ptr_not_equal(h, second);
 	EXPECT_COUNT(&w, MMAP_LOCK_READ, 1, mmap_read_lock(w.mm, h, 0, PAGE));
 	assert_int_equal(h->mode, MMAP_READ);
 	assert_ptr_equal(h->mm, w.mm);
 	assert_true(mmap_read_trylock(w.mm, second, MM_RANGE_ALL));
-	EXPECT_COUNT(&w, MMAP_LOCK_WRITE, 0,
-		     assert_false(mmap_upgrade_trylock(h))); /* not the only reader */
+	EXPECT_COUNT(&w, MMAP_LOCK_WRITE, 0, assert_false(mmap_write_trylock(w.mm, third, MM_RANGE_ALL)));
 	mmap_read_unlock(second);
-	EXPECT_COUNT(&w, MMAP_LOCK_WRITE, 1, assert_true(mmap_upgrade_trylock(h)));
+	mmap_read_unlock(h);
+	EXPECT_COUNT(&w, MMAP_LOCK_WRITE, 1, mmap_write_lock(w.mm, h, MM_RANGE_ALL));
 	assert_int_equal(h->mode, MMAP_WRITE);
 	assert_false(mmap_read_trylock(w.mm, second, MM_RANGE_ALL));
 	assert_false(mmap_write_trylock(w.mm, second, MM_RANGE_ALL));

@@ -23,7 +23,7 @@ static void no_hook_is_empty(void **state)
 		assert_ptr_equal(mm_locking_find(s->name), s);
 		assert_true(s->vma_init && s->vma_attached && s->vma_detached && s->vma_free);
 		assert_true(s->vma_start_write && s->vm_write_begin && s->vm_write_end);
-		assert_true(s->lock && s->unlock && s->downgrade && s->upgrade_try &&
+		assert_true(s->lock && s->unlock && s->downgrade &&
 			    s->is_contended);
 		assert_true(s->fault_begin && s->walk_begin && s->walk_end && s->pte_lock &&
 			    s->fault_end);

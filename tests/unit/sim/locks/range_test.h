@@ -25,7 +25,6 @@ struct range_ops {
 	bool (*trylock)(u32 task, u32 which, u64 start, u64 last, bool write);
 	void (*unlock)(u32 task, u32 which, bool write);
 	void (*downgrade)(u32 task, u32 which);
-	bool (*upgrade)(u32 task, u32 which);
 	void (*check)(void); /* the lock's own invariants, while others run */
 };
 
@@ -38,7 +37,7 @@ static const struct range_ops *range_ops;
 static u64 range_seed;
 static u32 range_rounds, range_ended;
 static bool range_kills;
-static u64 range_locked, range_tried, range_upgraded, range_killed;
+static u64 range_locked, range_tried, range_killed;
 
 static inline void cells_enter(u64 start, u64 last, bool write)
 {
@@ -120,15 +119,6 @@ static inline void range_one(u32 task, u64 start, u64 last, u64 *seed)
 		write = false;
 		break;
 	case 2:
-		if (!range_got(range_ops->lock(task, 0, start, last, false, how)))
-			return;
-		cells_enter(start, last, false);
-		cells_use(start, last, false);
-		cells_leave(start, last, false);
-		write = range_ops->upgrade(task, 0);
-		(void)fetch_add_relaxed(&range_upgraded, (u64)write);
-		break;
-	case 3:
 		range_two(task, start, last, seed);
 		return;
 	default:
@@ -199,10 +189,10 @@ static inline void range_mix_all(const struct range_ops *ops)
 	for (u32 i = 0; i < 6; i++)
 		range_mix(ops, seed + i, SCHEDULE_TIME, 800);
 #endif
-	print_message("%llu locked, %llu by trylock, %llu upgraded, %llu killed while waiting\n",
+	print_message("%llu locked, %llu by trylock, %llu killed while waiting\n",
 		      (unsigned long long)range_locked, (unsigned long long)range_tried,
-		      (unsigned long long)range_upgraded, (unsigned long long)range_killed);
-	assert_true(range_locked && range_tried && range_upgraded && range_killed);
+		      (unsigned long long)range_killed);
+	assert_true(range_locked && range_tried && range_killed);
 }
 
 /* ---- steps: orders of arrival that a test decides -------------------------------------------- */

@@ -1,6 +1,6 @@
 /*
  * tests/unit/sim/locks/test_bravo.c - BRAVO: exclusion with and without bias, revocation, downgrade,
- * upgrade, kill, unlock by others
+ * kill, unlock by others
  */
 #include "../sim_test.h"
 
@@ -108,13 +108,7 @@ static void mixed_task(void *arg, u32 index)
 		case 3:
 			bravo_down_read(lock, &hold);
 			inside(false, &seed);
-			if (bravo_upgrade_read_trylock(lock, &hold)) {
-				inside(true, &seed);
-				bravo_up_write(lock);
-			} else {
-				inside(false, &seed);
-				bravo_up_read(lock, &hold);
-			}
+			bravo_up_read(lock, &hold);
 			break;
 		case 4:
 			if (bravo_down_read_trylock(lock, &hold)) {
@@ -219,8 +213,8 @@ static void alone_task(void *arg, u32 index)
 	assert_false(bravo_down_write_trylock(lock));
 	assert_true(lock->bias); /* given up: the next writer must look at the table again */
 	assert_false(bravo_down_write_trylock(lock));
-	assert_true(bravo_upgrade_read_trylock(lock, &second));
-	assert_null(second.slot);
+	bravo_up_read(lock, &second);
+	assert_true(bravo_down_write_trylock(lock));
 	assert_true(bravo_is_write_locked(lock) && !lock->bias);
 	assert_false(bravo_down_read_trylock(lock, &first));
 	bravo_downgrade_write(lock, &first);
@@ -235,7 +229,7 @@ static void alone_task(void *arg, u32 index)
 	bravo_up_write(other);
 }
 
-static void test_bias_trylocks_and_upgrade(void **state)
+static void test_bias_and_trylocks(void **state)
 {
 	run(1, alone_task);
 }
@@ -376,7 +370,7 @@ static void test_marked_reader_looks_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bias_trylocks_and_upgrade),
+		cmocka_unit_test(test_bias_and_trylocks),
 		cmocka_unit_test(test_mix_against_model),
 		cmocka_unit_test(test_marked_reader_looks_again),
 		cmocka_unit_test(test_writer_waits_for_marks),

@@ -1,6 +1,6 @@
 /*
  * tests/unit/sim/locks/test_range_list.c - the list-based range lock: exclusion, the fast path,
- * withdrawal, downgrade, upgrade, kill, the gate, reuse of nodes
+ * withdrawal, downgrade, kill, the gate, reuse of nodes
  */
 #include "range_test.h"
 
@@ -71,12 +71,7 @@ static void downgrade(u32 task, u32 which)
 	range_list_downgrade_write(list, &holds[task][which]);
 }
 
-static bool upgrade(u32 task, u32 which)
-{
-	return range_list_upgrade_try(list, &holds[task][which]);
-}
-
-static const struct range_ops ops = {create, destroy, lock, trylock, unlock, downgrade, upgrade, NULL};
+static const struct range_ops ops = {create, destroy, lock, trylock, unlock, downgrade, NULL};
 
 static void mix(u32 spin, u32 patient)
 {
@@ -118,9 +113,9 @@ static void alone_task(void *arg, u32 index)
 	downgrade(0, 0);
 	assert_false(trylock(0, 1, 15, 15, true));
 	assert_true(trylock(0, 1, 15, 15, false));
-	assert_false(upgrade(0, 0));
 	unlock(0, 1, false);
-	assert_true(upgrade(0, 0));
+	unlock(0, 0, false);
+	assert_true(trylock(0, 0, 10, 19, true));
 	assert_false(trylock(0, 1, 15, 15, false));
 	assert_false(range_list_is_contended(hold));
 	unlock(0, 0, true);

@@ -1,6 +1,6 @@
 /*
  * tests/unit/sim/locks/test_range_lock.c - the interval-tree range lock: exclusion, the count of
- * blockers, FIFO, downgrade, upgrade, kill
+ * blockers, FIFO, downgrade, kill
  */
 #include "range_test.h"
 
@@ -66,11 +66,6 @@ static void downgrade(u32 task, u32 which)
 	range_downgrade_write(tree, range_at(task, which));
 }
 
-static bool upgrade(u32 task, u32 which)
-{
-	return range_upgrade_try(tree, range_at(task, which));
-}
-
 static struct range_lock *entry(struct rb_node *node)
 {
 	return rb_entry(node, struct range_lock, rb);
@@ -99,7 +94,7 @@ static void check_blockers(void)
 	spin_unlock(&tree->lock);
 }
 
-static const struct range_ops ops = {create, destroy, lock, trylock, unlock, downgrade, upgrade,
+static const struct range_ops ops = {create, destroy, lock, trylock, unlock, downgrade,
 				     check_blockers};
 
 static u32 waiters(void)
@@ -139,9 +134,9 @@ static void alone_task(void *arg, u32 index)
 	downgrade(0, 0);
 	assert_false(trylock(0, 1, 15, 15, true));
 	assert_true(trylock(0, 1, 15, 15, false));
-	assert_false(upgrade(0, 0));
 	unlock(0, 1, false);
-	assert_true(upgrade(0, 0));
+	unlock(0, 0, false);
+	assert_true(trylock(0, 0, 10, 19, true));
 	assert_false(trylock(0, 1, 15, 15, false));
 	assert_false(range_is_contended(tree, range_at(0, 0)));
 	unlock(0, 0, true);

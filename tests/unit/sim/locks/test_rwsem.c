@@ -106,13 +106,9 @@ static void mixed_task(void *arg, u32 index)
 			}
 			break;
 		case 4:
-			down_read(&sem);
-			if (upgrade_read_trylock(&sem)) {
+			if (down_write_killable(&sem) == 0) {
 				write_once_held();
 				up_write(&sem);
-			} else {
-				assert_true(plain_a == plain_b);
-				up_read(&sem);
 			}
 			break;
 		default:
@@ -146,9 +142,10 @@ static void test_trylocks_and_queries(void **state)
 	assert_true(rwsem_is_locked(&sem) && !rwsem_is_write_locked(&sem));
 	assert_false(down_write_trylock(&sem));
 	assert_true(down_read_trylock_non_owner(&sem));
-	assert_false(upgrade_read_trylock(&sem)); /* not alone */
 	up_read_non_owner(&sem);
-	assert_true(upgrade_read_trylock(&sem));
+	assert_false(down_write_trylock(&sem));
+	up_read(&sem);
+	assert_true(down_write_trylock(&sem));
 	assert_true(rwsem_is_write_locked(&sem));
 	assert_false(down_read_trylock(&sem));
 	assert_false(down_write_trylock(&sem));

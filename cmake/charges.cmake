@@ -79,7 +79,7 @@ foreach(scheme ${schemes})
     continue()
   endif()
   add_test(NAME charges.conformance.${scheme} COMMAND checked.conformance ${scheme})
-  set_tests_properties(charges.conformance.${scheme} PROPERTIES LABELS "charges;long" TIMEOUT 600)
+  set_tests_properties(charges.conformance.${scheme} PROPERTIES LABELS charges TIMEOUT 600)
 endforeach()
 
 # Instrumented itself: it makes the accesses that must be found.

@@ -73,8 +73,11 @@ static bool grow_heap(struct mm *mm, u64 old_end, u64 new_end)
 		return false;
 	/* Only what lies at least partly above start_brk is the heap: it never grows out of the bss. */
 	prev = find_vma_before(mm, old_end);
-	if (prev && prev->end <= mm->start_brk)
-		prev = NULL;
+	if (prev) {
+		line_read(prev, start);
+		if (prev->end <= mm->start_brk)
+			prev = NULL;
+	}
 	return do_brk_flags(mm, prev, old_end, new_end - old_end, 0) == 0;
 }
 

@@ -197,6 +197,8 @@ static enum fault_step fault_grow_stack(struct fault *f)
 	if (mmap_write_lock_killable(mm, h, MM_RANGE_ALL))
 		return STEP_KILLED;
 	f->vma = find_vma(mm, f->va);
+	if (f->vma)
+		line_read(f->vma, start);
 	if (!grow_down_to(f->vma, f->va)) {
 		mmap_write_unlock(h);
 		f->vma = NULL;
@@ -372,8 +374,10 @@ void fault_make_writable(struct fault *f)
 static void fault_wait_for_io(struct fault *f)
 {
 	const struct memory *mem = f->mm->memory;
-	struct page *page = filemap_read(mem, &f->io_file->inode->mapping, f->io_index);
+	struct page *page;
 
+	line_read(f->io_file, inode);
+	page = filemap_read(mem, &f->io_file->inode->mapping, f->io_index);
 	if (page)
 		page_put(mem, page); /* else the next attempt runs out of memory itself */
 	file_put(f->io_file);

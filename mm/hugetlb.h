@@ -49,7 +49,7 @@ struct hugetlb_file {
 	u64 count;		/* (c) */
 	u8 *reserved;		/* (hugetlb_lock) [n]: enum hugetlb_reserve */
 	struct page **cache;	/* (fault mutex of the page) [n] */
-	struct rwsem vma_lock;	/* hugetlb_vma_lock */
+	struct rwsem vma_lock __cacheline_aligned; /* hugetlb_vma_lock */
 };
 
 int MUST_CHECK hugetlb_machine_init(struct mm_machine *mmm);

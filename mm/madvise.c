@@ -273,6 +273,8 @@ static int walk_vmas(struct mm *mm, u64 start, u64 end, int behavior)
 		start = stop;
 		prev = vma;
 		vma = start < end ? find_vma_intersection(mm, start, end) : NULL;
+		if (vma)
+			line_read(vma, start);
 	}
 	return hole;
 }

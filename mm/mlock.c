@@ -70,9 +70,11 @@ static u64 locked_pages_in(struct mm *mm, u64 start, u64 end)
 
 	if (end <= start)
 		return 0;
-	for_each_vma_range(mm, vma, start, end)
+	for_each_vma_range(mm, vma, start, end) {
+		line_read(vma, start);
 		if (vma->flags & VM_LOCKED)
 			bytes += min(vma->end, end) - max(vma->start, start);
+	}
 	return bytes >> mm->arch->page_shift;
 }
 
@@ -143,6 +145,7 @@ static void apply_lock_all(struct mm *mm, u64 flags)
 	struct vma *vma = find_vma(mm, 0), *prev = NULL;
 
 	while (vma) {
+		line_read(vma, start);
 		(void)lock_one(prev, &vma, vma->start, vma->end,
 			       (vma->flags & ~(u64)VM_LOCKED_MASK) | flags);
 		prev = vma;

@@ -52,6 +52,7 @@ int unmap_gather(const struct mm_hold *h, u64 start, u64 end, struct unmap_list 
 		return err;
 
 	for_each_vma_range(mm, vma, start, end) {
+		line_read(vma, start);
 		vma_start_write(vma);
 		line_write(vma, unmap_next);
 		*list->tail = vma;
@@ -75,8 +76,10 @@ int unmap_gather(const struct mm_hold *h, u64 start, u64 end, struct unmap_list 
 		vma->attached = false;
 		mm->locking->vma_detached(vma);
 		line_read(vma, flags);
-		if (vma->flags & VM_LOCKED)
+		if (vma->flags & VM_LOCKED) {
+			line_write(mm, locked_vm_pages);
 			mm_locked_vm_add(mm, -npages);
+		}
 		vm_stat_account(mm, vma->flags, -npages);
 	}
 	mm_map_count_add(mm, -(s32)list->count);

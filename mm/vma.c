@@ -343,8 +343,11 @@ int expand_downwards(struct vma *vma, u64 va)
 	if (va >= vma->start)
 		return 0; /* another fault was faster */
 	prev = find_vma_before(mm, vma->start);
-	if (prev && prev->end > va)
-		return -ENOMEM;
+	if (prev) {
+		line_read(prev, start);
+		if (prev->end > va)
+			return -ENOMEM;
+	}
 	grow_pages = (vma->start - va) >> mm->arch->page_shift;
 	if (va < MMAP_MIN_ADDR)
 		return -EPERM;

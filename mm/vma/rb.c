@@ -114,8 +114,14 @@ static struct vma *rb_before(const struct vma_tree *t, const struct vma *vma)
 
 static struct vma *rb_prev_vma(const struct vma_tree *t, u64 addr)
 {
-	/* Before the first one that ends above addr; and there is one of these, or the end. */
-	return addr ? listed_vma(t, lower_bound(t, addr)->prev) : NULL;
+	const struct vma_rb *at;
+
+	if (!addr)
+		return NULL;
+	/* The first one that ends above addr, or the end. */
+	at = lower_bound(t, addr);
+	line_read(at, prev);
+	return listed_vma(t, at->prev);
 }
 
 /* ---- readers beside a writer --------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <mmsim/charge.h>
 #include <mmsim/mmsim.h>
 
 #define TASKS 4
@@ -115,6 +116,13 @@ static inline void let_others_run(u64 ns)
 		engine_delay_ns(ns / 200);
 		engine_yield();
 	}
+}
+
+/* Before each lock that a part takes itself: as every call of mm/ does, for the charge checker. */
+static inline struct mm *charged_mm(struct world *w)
+{
+	line_read(w->mm, locking);
+	return w->mm;
 }
 
 static inline void map_at(struct world *w, u64 va, u64 len, u32 prot)

@@ -105,7 +105,7 @@ static void killed_calls(struct world *w, u32 task)
 		(void)fetch_add(&w->writes, 1);
 		return;
 	}
-	mmap_write_lock(w->mm, h, MM_RANGE_ALL);
+	mmap_write_lock(charged_mm(w), h, MM_RANGE_ALL);
 	set_phase(w, 1);
 	wait_arrived(w, CALLS);
 	let_others_run(2000000); /* let them fall asleep */

@@ -66,14 +66,14 @@ static void single_modes(struct world *w)
 {
 	struct mm_hold *h = mm_hold(HOLD_SYSCALL);
 
-	mmap_write_lock(w->mm, h, MM_RANGE_ALL);
+	mmap_write_lock(charged_mm(w), h, MM_RANGE_ALL);
 	mmap_assert_write_locked(h);
 	mmap_write_downgrade(h);
 	mmap_assert_locked(h);
 	mmap_read_unlock(h);
-	MUST(mmap_write_trylock(w->mm, h, MM_RANGE_ALL));
+	MUST(mmap_write_trylock(charged_mm(w), h, MM_RANGE_ALL));
 	mmap_write_unlock(h);
-	MUST(mmap_read_trylock_non_owner(w->mm, h, MM_RANGE_ALL));
+	MUST(mmap_read_trylock_non_owner(charged_mm(w), h, MM_RANGE_ALL));
 	mmap_read_unlock_non_owner(h);
 }
 
@@ -118,12 +118,12 @@ static void exclusion(struct world *w, u32 task)
 
 	for (u64 n = 0; time_left(w); n++) {
 		if (task % 2) {
-			mmap_read_lock(w->mm, h, MM_RANGE_ALL);
+			mmap_read_lock(charged_mm(w), h, MM_RANGE_ALL);
 			check_pair(w, "a reader");
 			mmap_read_unlock(h);
 			continue;
 		}
-		mmap_write_lock(w->mm, h, MM_RANGE_ALL);
+		mmap_write_lock(charged_mm(w), h, MM_RANGE_ALL);
 		change_pair(w);
 		(void)fetch_add(&w->writes, 1);
 		if (n % 4) {
@@ -155,7 +155,7 @@ static void downgrade(struct world *w, u32 task)
 	mmu_switch(w->mm);
 	if (task == 0) {
 		map_at(w, REGION, 4 * PAGE, RW);
-		mmap_write_lock(w->mm, h, MM_RANGE_ALL);
+		mmap_write_lock(charged_mm(w), h, MM_RANGE_ALL);
 		vma_start_write(vma_tree_load(&w->mm->vmas, REGION));
 		set_phase(w, 1);
 		let_others_run(20000000);
@@ -180,7 +180,7 @@ static void trylock(struct world *w, u32 task)
 	struct mm_hold *h = mm_hold(HOLD_SYSCALL);
 
 	if (task == 0) {
-		mmap_write_lock(w->mm, h, MM_RANGE_ALL);
+		mmap_write_lock(charged_mm(w), h, MM_RANGE_ALL);
 		set_phase(w, 1);
 		wait_phase(w, 2);
 		mmap_write_downgrade(h);
@@ -189,14 +189,14 @@ static void trylock(struct world *w, u32 task)
 		mmap_read_unlock(h);
 	} else if (task == 1) {
 		wait_phase(w, 1);
-		MUST(!mmap_read_trylock(w->mm, h, MM_RANGE_ALL));
-		MUST(!mmap_write_trylock(w->mm, h, MM_RANGE_ALL));
+		MUST(!mmap_read_trylock(charged_mm(w), h, MM_RANGE_ALL));
+		MUST(!mmap_write_trylock(charged_mm(w), h, MM_RANGE_ALL));
 		set_phase(w, 2);
 		wait_phase(w, 3);
-		MUST(mmap_read_trylock(w->mm, h, MM_RANGE_ALL) == readers_share(w));
+		MUST(mmap_read_trylock(charged_mm(w), h, MM_RANGE_ALL) == readers_share(w));
 		if (readers_share(w))
 			mmap_read_unlock(h);
-		MUST(!mmap_write_trylock(w->mm, h, MM_RANGE_ALL));
+		MUST(!mmap_write_trylock(charged_mm(w), h, MM_RANGE_ALL));
 		set_phase(w, 4);
 	}
 }
@@ -207,7 +207,7 @@ static void killable(struct world *w, u32 task)
 
 	if (task == 0) {
 		map_at(w, REGION, 4 * PAGE, RW);
-		mmap_write_lock(w->mm, h, MM_RANGE_ALL);
+		mmap_write_lock(charged_mm(w), h, MM_RANGE_ALL);
 		vma_start_write(vma_tree_load(&w->mm->vmas, REGION));
 		set_phase(w, 1);
 		wait_arrived(w, 3);
@@ -224,9 +224,9 @@ static void killable(struct world *w, u32 task)
 	wait_phase(w, 1);
 	arrive(w);
 	if (task == 1)
-		MUST(mmap_write_lock_killable(w->mm, h, MM_RANGE_ALL) == -EINTR);
+		MUST(mmap_write_lock_killable(charged_mm(w), h, MM_RANGE_ALL) == -EINTR);
 	else if (task == 2)
-		MUST(mmap_read_lock_killable(w->mm, h, MM_RANGE_ALL) == -EINTR);
+		MUST(mmap_read_lock_killable(charged_mm(w), h, MM_RANGE_ALL) == -EINTR);
 	else
 		MUST(fault_handle(w->mm, REGION, ACCESS_WRITE, true) == FAULT_KILLED);
 	MUST(h->mode == MMAP_UNLOCKED);

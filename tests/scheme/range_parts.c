@@ -15,7 +15,7 @@ static void disjoint(struct world *w, u32 task)
 	struct mm_hold *h = mm_hold(HOLD_SYSCALL);
 
 	if (task == 0) {
-		mmap_write_lock(w->mm, h, HERE, HERE + 8 * PAGE);
+		mmap_write_lock(charged_mm(w), h, HERE, HERE + 8 * PAGE);
 		set_phase(w, 1);
 		wait_phase(w, 2); /* the other one holds, too */
 		mmap_write_unlock(h);
@@ -23,10 +23,10 @@ static void disjoint(struct world *w, u32 task)
 		return;
 	}
 	wait_phase(w, 1);
-	MUST(!mmap_write_trylock(w->mm, h, HERE + 7 * PAGE, HERE + 9 * PAGE));
-	MUST(!mmap_read_trylock(w->mm, h, HERE, HERE + PAGE));
-	MUST(!mmap_read_trylock(w->mm, h, MM_RANGE_ALL));
-	mmap_write_lock(w->mm, h, HERE + 8 * PAGE, HERE + 9 * PAGE); /* touches, no more */
+	MUST(!mmap_write_trylock(charged_mm(w), h, HERE + 7 * PAGE, HERE + 9 * PAGE));
+	MUST(!mmap_read_trylock(charged_mm(w), h, HERE, HERE + PAGE));
+	MUST(!mmap_read_trylock(charged_mm(w), h, MM_RANGE_ALL));
+	mmap_write_lock(charged_mm(w), h, HERE + 8 * PAGE, HERE + 9 * PAGE); /* touches, no more */
 	set_phase(w, 2);
 	wait_phase(w, 3);
 	mmap_write_unlock(h);
@@ -57,7 +57,7 @@ static void disjoint_work(struct world *w, u32 task)
 
 	mmu_switch(w->mm);
 	if (task == 0) {
-		MUST(mmap_write_lock_vmas_killable(w->mm, h, HERE + PAGE, HERE + 2 * PAGE) == 0);
+		MUST(mmap_write_lock_vmas_killable(charged_mm(w), h, HERE + PAGE, HERE + 2 * PAGE) == 0);
 		set_phase(w, 1);
 		wait_phase(w, 2);
 		let_others_run(1000000);

@@ -92,6 +92,16 @@ static const struct obj_field page_fields[] = {
 	OBJ_FIELD(struct page, ptl, "page->mapping, ptdesc->ptl"),
 };
 
+static const struct obj_field task_fields[] = {
+	OBJ_FIELD(struct mm_task, holds[HOLD_FAULT].scheme, "range_lock of a fault"),
+	OBJ_FIELD(struct mm_task, holds[HOLD_SYSCALL], "task's mm_hold"),
+	OBJ_FIELD(struct mm_task, holds[HOLD_SYSCALL].scheme, "range_lock of a call"),
+	OBJ_FIELD(struct mm_task, holds[HOLD_SECOND], "task's mm_hold"),
+	OBJ_FIELD(struct mm_task, holds[HOLD_SECOND].scheme, "range_lock of a call"),
+	OBJ_FIELD(struct mm_task, fault_vma, "task's copy of a VMA"),
+	OBJ_FIELD(struct mm_task, gap, "gap reservation"),
+};
+
 static const struct obj_field table_fields[] = { { 0, "page table entry" } };
 static const struct obj_field wait_fields[] = { { 0, "page wait queue" } };
 
@@ -103,6 +113,7 @@ static const struct obj_layout vma_lock_layout = {
 };
 static const struct obj_layout anon_vma_layout = LAYOUT(struct anon_vma, anon_vma_fields);
 static const struct obj_layout page_layout = LAYOUT(struct page, page_fields);
+static const struct obj_layout task_layout = LAYOUT(struct mm_task, task_fields);
 static const struct obj_layout table_layout = { 4096, ARRAY_SIZE(table_fields), table_fields };
 static const struct obj_layout wait_layout = LAYOUT(struct wait_queue, wait_fields);
 
@@ -115,6 +126,7 @@ void mm_name_layouts(struct mm_machine *mmm)
 	objcache_set_layout(mmm->vma_cache, &vma_layout);
 	objcache_set_layout(mmm->vma_lock_cache, &vma_lock_layout);
 	objcache_set_layout(mmm->anon_vma_cache, &anon_vma_layout);
+	task_scratch_set_layout(m, &task_layout);
 	region_set_layout(m, mem->pages, mem->frames * sizeof(struct page), &page_layout);
 	region_set_layout(m, mem->direct_map, mem->frames << mem->page_shift, &table_layout);
 	region_set_layout(m, mem->page_waits, PAGE_WAIT_QUEUES * sizeof(struct wait_queue),

@@ -93,6 +93,8 @@ void objcache_set_layout(struct objcache *c, const struct obj_layout *layout);
 void region_set_layout(struct machine *m, const void *start, u64 bytes, const struct obj_layout *layout);
 /* Of every CPU's copy of a piece of per-CPU memory (percpu.h). */
 void percpu_set_layout(struct machine *m, u32 handle, const struct obj_layout *layout);
+/* Of every task's scratch. */
+void task_scratch_set_layout(struct machine *m, const struct obj_layout *layout);
 #else
 static inline void objcache_set_layout(struct objcache *c, const struct obj_layout *layout)
 {
@@ -106,6 +108,10 @@ static inline void region_set_layout(struct machine *m, const void *start, u64 b
 static inline void percpu_set_layout(struct machine *m, u32 handle, const struct obj_layout *layout)
 {
 	(void)m, (void)handle, (void)layout;
+}
+static inline void task_scratch_set_layout(struct machine *m, const struct obj_layout *layout)
+{
+	(void)m, (void)layout;
 }
 #endif
 

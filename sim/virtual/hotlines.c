@@ -92,6 +92,11 @@ void percpu_set_layout(struct machine *m, u32 handle, const struct obj_layout *l
 		m->ranges[m->range_count - 1].percpu = true;
 }
 
+void task_scratch_set_layout(struct machine *m, const struct obj_layout *layout)
+{
+	m->scratch_layout = layout;
+}
+
 static const char *field_at(const struct obj_layout *layout, u32 offset)
 {
 	const char *name = NULL;
@@ -119,6 +124,16 @@ static const struct obj_field task_fields[] = {
 	OBJ_FIELD(struct task, scratch, "task->scratch"),
 };
 static const struct obj_layout task_layout = { sizeof(struct task), ARRAY_SIZE(task_fields), task_fields };
+
+static const char *task_field_at(const struct machine *m, u32 at)
+{
+	u32 scratch = offsetof(struct task, scratch);
+	const char *field = NULL;
+
+	if (m->scratch_layout && at - scratch < m->scratch_layout->stride_bytes)
+		field = field_at(m->scratch_layout, at - scratch);
+	return field ? field : field_at(&task_layout, at);
+}
 
 static void name_percpu(const struct machine *m, u32 at, char *out, size_t bytes)
 {
@@ -151,7 +166,7 @@ static bool name_fixed_part(const struct machine *m, u64 offset, char *out, size
 		snprintf(out, bytes, "cpu+%#x", (u32)((offset - cpus) % sizeof(struct cpu)));
 	} else if (offset - tasks < (m->task_count + 1 + m->cpu_count) * sizeof(struct task)) {
 		*instance = (u32)((offset - tasks) / sizeof(struct task));
-		field = field_at(&task_layout, (u32)((offset - tasks) % sizeof(struct task)));
+		field = task_field_at(m, (u32)((offset - tasks) % sizeof(struct task)));
 		snprintf(out, bytes, "%s", field ? field : "task");
 	} else if (offset - percpu < m->cpu_count * stride) {
 		*instance = (u32)((offset - percpu) / stride);

@@ -277,6 +277,7 @@ struct machine {
 
 	/* hotlines.c */
 	struct obj_range *ranges;
+	const struct obj_layout *scratch_layout; /* of struct task, or NULL */
 	u32 range_count, range_capacity;
 	u64 *hot; /* lines that have statistics */
 	u64 hot_count, hot_capacity;

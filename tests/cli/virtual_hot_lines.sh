@@ -43,6 +43,7 @@ awk '$1 == "mm->mmap_lock.count" { lines = $(NF - 1) } $1 == "mmap_lock" { stat 
 hot -m ivybridge40 -w pft -p size=8M -s range -c 8 -d 1ms --warmup 500us
 first 'mm->mmap_range.lock' 40 100
 ! grep -q 'queue node' "$tmp/lines" || fail 'waiting is charged to the queue'
+grep -q '^range_lock of a fault ' "$tmp/lines" || fail 'the nodes in the tree have no name'
 
 # The line is not written, but fetched along with its neighbour, which is.
 hot -m skylake192 -w page_fault1 -s vma_refcnt -c 24 -d 1ms --warmup 500us

@@ -416,6 +416,7 @@ static void split_and_collapse(void **state)
 struct shared {
 	struct world *w;
 	u64 at, pages, seed;
+	bool tables; /* unmap the page and the tables that lead there, not the page alone */
 	u32 stage; /* (atomic) */
 };
 
@@ -441,33 +442,39 @@ static void lazy_task(void *arg, u32 index)
 		WRITE_ONCE(s->stage, 1u);
 		wait_for(s, 2);
 		mmu_switch(s->w->mm);
-		if (user_read(s->at, &value) != FAULT_OK || value)
+		if (user_read(s->at, &value) != (s->tables ? FAULT_SIGSEGV_MAPERR : FAULT_OK) || value)
 			MMSIM_BUG("found %llu", (unsigned long long)value);
 	} else {
 		wait_for(s, 1);
-		if (mm_madvise(s->w->mm, s->at, s->w->page, MADV_DONTNEED))
-			MMSIM_BUG("madvise failed");
+		if (s->tables ? mm_munmap(s->w->mm, s->at, s->w->page)
+			      : mm_madvise(s->w->mm, s->at, s->w->page, MADV_DONTNEED))
+			MMSIM_BUG("the page stays");
 		WRITE_ONCE(s->stage, 2u);
 	}
 	mmu_switch(NULL);
 }
 
+/* Not where tables are freed: a walk might go on through them. */
 static void lazy_cpus_are_skipped(void **state)
 {
-	struct machine_model model;
-	struct world w = model_world(&arch_x86_64, &model, "", 1);
-	struct shared s = {.w = &w, .at = map_region(&w, w.mm, 1)};
-	u64 skipped = counter(&w, COUNTER_TLB_LAZY_SKIP), sent = counter(&w, COUNTER_IPI_SENT);
+	for (u32 tables = 0; tables < 2; tables++) {
+		struct machine_model model;
+		struct world w = model_world(&arch_x86_64, &model, "", 1);
+		struct shared s = {.w = &w, .at = map_region(&w, w.mm, 1), .tables = tables};
+		u64 skipped = counter(&w, COUNTER_TLB_LAZY_SKIP), sent = counter(&w, COUNTER_IPI_SENT);
+		u64 freed = counter(&w, COUNTER_PT_FREE);
 
-	machine_leave();
-	assert_int_equal(engine_run(w.m, CPUS, lazy_task, &s, NULL), 0);
-	machine_enter(w.m);
-	if (modelled(&w)) {
-		assert_int_equal(counter(&w, COUNTER_TLB_LAZY_SKIP) - skipped, 1);
-		assert_int_equal(counter(&w, COUNTER_IPI_SENT) - sent, 0);
-		assert_true(counter(&w, COUNTER_TLB_SWITCH_FLUSH) >= 1);
+		machine_leave();
+		assert_int_equal(engine_run(w.m, CPUS, lazy_task, &s, NULL), 0);
+		machine_enter(w.m);
+		assert_int_equal(counter(&w, COUNTER_PT_FREE) > freed, tables);
+		if (modelled(&w)) {
+			assert_int_equal(counter(&w, COUNTER_TLB_LAZY_SKIP) - skipped, !tables);
+			assert_int_equal(counter(&w, COUNTER_IPI_SENT) - sent, tables);
+			assert_true(tables || counter(&w, COUNTER_TLB_SWITCH_FLUSH) >= 1);
+		}
+		world_destroy(&w);
 	}
-	world_destroy(&w);
 }
 
 /*
@@ -712,6 +719,62 @@ static void thresholds(void **state)
 		}
 }
 
+/* Arm ARM, TLBI RVAE1IS: one names (NUM + 1) << (5 * SCALE + 1) pages, NUM < 32, SCALE < 4; so the largest
+ * first, and an odd page by itself. */
+static u64 range_operations(u64 pages)
+{
+	u64 count = pages & 1;
+
+	for (s32 scale = 3; scale >= 0; scale--) {
+		u64 unit = 2ull << 5 * scale, units = min(pages / unit, 32ull);
+
+		count += units > 0;
+		pages -= units * unit;
+	}
+	return count;
+}
+
+static u64 flush_ps(struct world *w, u64 pages)
+{
+	u64 start = engine_now_ps();
+
+	tlb_flush_range(w->mm, 0, pages * w->page, 0, false);
+	return engine_now_ps() - start;
+}
+
+static void flush_ranges(void *arg, u32 index)
+{
+	static const u64 pages[] = {1, 2, 3, 32, 63, 64, 65, 66, 1000, 2047, 2048, 2050, 65535, 65536, 2097151, 2097152};
+	struct world *w = arg;
+	u64 each = machine_config(w->m)->model ? machine_config(w->m)->model->cost_tlbi_broadcast : 0, one;
+
+	if (index)
+		return;
+	mmu_switch(w->mm);
+	one = flush_ps(w, 1);
+	for (u32 i = 0; modelled(w) && i < ARRAY_SIZE(pages); i++) {
+		u64 ps = flush_ps(w, pages[i]);
+
+		if (ps != one + (range_operations(pages[i]) - 1) * each)
+			MMSIM_BUG("%llu pages: %llu ps; 1 page: %llu, each operation %llu",
+				  (unsigned long long)pages[i], (unsigned long long)ps, (unsigned long long)one,
+				  (unsigned long long)each);
+	}
+	mmu_switch(NULL);
+}
+
+/* A broadcast costs by its operations, not by its pages. */
+static void ranges_are_few_operations(void **state)
+{
+	struct machine_model model;
+	struct world w = model_world(&arch_arm64_4k, &model, "tlb.range_operations=1", 1);
+
+	machine_leave();
+	assert_int_equal(engine_run(w.m, 1, flush_ranges, &w, NULL), 0);
+	machine_enter(w.m);
+	world_destroy(&w);
+}
+
 /* What mm/ flushes of huge leaves: dropped, protected, split, collapsed, moved. */
 static void leaves_are_flushed_as_such(void **state)
 {
@@ -767,6 +830,7 @@ int main(void)
 		cmocka_unit_test(split_and_collapse),
 		cmocka_unit_test(lazy_cpus_are_skipped),
 		cmocka_unit_test(thresholds),
+		cmocka_unit_test(ranges_are_few_operations),
 		cmocka_unit_test(leaves_are_flushed_as_such),
 		cmocka_unit_test(same_results),
 		cmocka_unit_test(numbers_come_round),

@@ -78,6 +78,11 @@ static void product_of_bits(void **state)
 					if (found) {
 						u64 rc = (u64)(kind == ACCESS_WRITE) << 7 | 1 << 8;
 
+						/* What a TLB keeps of it, for every kind of access. */
+						assert_int_equal(x.may_read, strchr(rights, 'r') && !(amr & 1));
+						assert_int_equal(x.may_write, strchr(rights, 'w') && !(amr & 2));
+						assert_int_equal(x.may_execute,
+								 strchr(rights, 'x') && !segment_n && !n && !g);
 						assert_int_equal(x.pa, 0x7770000 | (ea & 0xffff));
 						assert_int_equal(BE(entries[index].r),
 								 0x7770000 | 1 << 12 | flags | rc);

@@ -5,7 +5,8 @@ set -eu
 
 packages="build-essential cmake ninja-build pkg-config git ca-certificates
 liburcu-dev libjemalloc-dev libcmocka-dev libpfm4-dev libhwloc-dev libarchive-dev libjansson-dev
-libinih-dev gnuplot-nox zstd xz-utils qemu-system-ppc binutils-powerpc64-linux-gnu qemu-system-arm binutils-aarch64-linux-gnu qemu-system-x86"
+libinih-dev gnuplot-nox zstd xz-utils qemu-system-ppc binutils-powerpc64-linux-gnu qemu-system-arm
+binutils-aarch64-linux-gnu gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user qemu-system-x86"
 
 missing=""
 for p in $packages; do

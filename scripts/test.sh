@@ -6,7 +6,8 @@
 #                          lock order, AddressSanitizer + UBSan, ThreadSanitizer, the oracles, long tests;
 #                          and virtual time gives the same rows in each of them, and by clang if it is there
 #
-# Prints the seed of every random test; MMSIM_SEED=N repeats one.
+# Prints the seed of every random test; MMSIM_SEED=N repeats one. With --ci it is made of the code itself, so that
+# what passes (or fails) once does so again; other code draws other seeds.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -38,6 +39,11 @@ if [ $ci = 0 ]; then
 	build_and_test release -j "$jobs" -LE 'long|oracle'
 	exit 0
 fi
+
+code=$(git ls-tree HEAD CMakeLists.txt sim mm arch include workloads tests 2>/dev/null | cksum | cut -d' ' -f1)
+MMSIM_SEED=${MMSIM_SEED:-$code}
+export MMSIM_SEED
+echo "== MMSIM_SEED=$MMSIM_SEED"
 
 build_and_test release -j "$jobs"
 build_and_test debug -j "$jobs" -LE 'long|oracle'

@@ -3,13 +3,14 @@
  *
  * The switch saves what the ABI says a callee must preserve, on the stack that is left, and loads it
  * from the one that is entered. Floating-point control words are the same everywhere and are not
- * switched. x86-64 and aarch64 by hand, ucontext elsewhere.
+ * switched. x86-64 and aarch64 by hand, ucontext elsewhere (CONTEXT_PORTABLE).
  * Stacks start at different offsets from a page boundary, and from a multiple of 64 KiB, so that the
  * hot ends of a thousand stacks do not fall into the same sets of the host's caches.
  * Sanitizers are told of each switch; a guard page stops an overflow.
  */
-#include "sim/virtual/internal.h"
+#include "sim/virtual/context.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -39,7 +40,26 @@ void __asan_unpoison_memory_region(void const volatile *addr, size_t size);
 #define COLOR_LINES 61u
 #define COLOR_PAGES 13u
 
-#if defined(__x86_64__)
+/* Defined by the assembly of this file. Through the GOT (-fPIC), binutils 2.40 for aarch64 would give the
+ * address of the section in its stead. */
+#define LOCAL_SYMBOL __attribute__((visibility("hidden")))
+
+#if defined(CONTEXT_PORTABLE)
+#include <ucontext.h>
+
+struct portable_context {
+	ucontext_t uc;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void portable_start(unsigned int high, unsigned int low)
+{
+	struct portable_context *p = (void *)((uintptr_t)high << 32 | low);
+
+	p->fn(p->arg);
+}
+#elif defined(__x86_64__)
 /* vt_switch(void **save_sp, void *load_sp) */
 __asm__(".text\n"
 	".p2align 4\n"
@@ -74,7 +94,7 @@ __asm__(".text\n"
 	"	.cfi_endproc\n"
 	".size vt_start, . - vt_start\n");
 void vt_switch(void **save_sp, void *load_sp);
-extern const char vt_start[];
+extern const char vt_start[] LOCAL_SYMBOL;
 
 static void *first_frame(char *top, void (*fn)(void *arg), void *arg)
 {
@@ -132,7 +152,7 @@ __asm__(".text\n"
 	"	.cfi_endproc\n"
 	".size vt_start, . - vt_start\n");
 void vt_switch(void **save_sp, void *load_sp);
-extern const char vt_start[];
+extern const char vt_start[] LOCAL_SYMBOL;
 
 static void *first_frame(char *top, void (*fn)(void *arg), void *arg)
 {
@@ -143,21 +163,6 @@ static void *first_frame(char *top, void (*fn)(void *arg), void *arg)
 	sp[10] = 0;		/* x29 */
 	sp[11] = (uintptr_t)vt_start; /* x30 */
 	return sp;
-}
-#else
-#include <ucontext.h>
-
-struct portable_context {
-	ucontext_t uc;
-	void (*fn)(void *arg);
-	void *arg;
-};
-
-static void portable_start(unsigned int high, unsigned int low)
-{
-	struct portable_context *p = (void *)((uintptr_t)high << 32 | low);
-
-	p->fn(p->arg);
 }
 #endif
 
@@ -180,7 +185,7 @@ int context_create(struct context *c, void (*fn)(void *arg), void *arg, u32 colo
 	c->stack = c->map + GUARD_BYTES;
 	c->stack_bytes = (size_t)(top - c->stack);
 	c->fake_stack = NULL;
-#if defined(__x86_64__) || defined(__aarch64__)
+#ifndef CONTEXT_PORTABLE
 	c->sp = first_frame(top, fn, arg);
 	return 0;
 #else
@@ -209,7 +214,7 @@ void context_destroy(struct context *c)
 		stack_is_gone(c->map, c->map_bytes);
 	}
 	c->map = NULL;
-#if !defined(__x86_64__) && !defined(__aarch64__)
+#ifdef CONTEXT_PORTABLE
 	free(c->ucontext);
 	c->ucontext = NULL;
 #endif
@@ -249,7 +254,7 @@ void context_switch(struct context *from, struct context *to, bool from_ends)
 #else
 	(void)from_ends;
 #endif
-#if defined(__x86_64__) || defined(__aarch64__)
+#ifndef CONTEXT_PORTABLE
 	vt_switch(&from->sp, to->sp);
 #else
 	struct portable_context *p = from->ucontext, *q = to->ucontext;

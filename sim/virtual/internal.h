@@ -7,6 +7,7 @@
 #define MMSIM_VIRTUAL_INTERNAL_H
 
 #include "sim/engine.h"
+#include "sim/virtual/context.h"
 
 #include <mmsim/charge.h>
 #include <mmsim/list.h>
@@ -14,29 +15,6 @@
 
 #define PS_PER_NS 1000ull
 #define TIME_NEVER (~0ull)
-
-/* ---- contexts (context.c) ------------------------------------------------------------------ */
-
-struct context {
-	void *sp;	/* saved stack pointer; the host thread's own while it is not running */
-	char *map;	/* the mapping that the stack is in, a guard page first; NULL: host thread */
-	size_t map_bytes;
-	char *stack; /* lowest usable byte */
-	size_t stack_bytes;
-	void *fake_stack; /* a sanitizer's */
-#if !defined(__x86_64__) && !defined(__aarch64__)
-	void *ucontext;
-#endif
-};
-
-/* A context that will call fn(arg), which never returns. color: its place among others, so that
- * stacks do not alias in the host's caches. 0 or -ENOMEM. */
-int MUST_CHECK context_create(struct context *c, void (*fn)(void *arg), void *arg, u32 color);
-void context_destroy(struct context *c);
-/* Leave `from`, run `to`. Returns when somebody switches to `from`. `from_ends`: it never will. */
-void context_switch(struct context *from, struct context *to, bool from_ends);
-/* First thing in a new context. */
-void context_entered(struct context *self);
 
 /* ---- cache lines (lines.c) -------------------------------------------------------------------- */
 

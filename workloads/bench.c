@@ -642,7 +642,31 @@ u64 bench_mmap(struct bench_task *t, u64 len, u32 prot, u32 flags, struct file *
 	return bench_mmap_at(t, 0, len, prot, flags, file, offset);
 }
 
-int bench_map_apart(struct mm *mm, u64 bytes, u64 gap, u64 *base, u32 count)
+/* Which limit it was, where the number alone does not tell. */
+static void call_failed(struct bench *b, const struct mm *mm, const char *who, const char *call, int err)
+{
+	u32 limit = READ_UNPRICED(mm->limits.max_map_count);
+
+	if (err == -ENOMEM && READ_UNPRICED(mm->map_count) >= limit)
+		bench_fail(b, "%s%s: %s: the limit of %u mappings (max_map_count) is reached", who, call,
+			   strerror(-err), limit);
+	else
+		bench_fail(b, "%s%s: %s", who, call, strerror(-err));
+}
+
+bool bench_worked(struct bench_task *t, const char *call, int err)
+{
+	char who[32];
+
+	if (likely(!err))
+		return true;
+	snprintf(who, sizeof(who), "task %u: ", t->index);
+	call_failed(t->bench, t->mm, who, call, err);
+	t->stop = true;
+	return false;
+}
+
+int bench_map_apart(struct bench *b, struct mm *mm, u64 bytes, u64 gap, u64 *base, u32 count)
 {
 	s64 va = mm_mmap(mm, 0, (bytes + gap) * count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);
 	int err = va < 0 ? (int)va : 0;
@@ -652,6 +676,8 @@ int bench_map_apart(struct mm *mm, u64 bytes, u64 gap, u64 *base, u32 count)
 		if (gap)
 			err = mm_munmap(mm, base[i] + bytes, gap);
 	}
+	if (err)
+		call_failed(b, mm, "setting up: ", va < 0 ? "mmap" : "munmap", err);
 	return err;
 }
 
@@ -659,22 +685,16 @@ u64 bench_mmap_at(struct bench_task *t, u64 hint, u64 len, u32 prot, u32 flags, 
 		  u64 offset)
 {
 	s64 va = mm_mmap(t->mm, hint, len, prot, flags, file, offset);
+	char call[48];
 
-	if (va > 0)
+	if (likely(va > 0))
 		return (u64)va;
-	bench_fail(t->bench, "task %u: mmap of %llu bytes: %s", t->index, (unsigned long long)len,
-		   strerror((int)-va));
-	t->stop = true;
+	snprintf(call, sizeof(call), "mmap of %llu bytes", (unsigned long long)len);
+	bench_worked(t, call, (int)va);
 	return 0;
 }
 
 bool bench_munmap(struct bench_task *t, u64 addr, u64 len)
 {
-	int err = mm_munmap(t->mm, addr, len);
-
-	if (!err)
-		return true;
-	bench_fail(t->bench, "task %u: munmap: %s", t->index, strerror(-err));
-	t->stop = true;
-	return false;
+	return bench_worked(t, "munmap", mm_munmap(t->mm, addr, len));
 }

@@ -164,8 +164,6 @@ static int setup(struct bench *b)
 
 static bool arena_grow(struct bench_task *t, struct arena *a, u64 bytes, u64 reserve)
 {
-	int err;
-
 	if (!a->base)
 		a->base = bench_mmap(t, reserve, PROT_NONE,
 				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, NULL, 0);
@@ -173,12 +171,9 @@ static bool arena_grow(struct bench_task *t, struct arena *a, u64 bytes, u64 res
 		return false;
 	if (bytes <= a->usable)
 		return true;
-	err = mm_mprotect(t->mm, a->base + a->usable, bytes - a->usable, PROT_READ | PROT_WRITE);
-	if (err) {
-		bench_fail(t->bench, "task %u: mprotect: %s", t->index, strerror(-err));
-		t->stop = true;
+	if (!bench_worked(t, "mprotect", mm_mprotect(t->mm, a->base + a->usable, bytes - a->usable,
+						     PROT_READ | PROT_WRITE)))
 		return false;
-	}
 	a->usable = bytes;
 	return true;
 }
@@ -195,20 +190,13 @@ static u64 record_alloc(struct bench_task *t, const struct ebizzy *e, struct are
 static bool record_free(struct bench_task *t, const struct ebizzy *e, struct arena *a, u64 va,
 			u64 bytes)
 {
-	int err = 0;
-
 	bytes = ALIGN_UP(bytes, e->page_bytes);
 	if (va != a->base) {
 		a->mapped = true;
 		return bench_munmap(t, va, bytes);
 	}
-	if (e->alloc == ALLOC_ARENA && bytes >= TRIM_BYTES)
-		err = mm_madvise(t->mm, va, bytes, MADV_DONTNEED);
-	if (!err)
-		return true;
-	bench_fail(t->bench, "task %u: madvise: %s", t->index, strerror(-err));
-	t->stop = true;
-	return false;
+	return e->alloc != ALLOC_ARENA || bytes < TRIM_BYTES ||
+	       bench_worked(t, "madvise", mm_madvise(t->mm, va, bytes, MADV_DONTNEED));
 }
 
 /* ---- the loop ------------------------------------------------------------------------------ */

@@ -123,7 +123,7 @@ static int fill(const struct gc_heap *gc, u64 region)
 
 static int map_regions(struct bench *b, struct gc_heap *gc, struct mm *mm, u64 *base, u32 count)
 {
-	int err = bench_map_apart(mm, gc->region_bytes, in_pages(b, "guard"), base, count);
+	int err = bench_map_apart(b, mm, gc->region_bytes, in_pages(b, "guard"), base, count);
 
 	for (u32 i = 0; i < count && !err; i++)
 		err = fill(gc, base[i]);
@@ -163,18 +163,9 @@ static int setup(struct bench *b)
 	return gc->base ? map_heaps(b, gc) : -ENOMEM;
 }
 
-static bool worked(struct bench_task *t, const char *call, int err)
-{
-	if (likely(!err))
-		return true;
-	bench_fail(t->bench, "task %u: %s: %s", t->index, call, strerror(-err));
-	t->stop = true;
-	return false;
-}
-
 static bool flip(struct bench_task *t, u64 va, u64 len, u32 prot)
 {
-	return worked(t, "mprotect", mm_mprotect(t->mm, va, len, prot));
+	return bench_worked(t, "mprotect", mm_mprotect(t->mm, va, len, prot));
 }
 
 static bool collect(struct bench_task *t, const struct gc_heap *gc)
@@ -185,8 +176,7 @@ static bool collect(struct bench_task *t, const struct gc_heap *gc)
 		if (!flip(t, mine[i], gc->region_bytes, PROT_READ))
 			return false;
 	for (u32 i = 0; i < gc->regions && gc->garbage_bytes; i++)
-		if (!worked(t, "madvise",
-			    mm_madvise(t->mm, mine[i], gc->garbage_bytes, MADV_DONTNEED)))
+		if (!bench_worked(t, "madvise", mm_madvise(t->mm, mine[i], gc->garbage_bytes, MADV_DONTNEED)))
 			return false;
 	return true;
 }

@@ -275,12 +275,14 @@ u64 bench_mmap(struct bench_task *t, u64 len, u32 prot, u32 flags, struct file *
 /*
  * count private anonymous mappings of `bytes` each, with a gap between two so that they are VMAs of their own (0:
  * they are one); where they begin goes to base[]. Cut out of one mapping: mmap() would put the next one into
- * the gap. 0 or -errno.
+ * the gap. 0 or -errno, bench_fail() called.
  */
-int MUST_CHECK bench_map_apart(struct mm *mm, u64 bytes, u64 gap, u64 *base, u32 count);
+int MUST_CHECK bench_map_apart(struct bench *b, struct mm *mm, u64 bytes, u64 gap, u64 *base, u32 count);
 /* At hint, if it is free (0: anywhere). */
 u64 bench_mmap_at(struct bench_task *t, u64 hint, u64 len, u32 prot, u32 flags, struct file *file,
 		  u64 offset);
+/* A call of mm_*() that must succeed has returned err. False: the run has failed; said why. */
+bool bench_worked(struct bench_task *t, const char *call, int err);
 /* mm_munmap() that must succeed. */
 bool bench_munmap(struct bench_task *t, u64 addr, u64 len);
 

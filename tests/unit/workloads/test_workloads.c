@@ -378,6 +378,16 @@ static void out_of_memory_is_a_reason(void **state)
 	}
 }
 
+/* ENOMEM of a call says which limit it was. */
+static void limit_is_named(void **state)
+{
+	static const char *const params[] = {"regions=4096", "region=4K", "used=4K", "garbage=4K", "guard=4K", NULL};
+	struct outcome o = run_ops("gc_heap", &mm_locking_mmap_lock, 16, 16, params);
+
+	assert_true(o.err < 0);
+	assert_non_null(strstr(o.error, "Cannot allocate memory: the limit of 65530 mappings (max_map_count)"));
+}
+
 static void lock_null_is_for_one(void **state)
 {
 	static const char *const params[] = {"size=256K", NULL};
@@ -418,6 +428,7 @@ int main(void)
 		cmocka_unit_test(page_faults_apart),
 		cmocka_unit_test(one_file_for_all),
 		cmocka_unit_test(mmap1_never_faults),
+		cmocka_unit_test(limit_is_named),
 		cmocka_unit_test(ebizzy_as_published),
 		cmocka_unit_test(ebizzy_variants),
 		cmocka_unit_test(ebizzy_heaps),

@@ -162,6 +162,14 @@ void vma_hook_nop(struct vma *vma);
 int mm_init_rwsem(struct mm *mm); /* mm->mmap_lock, the rwsem */
 void mm_hook_nop(struct mm *mm);
 void vma_free_now(struct vma *vma);
+/* Groups of hooks, for a scheme's table. */
+#define LK_VMAS_WITHOUT_LOCK /* only the address-space lock keeps a VMA as it is */                \
+	.vma_init = vma_hook_nop, .vma_attached = vma_hook_nop, .vma_detached = vma_hook_nop,      \
+	.vma_free = vma_free_now, .vma_start_write = vma_hook_nop,                                 \
+	.vm_write_begin = vma_hook_nop, .vm_write_end = vma_hook_nop
+#define LK_FAULTS_UNDER_MMAP_LOCK /* there is no second way to try; LK_CAP_TABLES_PINNED */        \
+	.fault_begin = mmap_lock_fault_begin, .walk_begin = fault_walk_nop,                        \
+	.walk_end = fault_walk_nop, .pte_lock = pte_lock_blocking, .fault_end = mmap_lock_fault_end
 /* The address-space hooks on mm->mmap_lock, the rwsem. */
 int mmap_rwsem_lock(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_how how);
 void mmap_rwsem_unlock(struct mm_hold *h);

@@ -60,15 +60,7 @@ const struct mm_locking mm_locking_lock_null = {
 
 	.mm_init = mm_init_rwsem,
 	.mm_destroy = mm_hook_nop,
-
-	.vma_init = vma_hook_nop,
-	.vma_attached = vma_hook_nop,
-	.vma_detached = vma_hook_nop,
-	.vma_free = vma_free_now,
-	.vma_start_write = vma_hook_nop,
-	.vm_write_begin = vma_hook_nop,
-	.vm_write_end = vma_hook_nop,
-
+	LK_VMAS_WITHOUT_LOCK,
 	.lock = lock,
 	.unlock = hold_nop,
 	.downgrade = hold_nop,

@@ -22,23 +22,10 @@ const struct mm_locking mm_locking_mmap_lock = {
 
 	.mm_init = mm_init_rwsem,
 	.mm_destroy = mm_hook_nop,
-
-	.vma_init = vma_hook_nop,
-	.vma_attached = vma_hook_nop,
-	.vma_detached = vma_hook_nop,
-	.vma_free = vma_free_now,
-	.vma_start_write = vma_hook_nop,
-	.vm_write_begin = vma_hook_nop,
-	.vm_write_end = vma_hook_nop,
-
+	LK_VMAS_WITHOUT_LOCK,
 	.lock = mmap_rwsem_lock,
 	.unlock = mmap_rwsem_unlock,
 	.downgrade = mmap_rwsem_downgrade,
 	.is_contended = mmap_rwsem_is_contended,
-
-	.fault_begin = mmap_lock_fault_begin,
-	.walk_begin = fault_walk_nop,
-	.walk_end = fault_walk_nop,
-	.pte_lock = pte_lock_blocking,
-	.fault_end = mmap_lock_fault_end,
+	LK_FAULTS_UNDER_MMAP_LOCK,
 };

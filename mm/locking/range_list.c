@@ -107,23 +107,10 @@ const struct mm_locking mm_locking_range_list = {
 
 	.mm_init = mm_init,
 	.mm_destroy = mm_destroy,
-
-	.vma_init = vma_hook_nop,
-	.vma_attached = vma_hook_nop,
-	.vma_detached = vma_hook_nop,
-	.vma_free = vma_free_now, /* type-stable: a hint is all that others take from it */
-	.vma_start_write = vma_hook_nop,
-	.vm_write_begin = vma_hook_nop,
-	.vm_write_end = vma_hook_nop,
-
+	LK_VMAS_WITHOUT_LOCK, /* freed at once: type-stable, and a hint is all that others take from one */
 	.lock = lock,
 	.unlock = unlock,
 	.downgrade = downgrade,
 	.is_contended = is_contended,
-
-	.fault_begin = mmap_lock_fault_begin,
-	.walk_begin = fault_walk_nop,
-	.walk_end = fault_walk_nop,
-	.pte_lock = pte_lock_blocking,
-	.fault_end = mmap_lock_fault_end,
+	LK_FAULTS_UNDER_MMAP_LOCK,
 };

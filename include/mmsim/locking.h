@@ -119,7 +119,8 @@ struct mm_locking {
 
 	/* ---- the address space ------------------------------------------------------------- */
 
-	/* 0: held. h->mm, start and end are set by the caller; mode still says MMAP_UNLOCKED. */
+	/* 0: held. h->mm, start and end are set by the caller; mode still says MMAP_UNLOCKED. A `how` that waits
+	 * comes when MMAP_TRY has just failed. */
 	int (*lock)(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_how how);
 	/* h->mode tells how it is held. */
 	void (*unlock)(struct mm_hold *h);

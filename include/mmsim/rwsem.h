@@ -66,6 +66,8 @@ void down_write(struct rwsem *sem);
 void down_write_nested(struct rwsem *sem);
 int MUST_CHECK down_write_killable(struct rwsem *sem);
 bool MUST_CHECK down_write_trylock(struct rwsem *sem);
+/* Of the three above, what comes after the first try: for a caller whose own has just failed. -EINTR if killable. */
+int MUST_CHECK down_write_contended(struct rwsem *sem, bool nested, bool killable);
 void up_write(struct rwsem *sem);
 
 /* Write to read without a gap; queued readers are let in. */

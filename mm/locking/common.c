@@ -49,20 +49,12 @@ static int rwsem_lock_read(struct rwsem *sem, enum mmap_lock_how how)
 	}
 }
 
+/* Who waits has tried before (mm/mmap_lock.c). Linux's writers try once; its faults try, and begin anew. */
 static int rwsem_lock_write(struct rwsem *sem, enum mmap_lock_how how)
 {
-	switch (how) {
-	case MMAP_TRY:
+	if (how == MMAP_TRY)
 		return down_write_trylock(sem) ? 0 : -EAGAIN;
-	case MMAP_KILLABLE:
-		return down_write_killable(sem);
-	case MMAP_NESTED:
-		down_write_nested(sem);
-		return 0;
-	default:
-		down_write(sem);
-		return 0;
-	}
+	return down_write_contended(sem, how == MMAP_NESTED, how == MMAP_KILLABLE);
 }
 
 int mmap_rwsem_lock(struct mm_hold *h, enum mmap_lock_mode mode, enum mmap_lock_how how)

@@ -467,18 +467,18 @@ static struct wakeups enqueue_writer(struct rwsem *sem, struct rwsem_waiter **w)
 	return wakeups_if_free(sem, count);
 }
 
-/* With the handoff bit ours, the lock is next: a short spin saves the sleep. */
+/* With the handoff bit ours, the lock is next: a short spin on a writer saves the sleep. Readers are slept on. */
 static bool spin_for_handoff(struct rwsem *sem)
 {
 	u64 start_ns = engine_now_ns();
 	u32 spins = 0;
+	s64 count;
 
-	while (READ_ONCE(sem->count) & LOCK_MASK) {
-		if (!owner_may_spin(sem))
+	while ((count = READ_ONCE(sem->count)) & LOCK_MASK) {
+		if ((count & READER_MASK) || need_resched() || !owner_may_spin(sem))
 			return false;
 		cpu_relax();
-		if (++spins % RWSEM_SPINS_PER_CLOCK == 0 &&
-		    engine_now_ns() - start_ns > RWSEM_SPIN_READERS_NS_MAX)
+		if (++spins % RWSEM_SPINS_PER_CLOCK == 0 && engine_now_ns() - start_ns > RWSEM_SPIN_NS_MAX)
 			return false;
 	}
 	return true;
@@ -659,6 +659,19 @@ int down_write_killable(struct rwsem *sem)
 
 	lock_rank_acquire(sem, lock_rank_of(sem), false, false);
 	ret = write_lock(sem, true, lock_caller());
+	if (ret)
+		lock_rank_release(sem, lock_rank_of(sem));
+	return ret;
+}
+
+int down_write_contended(struct rwsem *sem, bool nested, bool killable)
+{
+	int ret;
+
+	lock_rank_acquire(sem, lock_rank_of(sem), nested, false);
+	report_contended(sem, true, lock_caller());
+	ret = down_write_slow(sem, killable);
+	report_taken(sem, true, ret, lock_caller());
 	if (ret)
 		lock_rank_release(sem, lock_rank_of(sem));
 	return ret;

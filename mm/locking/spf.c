@@ -26,8 +26,8 @@
  * Why dead is  asked after the sequence: munmap takes the VMA out of the tree, marks it, then zaps. Who
  *              read the sequence after the zap would find nothing amiss later on; he sees the mark.
  * Guarantee    An entry that is installed belongs to a VMA that allowed it at that moment.
- * Lock order   vm_sequence is begun after i_mmap_rwsem and the anon_vma's: truncation holds i_mmap_rwsem
- *              and then begins it.
+ * Lock order   vm_sequence is begun after i_mmap_rwsem: truncation holds that and then begins it. (A writer
+ *              never waits at its beginning, so that a collapse may begin it before the anon_vma's lock.)
  * Tests        tests/scheme/conformance.c, tests/unit/mm/locking/test_spf.c
  */
 #include "mm/locking/spf_common.h"

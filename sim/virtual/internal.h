@@ -160,6 +160,7 @@ struct vcpu {
 	u64 pend_tag;  /* out: of the line as it was reserved */
 	u8 pend_word; /* OP_NODE: which */
 	bool waits_for_lock; /* curr does: curr->waited */
+	bool prefetches;     /* its transaction is one that nobody waits for */
 	u64 ready_ps; /* when an idle CPU gets to its first task */
 	struct vtask *curr, *last;
 	bool was_idle; /* since last ran */

@@ -251,8 +251,8 @@ static void line_statistics(struct vcpu *c, struct vline *vl, u64 start, u64 gra
 	if (vl->transfers++ == 0 && !vl->lock_waits)
 		hot_line_first(m, (u64)(vl - c->lines));
 	count_words(m, vl, c->pend_word, write);
-	if (c->waits_for_lock)
-		return; /* it is part of waiting for that lock */
+	if (c->waits_for_lock || c->prefetches)
+		return; /* part of waiting for that lock; not waited for, or later: await_fill() */
 	vl->queue_ps += start - c->e.clock_ps;
 	vl->cost_ps += grant - c->e.clock_ps;
 }
@@ -486,6 +486,8 @@ static NOINLINE void await_fill(struct vcpu *c, u64 line)
 	for (u32 i = 0; i < FILL_BUFFERS; i++) {
 		if (c->fill_line[i] != line || c->fill_ps[i] <= c->e.clock_ps)
 			continue;
+		if (hot_lines_on(c->m) && !c->waits_for_lock)
+			c->lines[line].cost_ps += c->fill_ps[i] - c->e.clock_ps;
 		if (c->nosched)
 			c->e.clock_ps = c->fill_ps[i];
 		else
@@ -536,7 +538,9 @@ static NOINLINE void prefetch_miss(struct vcpu *c, struct vline *vl, u64 line, u
 		c->pend = own ? OP_WRITE : OP_LOAD;
 		c->pend_line = line;
 		c->pend_word = word;
+		c->prefetches = true;
 		*buffer = lines_reserve(c);
+		c->prefetches = false;
 		/* They sleep on a copy that has gone: they must notice the next write. */
 		if (own && vl->sleepers)
 			wake_sleepers(c, vl);

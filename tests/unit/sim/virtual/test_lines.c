@@ -202,15 +202,27 @@ static void prefetch_and_add(void *arg, u32 index)
 	assert_int_equal(lines[0].word[0], 2);
 }
 
+static u64 prefetched_cost_ns; /* of its line, as the report has it */
+
 static double prefetched_add(u64 prefetchw, u64 ns)
 {
+	static const struct obj_field fields[] = { { 0, "prefetched" } };
+	static const struct obj_layout layout = { 64, 1, fields };
 	struct machine_model model = VT_MODEL(VT_FLAT);
+	struct hot_line top[4];
+	u32 count;
 
 	model.cache_prefetchw = prefetchw;
 	handed_over = 0;
 	work_ns = ns;
 	start(&model, 2, 1);
+	region_set_layout(machine, lines, sizeof(*lines), &layout);
 	assert_int_equal(engine_run(machine, 2, prefetch_and_add, NULL, NULL), 0);
+	count = hot_lines_top(machine, top, ARRAY_SIZE(top));
+	prefetched_cost_ns = ~0ull;
+	for (u32 i = 0; i < min(count, (u32)ARRAY_SIZE(top)); i++)
+		if (!strcmp(top[i].name, fields[0].name))
+			prefetched_cost_ns = top[i].cost_sim_ns;
 	stop();
 	return (double)(finished_ns[0] - ns);
 }
@@ -218,8 +230,11 @@ static double prefetched_add(u64 prefetchw, u64 ns)
 static void test_prefetch_overlaps_with_work(void **state)
 {
 	vt_assert_near(prefetched_add(1, 0), 40 + 5, 0.03); /* waits for all of it */
+	vt_assert_near((double)prefetched_cost_ns, 40, 0.05);
 	vt_assert_near(prefetched_add(1, 30), 10 + 5, 0.1);
+	vt_assert_near((double)prefetched_cost_ns, 10, 0.1);
 	vt_assert_near(prefetched_add(1, 100), 5, 0.1);
+	assert_int_equal(prefetched_cost_ns, 0); /* it came, and nobody has waited for it */
 	/* Fetched to be read: the writer's copy is still there. */
 	vt_assert_near(prefetched_add(0, 100), 40, 0.15);
 }

@@ -380,6 +380,8 @@ static bool hash_pte_try_change(const struct arch_desc *a, const struct memory *
 /* ---- arch_ops: the machine ----------------------------------------------------------------------- */
 
 static const struct obj_field hpt_fields[] = {{0, "hash table group"}};
+static const struct obj_layout hpt_layout = {HPTES_PER_GROUP * sizeof(struct hpte), ARRAY_SIZE(hpt_fields),
+					     hpt_fields};
 
 /* Linux's size: a group for every two pages of memory. */
 static u64 hpt_groups(const struct memory *mem)
@@ -393,9 +395,6 @@ static u64 hpt_groups(const struct memory *mem)
 
 static int hash_machine_init(const struct arch_desc *a, struct machine *m, struct memory *mem)
 {
-	const struct obj_layout layout = {.stride_bytes = HPTES_PER_GROUP * sizeof(struct hpte),
-					  .count = 1,
-					  .fields = hpt_fields};
 	struct hash_machine *hm = machine_memory_alloc(m, sizeof(*hm), MMSIM_CACHE_LINE_BYTES);
 
 	(void)a;
@@ -410,7 +409,7 @@ static int hash_machine_init(const struct arch_desc *a, struct machine *m, struc
 		return -ENOMEM;
 	}
 	region_set_unpriced(m, hm, sizeof(*hm));
-	region_set_layout(m, hm->hpt.entries, hm->bytes, &layout);
+	region_set_layout(m, hm->hpt.entries, hm->bytes, &hpt_layout);
 	mem->mmu_state = hm;
 	return 0;
 }

@@ -89,7 +89,7 @@ struct objcache;
 struct machine;
 #if defined(MMSIM_ENGINE_VIRTUAL)
 void objcache_set_layout(struct objcache *c, const struct obj_layout *layout);
-/* In the machine's memory; forgotten when the memory is freed. */
+/* In the machine's memory; forgotten when the memory is freed. All of these keep the pointer to the layout. */
 void region_set_layout(struct machine *m, const void *start, u64 bytes, const struct obj_layout *layout);
 /* Of every CPU's copy of a piece of per-CPU memory (percpu.h). */
 void percpu_set_layout(struct machine *m, u32 handle, const struct obj_layout *layout);

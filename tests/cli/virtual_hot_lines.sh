@@ -50,6 +50,10 @@ hot -m skylake192 -w page_fault1 -s vma_refcnt -c 24 -d 1ms --warmup 500us
 grep -A2 '^mm->mm_lock_seq' "$tmp/lines" | grep -q 'fetched along with the line of mm->mmap_lock.count' ||
 	fail 'who fetches the line of mm_lock_seq?'
 
+# The groups of a hash table have a name.
+hot -m power8-80 -w pft -s mmap_lock -c 8 -d 1ms --hot-lines 30
+grep -q '^hash table group ' "$tmp/lines" || fail 'the groups of the hash table have no name'
+
 # No report is above 100 per cent.
 awk '$1 == "all" && $2 == "lines" { seen = 1; bad = $NF + 0 > 100 } END { exit !(seen && !bad) }' "$tmp/lines" ||
 	fail 'the sum of all lines'

@@ -603,6 +603,7 @@ void bench_totals(const struct bench *b, struct bench_totals *totals)
 		first_ns = min(first_ns, t->w.start_ns);
 		last_ns = max(last_ns, t->w.end_ns);
 		totals->ops += t->w.ops;
+		totals->windows_ns += t->w.end_ns > t->w.start_ns ? t->w.end_ns - t->w.start_ns : 0;
 		totals->user_ns += t->w.user_ns;
 		totals->system_ns += t->w.system_ns;
 		for (u32 c = 0; c < COUNTER_COUNT; c++)

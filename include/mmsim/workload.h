@@ -186,6 +186,7 @@ struct bench {
 /* Totals over the tasks of a run. */
 struct bench_totals {
 	u64 elapsed_ns, ops, user_ns, system_ns;
+	u64 windows_ns; /* of all tasks together: what the counters are of */
 	u64 counters[COUNTER_COUNT];
 	struct hist *latency; /* merged; the caller owns it */
 };

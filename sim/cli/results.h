@@ -29,6 +29,7 @@ struct result {
 	u32 cpus, threads, repeat;
 	u64 seed;
 	u64 elapsed_ns, ops;
+	u64 windows_ns; /* of all tasks together: in it they waited for lock_wait_ns. Not in the CSV */
 	u64 faults;
 	u64 lock_wait_ns, user_ns, system_ns, idle_ns, host_wall_ns;
 	char params[RESULT_TEXT_BYTES];

@@ -36,7 +36,7 @@ void table_header(FILE *out, u32 workload_width, u32 scheme_width)
 void table_row(FILE *out, u32 workload_width, u32 scheme_width, const struct result *r)
 {
 	double seconds = (double)r->elapsed_ns / 1e9;
-	double task_ns = (double)r->elapsed_ns * r->threads;
+	double task_ns = (double)r->windows_ns;
 
 	fprintf(out, "%-*s  %-*s %5u %6u %4u ", (int)workload_width, r->workload, (int)scheme_width,
 		r->scheme, r->cpus, r->threads, r->repeat);

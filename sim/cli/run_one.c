@@ -106,6 +106,7 @@ static void fill_row(struct result *r, const struct combination *c, const struct
 	r->repeat = c->repeat;
 	r->seed = c->seed;
 	r->elapsed_ns = t->elapsed_ns;
+	r->windows_ns = t->windows_ns;
 	r->ops = t->ops;
 	r->faults = t->counters[COUNTER_FAULT_TOTAL];
 	r->lock_wait_ns = t->counters[COUNTER_MMAP_LOCK_WAIT_NS];
@@ -255,6 +256,7 @@ static void tally_add(struct tally *t)
 		return;
 	}
 	t->totals.elapsed_ns += more.elapsed_ns;
+	t->totals.windows_ns += more.windows_ns;
 	t->totals.ops += more.ops;
 	t->totals.user_ns += more.user_ns;
 	t->totals.system_ns += more.system_ns;

@@ -37,6 +37,11 @@ grep -q 'hugetlb=yes: 2 tasks with size=4194304 need -p hugepages=4, or more' "$
 "$bin/mmsim" run -q -e virtual -m ivybridge40 -w gc_heap -p heap=shared -p barrier=page -c 4 -d 1ms -s mmap_lock \
 	-o - 2>"$tmp/err" | grep -q 'no operation began and ended in the window' || fail 'an empty window without a word'
 
+# Waits are of the tasks' own windows, and so is what they are a part of.
+"$bin/mmsim" run -e virtual -m skylake192 -w ebizzy -s mmap_lock -c 4 -d 2ms -r 2 >"$tmp/out" 2>"$tmp/err" || fail 'ebizzy'
+awk '$1 == "ebizzy" { rows++; if ($11 + 0 < 50 || $11 + 0 > 100) { print; exit bad = 1 } } END { exit bad || rows != 2 }' "$tmp/out" ||
+	fail 'waits of more than the time, or of nearly none'
+
 # Alone, a program flushes its own TLB: nothing goes by the fabric because of the CPU that set it up.
 "$bin/mmsim" run -q -e virtual -m power8-80 -a ppc64-radix -w page_fault1 -s mmap_lock -c 1,2 -d 2ms --warmup 200us -p size=1M \
 	-p processes=1 -o - >"$tmp/out" 2>"$tmp/err" || fail 'page_fault1 alone on ppc64-radix'

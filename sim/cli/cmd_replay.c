@@ -138,8 +138,25 @@ static bool check_page_size(const struct run_options *o, struct cli_error *err)
 			o->arch_given ? "" : " (--arch chooses another)");
 }
 
+/* What goes with --check, --maps-at and --order=trace, which run no benchmark. */
+static const char *const one_by_one_options[] = {"check", "pid",    "maps-at", "order", "think",
+						 "scheme", "tree",  "kernel",  "engine", "arch",
+						 "seed",   "quiet", NULL};
+
+static bool fail_outside(const struct cli_parse *p, const char *what, struct cli_error *err)
+{
+	char allowed[256] = "";
+
+	for (const char *const *name = one_by_one_options; *name; name++)
+		snprintf(allowed + strlen(allowed), sizeof(allowed) - strlen(allowed), "%s--%s",
+			 *allowed ? ", " : "", *name);
+	return cli_fail(err, "--%s%s%.64s: %s goes event by event and measures nothing (allowed: %s)",
+			p->outside->name, p->outside_value ? "=" : "",
+			p->outside_value ? p->outside_value : "", what, allowed);
+}
+
 static bool check_options(const struct replay_options *r, const struct run_options *o,
-			  struct cli_error *err)
+			  const struct cli_parse *p, struct cli_error *err)
 {
 	const char *what = r->maps ? "--maps-at" : r->check ? "--check" : "--order=trace";
 	bool one_by_one = r->maps || r->check || r->order == ORDER_TRACE;
@@ -148,14 +165,13 @@ static bool check_options(const struct replay_options *r, const struct run_optio
 		return cli_fail(err, "--maps-at=%s: needs --pid", r->maps_text);
 	if (r->order == ORDER_PROGRAM && one_by_one)
 		return cli_fail(err, "--order=program: %s replays in the order of the trace", what);
-	if (one_by_one && (o->output || o->json))
-		return cli_fail(err, "--%s=%s: %s measures nothing to put there",
-				o->output ? "output" : "json", o->output ? o->output : o->json,
-				what);
+	if (one_by_one && p->outside)
+		return fail_outside(p, what, err);
 	if (one_by_one && r->think > 0)
 		return cli_fail(err, "--think=%s: %s takes no time", r->think_text, what);
-	if (!one_by_one && o->threads)
-		return cli_fail(err, "--threads: a replay has the tasks of its recording");
+	if (o->threads)
+		return cli_fail(err, "--threads=%u%s: a replay has the tasks of its recording",
+				o->threads, o->threads_per_cpu ? "x" : "");
 	return check_page_size(o, err) && run_check_tree(o, err);
 }
 
@@ -341,7 +357,8 @@ static int replay(int argc, char **argv)
 				  .groups = groups,
 				  .group_count = ARRAY_SIZE(groups),
 				  .args = path,
-				  .args_max = 1};
+				  .args_max = 1,
+				  .only = one_by_one_options};
 	const struct mm_locking **default_schemes;
 	bool scheme_given, ok;
 	struct cli_error err;
@@ -360,14 +377,14 @@ static int replay(int argc, char **argv)
 		status = cli_usage(&err);
 	} else if (parse.help) {
 		status = CLI_OK;
-	} else if (!cli_engine_become(o.engine, o.lock_stat)) {
-		status = CLI_FAILED;
 	} else if (!parse.arg_count) {
 		cli_fail(&err, "replay: a recording is needed: the text of perf script, plain or "
 			       "compressed, or - (mmsim record makes one)");
 		status = cli_usage(&err);
-	} else if (!check_options(&r, &o, &err)) {
+	} else if (!check_options(&r, &o, &parse, &err)) {
 		status = cli_usage(&err);
+	} else if (!cli_engine_become(o.engine, o.lock_stat)) {
+		status = CLI_FAILED;
 	} else {
 		status = replay_trace(&r, &o, path[0], scheme_given);
 	}
@@ -386,4 +403,5 @@ const struct cli_command cli_cmd_replay = {
 		   "every result, mapping and fault with what the recorded kernel did.",
 	.run = replay,
 	.tables = tables,
+	.without = "threads",
 };

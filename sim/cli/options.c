@@ -383,6 +383,23 @@ static bool fail_unknown(const struct cli_parse *p, const char *text, size_t len
 			nearest ? "?" : "", p->command->name);
 }
 
+static bool is_among(const char *name, const char *const *names)
+{
+	while (*names && strcmp(*names, name) != 0)
+		names++;
+	return *names != NULL;
+}
+
+static bool take(struct cli_parse *p, void *target, const struct cli_option *o, const char *value,
+		 struct cli_error *err)
+{
+	if (p->only && !p->outside && !is_among(o->name, p->only)) {
+		p->outside = o;
+		p->outside_value = value;
+	}
+	return o->set(target, o, value, err);
+}
+
 static bool parse_long(struct cli_parse *p, int argc, char **argv, int *i, struct cli_error *err)
 {
 	const char *name = argv[*i] + 2, *eq = strchr(name, '=');
@@ -399,10 +416,10 @@ static bool parse_long(struct cli_parse *p, int argc, char **argv, int *i, struc
 		return fail_unknown(p, name, len, err);
 	if (!o->arg)
 		return eq ? cli_fail(err, "--%s=%s: takes no value", o->name, eq + 1)
-			  : o->set(target, o, NULL, err);
+			  : take(p, target, o, NULL, err);
 	if (!eq && *i + 1 >= argc)
 		return cli_fail(err, "--%s: needs a value (%s)", o->name, o->arg);
-	return o->set(target, o, eq ? eq + 1 : argv[++*i], err);
+	return take(p, target, o, eq ? eq + 1 : argv[++*i], err);
 }
 
 /* -qc4, -c 4, -c4 */
@@ -421,13 +438,13 @@ static bool parse_short(struct cli_parse *p, int argc, char **argv, int *i, stru
 			return cli_fail(err, "-%c: unknown option (%s --help lists them)", *s,
 					p->command->name);
 		if (!o->arg) {
-			if (!o->set(target, o, NULL, err))
+			if (!take(p, target, o, NULL, err))
 				return false;
 			continue;
 		}
 		if (!s[1] && *i + 1 >= argc)
 			return cli_fail(err, "--%s: needs a value (%s)", o->name, o->arg);
-		return o->set(target, o, s[1] ? s + 1 : argv[++*i], err);
+		return take(p, target, o, s[1] ? s + 1 : argv[++*i], err);
 	}
 	return true;
 }
@@ -496,6 +513,7 @@ void cli_help(FILE *out, const struct cli_command *c)
 	fputs("\noptions:\n", out);
 	for (u32 t = 0; c->tables && c->tables[t]; t++)
 		for (const struct cli_option *o = c->tables[t]; o->name; o++)
-			help_option(out, o);
+			if (!c->without || strcmp(o->name, c->without) != 0)
+				help_option(out, o);
 	fputs("  -h, --help                this text\n", out);
 }

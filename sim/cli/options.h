@@ -65,6 +65,7 @@ struct cli_command {
 	/* Groups of options, for help and completion without running (title order). NULL-terminated
 	 * tables; targets are not used. */
 	const struct cli_option *const *tables;
+	const char *without; /* an option of the tables that --help leaves out, as the command refuses it; or NULL */
 };
 extern const struct cli_command *const cli_commands[]; /* NULL-terminated */
 /* h5's: sim/cli/cmd_replay.c, sim/cli/cmd_record.c */
@@ -74,6 +75,7 @@ extern const struct cli_command cli_cmd_replay, cli_cmd_record;
  * Parse argv[1..argc): options of the groups go to their targets; other arguments are collected in
  * args[0..*arg_count) (at most args_max; more are an error). "--" ends the options; if stop_at_arg,
  * the first argument does, too (record -- PROGRAM). --help is answered on stdout and *help is set.
+ * `only`: if not NULL, the first option given that is none of these goes to *outside, for the caller to judge.
  */
 struct cli_parse {
 	const struct cli_command *command;
@@ -83,6 +85,9 @@ struct cli_parse {
 	const char **args;
 	u32 args_max, arg_count;
 	bool help;
+	const char *const *only; /* names; NULL-terminated */
+	const struct cli_option *outside;
+	const char *outside_value; /* NULL: a flag */
 };
 bool cli_parse(struct cli_parse *p, int argc, char **argv, struct cli_error *err);
 /* The help of a command, from its tables. */

@@ -68,6 +68,10 @@ wrong '--cpus=17: machine laptop8 has 16' ebizzy -c 17 -e virtual
 wrong '--cpus=17: machine laptop8 has 16' mmsim run -w mmap1 -qe virtual -c 17
 wrong '--cpus=9: machine phone8 has 8' mmsim run --job "$tmp/nine.ini"
 wrong 'late.ini:3: engine: belongs in [global]' mmsim run --job "$tmp/late.ini"
+trace=$(dirname "$0")/../data/traces/pythreads.perf.zst
+wrong "--trace=$tmp/x.csv: --check goes event by event and measures nothing" \
+	mmsim replay "$trace" --check -e virtual --trace "$tmp/x.csv"
+wrong '--machine=phone8: --order=trace goes event by event' mmsim replay "$trace" --order trace -e virtual -m phone8
 # The last one counts, and a native run knows nothing of machines.
 wrong '--machine=phone8: only in virtual time' mmsim run -e virtual -w mmap1 -m phone8 -e native
 

@@ -120,6 +120,25 @@ wrong "record: $tmp/other.csv: no such program, or it may not be run" mmsim reco
 wrong '--output=/proc/x: cannot be written' mmsim record -o /proc/x -- true
 wrong '--output=/no/such/x.zst: cannot be written' mmsim record -o /no/such/x.zst -- true
 wrong 'is a directory' mmsim record -o "$tmp/folder" -- true
+traces=$(dirname "$0")/../data/traces
+# What goes event by event measures nothing: options of a measurement are refused, not ignored.
+r() {
+	pattern=$1
+	shift
+	wrong "$pattern" mmsim replay "$traces/pythreads.perf.zst" "$@"
+}
+r '--trace=q.json: --check goes event by event and measures nothing (allowed: --check, --pid' --check --trace q.json
+r '--hot-lines=4: --check goes event by event' --hot-lines 4 --check
+r '--lock-stat: --check goes event by event' --check --lock-stat
+r '--emit-jobs: --check goes event by event' --check --emit-jobs
+r '--only=7: --check goes event by event' --check --only 7
+r '--threads=3: --check goes event by event' --check -t 3
+r '--repeats=3: --check goes event by event' --check -qr3 -n 5
+r '--ops=5: --order=trace goes event by event' --order trace -n 5
+r '--cpus=1: --maps-at goes event by event' --maps-at 1 --pid 1 -c 1
+r '--param=hugepages=1: --check goes event by event' --check -p hugepages=1
+r '--output=x.csv: --check goes event by event' --check -o x.csv
+r '--threads=2x: a replay has the tasks of its recording' -t 2x
 wrong 'at least one FILE.csv' mmsim compare
 wrong 'plot: at least one FILE.csv' mmsim plot
 wrong 'No such file or directory' mmsim compare /no/such.csv
@@ -137,6 +156,8 @@ wrong 'is not a folder' mmsim plot "$tmp/good.csv" -o "$tmp/good.csv"
 wrong '--output=/proc/x: cannot be made' mmsim plot "$tmp/good.csv" -o /proc/x
 wrong 'has no column workload' mmsim plot "$tmp/other.csv" -o "$tmp/figures"
 
+"$bin/mmsim" replay --help | grep -q -e --threads && echo 'FAILED: replay --help has --threads' &&
+	failures=$((failures + 1))
 [ -e "$tmp/figures" ] && echo 'FAILED: wrong input made a folder' && failures=$((failures + 1))
 [ -n "$(find "$tmp" -name '*.tmp.*')" ] && echo 'FAILED: a temporary file is left' &&
 	failures=$((failures + 1))

@@ -302,7 +302,7 @@ static bool check_options(const struct walk_command *c, struct cli_error *err)
 	if (c->kernel && c->user)
 		return cli_fail(err, "--kernel: instead of --user, not both");
 	if (c->table && c->map_count)
-		return cli_fail(err, "--map: instead of --table, not both");
+		return cli_fail(err, "--map=%s: instead of --table, not both", c->maps[0]);
 	if (!c->table && (c->root || c->base_given))
 		return cli_fail(err, "--%s: goes with --table", c->root ? "root" : "base");
 	return !c->dump || results_check_path("dump", c->dump, err);
@@ -418,7 +418,7 @@ static bool take_mappings(const struct walk_command *c, struct walk_run *r, stru
 		if (!walk_parse_map(r->arch, "map=", c->maps[r->map_count], &r->maps[r->map_count], err))
 			return false;
 	for (u32 i = 0; i < r->map_count; i++)
-		if (!walk_run_can_map(r, "map", &r->maps[i], err))
+		if (!walk_run_can_map(r, &r->maps[i], err))
 			return false;
 	return true;
 }

@@ -47,6 +47,7 @@ struct walk_mapping {
 	u64 pa; /* ~0: wherever there is room */
 	u32 attrs, key;
 	bool global;
+	const char *option, *text; /* as it was typed, "map=" and what follows, for errors */
 };
 
 struct walk_access {
@@ -201,8 +202,7 @@ struct walk_run {
 
 bool walk_run_machine(struct walk_run *r, const char *name, struct cli_error *err);
 /* Can the kernel's calls make such a mapping? */
-bool walk_run_can_map(const struct walk_run *r, const char *option, const struct walk_mapping *m,
-		      struct cli_error *err);
+bool walk_run_can_map(const struct walk_run *r, const struct walk_mapping *m, struct cli_error *err);
 bool walk_parse_do(const struct walk_run *r, const char *text, struct walk_step_done *d,
 		   struct cli_error *err);
 bool walk_run(struct walk_run *r, struct cli_error *err);

@@ -60,8 +60,7 @@ static bool page_level(const struct arch_desc *a, u64 page_bytes, u32 *level)
 	return false;
 }
 
-bool walk_run_can_map(const struct walk_run *r, const char *option, const struct walk_mapping *m,
-		      struct cli_error *err)
+bool walk_run_can_map(const struct walk_run *r, const struct walk_mapping *m, struct cli_error *err)
 {
 	const struct arch_desc *a = r->arch;
 	u32 kernels = PTE_ACCESSED | (m->attrs & PTE_WRITE ? PTE_DIRTY : 0) |
@@ -71,15 +70,15 @@ bool walk_run_can_map(const struct walk_run *r, const char *option, const struct
 
 	if (m->pa != ~0ull || m->global || m->key ||
 	    (m->attrs & (PTE_ACCESSED | PTE_DIRTY | PTE_HIDDEN | PTE_USER)) != kernels)
-		return cli_fail(err, "--%s: with --machine PERMS are of r, w, x and -, and no physical address: the rest is the kernel's to say",
-				option);
+		return cli_fail(err, "--%s%s: with --machine PERMS are of r, w, x and -, and no physical address: the rest is the kernel's to say",
+				m->option, m->text);
 	if (!page_level(a, m->page_bytes, &level)) {
 		walk_sizes(a, kernel_maps, sizes);
-		return cli_fail(err, "--%s: with --machine %s has pages of %s", option, a->name, sizes);
+		return cli_fail(err, "--%s%s: with --machine %s has pages of %s", m->option, m->text, a->name, sizes);
 	}
 	return (m->va | m->len) & (m->page_bytes - 1) || !m->len
-		       ? cli_fail(err, "--%s: address and length must be multiples of %#llx", option,
-				  (unsigned long long)m->page_bytes)
+		       ? cli_fail(err, "--%s%s: address and length must be multiples of %#llx, and not 0", m->option,
+				  m->text, (unsigned long long)m->page_bytes)
 		       : true;
 }
 
@@ -124,7 +123,7 @@ bool walk_parse_do(const struct walk_run *r, const char *text, struct walk_step_
 	if (d->what == WALK_MUNMAP)
 		return parse_range(args, &d->map, err);
 	return walk_parse_map(r->arch, prefixes[index], args, &d->map, err) &&
-	       walk_run_can_map(r, "do", &d->map, err);
+	       walk_run_can_map(r, &d->map, err);
 }
 
 /* ---- what the TLB does --------------------------------------------------------------------------- */
@@ -258,9 +257,8 @@ static struct mm *space_of(struct walk_run *r, u32 number)
 		s64 err = map_one(mm, &r->maps[i], MAP_FIXED_NOREPLACE);
 
 		if (err)
-			r->ok = cli_fail(r->err, "--map=%#llx:%#llx: mmap: %s",
-					 (unsigned long long)r->maps[i].va,
-					 (unsigned long long)r->maps[i].len, strerror((int)-err));
+			r->ok = cli_fail(r->err, "--%s%s: mmap: %s", r->maps[i].option, r->maps[i].text,
+					 strerror((int)-err));
 	}
 	return r->ok ? mm : NULL;
 }

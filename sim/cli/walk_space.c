@@ -54,13 +54,13 @@ void walk_space_destroy(struct walk_space *s)
 	machine_destroy(s->machine);
 }
 
-static bool table_new(struct walk_space *s, u64 *pa, struct cli_error *err)
+/* false: there is no room. */
+static bool table_new(struct walk_space *s, u64 *pa)
 {
 	u64 page = arch_page_bytes(s->arch);
 
 	if (s->next_table + page > s->tables_hi)
-		return cli_fail(err, "--map: the tables need more than %llu MiB",
-				(unsigned long long)(s->tables_hi >> 20));
+		return false;
 	*pa = ALIGN_UP(s->next_table, page);
 	s->next_table = *pa + page;
 	return true;
@@ -68,10 +68,10 @@ static bool table_new(struct walk_space *s, u64 *pa, struct cli_error *err)
 
 bool walk_space_roots(struct walk_space *s, struct cli_error *err)
 {
-	if (!table_new(s, &s->regs.root[0], err))
-		return false;
+	if (!table_new(s, &s->regs.root[0]))
+		return cli_fail(err, "no room for tables");
 	s->regs.root[1] = s->regs.root[0];
-	return !s->arch->upper_root || table_new(s, &s->regs.root[1], err);
+	return !s->arch->upper_root || table_new(s, &s->regs.root[1]) || cli_fail(err, "no room for tables");
 }
 
 static bool has_leaves(const struct arch_desc *a, u32 level)
@@ -97,26 +97,29 @@ static bool leaf_level(const struct arch_desc *a, u64 page_bytes, u32 *level, bo
 }
 
 /* The empty entry for va at this level, with tables down to it. */
-static bool entry_for(struct walk_space *s, u64 va, u32 level, pte_t **entry, struct cli_error *err)
+static bool entry_for(struct walk_space *s, const struct walk_mapping *m, u64 va, u32 level, pte_t **entry,
+		      struct cli_error *err)
 {
 	const struct arch_desc *a = s->arch;
 	u32 at = a->levels - 1u, root;
 	u64 table;
 
 	if (!va_root(a, va, &root))
-		return cli_fail(err, "--map: %s has no address %#llx", a->name,
+		return cli_fail(err, "--%s%s: %s has no address %#llx", m->option, m->text, a->name,
 				(unsigned long long)va);
 	for (table = s->regs.root[root];; at--) {
 		pte_t *p = (pte_t *)(s->mem.direct_map + table) + level_index(a, va, at);
 
 		*entry = p;
 		if (*p && (at == level || entry_is_leaf(a, *p, at)))
-			return cli_fail(err, "--map: %#llx is mapped already", (unsigned long long)va);
+			return cli_fail(err, "--%s%s: %#llx is mapped already", m->option, m->text,
+					(unsigned long long)va);
 		if (at == level)
 			return true;
 		if (!*p) {
-			if (!table_new(s, &table, err))
-				return false;
+			if (!table_new(s, &table))
+				return cli_fail(err, "--%s%s: the tables need more than %llu MiB", m->option, m->text,
+						(unsigned long long)(s->tables_hi >> 20));
 			*p = table_make(a, table >> a->page_shift, at);
 		}
 		table = table_pa(a, *p);
@@ -129,17 +132,18 @@ static bool check_pages(const struct walk_space *s, const struct walk_mapping *m
 	const struct arch_desc *a = s->arch;
 
 	if ((m->va | m->len) & (m->page_bytes - 1))
-		return cli_fail(err, "--map: address and length must be multiples of %#llx",
+		return cli_fail(err, "--%s%s: address and length must be multiples of %#llx", m->option, m->text,
 				(unsigned long long)m->page_bytes);
 	if (!m->len || m->len / m->page_bytes > MAP_PAGES_MAX || m->va + (m->len - 1) < m->va)
-		return cli_fail(err, "--map: 1 to %llu pages are allowed",
+		return cli_fail(err, "--%s%s: 1 to %llu pages are allowed", m->option, m->text,
 				(unsigned long long)MAP_PAGES_MAX);
 	*pa = m->pa != ~0ull ? m->pa : ALIGN_UP(s->next_page, m->page_bytes);
 	if (*pa & (m->page_bytes - 1))
-		return cli_fail(err, "--map: physical address %#llx: must be a multiple of the page size",
+		return cli_fail(err, "--%s%s: physical address %#llx: must be a multiple of the page size", m->option, m->text,
 				(unsigned long long)*pa);
 	if (*pa + (m->len - 1) < *pa || (*pa + (m->len - 1)) >> a->phys_bits)
-		return cli_fail(err, "--map: physical addresses of %s have %u bits", a->name, a->phys_bits);
+		return cli_fail(err, "--%s%s: physical addresses of %s have %u bits", m->option, m->text, a->name,
+				a->phys_bits);
 	return true;
 }
 
@@ -153,7 +157,7 @@ bool walk_map(struct walk_space *s, const struct walk_mapping *m, struct cli_err
 
 	if (!leaf_level(a, m->page_bytes, &level, &group)) {
 		walk_sizes(a, has_leaves, sizes);
-		return cli_fail(err, "--map: %s has no pages of %#llx bytes (allowed: %s)", a->name,
+		return cli_fail(err, "--%s%s: %s has no pages of %#llx bytes (allowed: %s)", m->option, m->text, a->name,
 				(unsigned long long)m->page_bytes, sizes);
 	}
 	if (!check_pages(s, m, &pa, err))
@@ -164,7 +168,7 @@ bool walk_map(struct walk_space *s, const struct walk_mapping *m, struct cli_err
 		u64 pfn = (pa + done) >> a->page_shift;
 		pte_t *p = NULL, e;
 
-		if (!entry_for(s, m->va + done, level, &p, err))
+		if (!entry_for(s, m, m->va + done, level, &p, err))
 			return false;
 		e = level ? huge_make(a, pfn, m->attrs) : pte_make(a, pfn, m->attrs);
 		e = pte_set_key(a, e, m->key);

@@ -110,7 +110,7 @@ bool walk_parse_map(const struct arch_desc *a, const char *option, const char *t
 {
 	const char *s = text;
 
-	*m = (struct walk_mapping){.page_bytes = arch_page_bytes(a), .pa = ~0ull};
+	*m = (struct walk_mapping){.page_bytes = arch_page_bytes(a), .pa = ~0ull, .option = option, .text = text};
 	if (!walk_number(&s, &m->va))
 		return fail_map(err, option, text, "an address is needed first");
 	if (*s++ != ':' || !walk_number(&s, &m->len))
@@ -166,5 +166,9 @@ u32 walk_program(const struct arch_desc *a, struct walk_mapping program[WALK_PRO
 	for (u32 i = 0; i < ARRAY_SIZE(all); i++)
 		if (all[i].page_bytes == page || (a->huge_levels >> 1 & 1))
 			program[n++] = all[i];
+	for (u32 i = 0; i < n; i++) {
+		program[i].option = "map";
+		program[i].text = "";
+	}
 	return n;
 }

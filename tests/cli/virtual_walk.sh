@@ -214,14 +214,16 @@ wrong '--do=switch:0: 1 to 8 is allowed' -m laptop8 --do switch:0
 wrong '--do=switch:: 1 to 8 is allowed' -m laptop8 --do switch
 wrong '--do=munmap:0x1000: an address and a length are needed' -m laptop8 --do munmap:0x1000
 wrong '--do=mprotect:0x1000:4K: PERMS are needed' -m laptop8 --do mprotect:0x1000:4K
-wrong '--do: with --machine PERMS are of r, w, x and -' -m laptop8 --do mmap:0x100000:4K:rk
-wrong '--map: with --machine PERMS are of r, w, x and -' -m laptop8 --map 0x100000:4K:r@0x1000
-wrong '--map: with --machine x86_64 has pages of 4 KiB, 2 MiB and 1 GiB' -m laptop8 --map 0x10000:64K:r:64K
-wrong '--map: with --machine arm64-16k has pages of 16 KiB and 32 MiB' -m graviton4 -a arm64-16k --map 0:64G:r:64G
-wrong '--map: with --machine ppc64-hash has pages of 64 KiB' -m power8-80 --map 0x10000:4K:r:4K
-wrong '--map=0x40000000:0x4000000000: mmap: Cannot allocate memory' -m laptop8 --map 0x40000000:256G:r:1G
-wrong '--map=0x100000:0x1000: mmap: File exists' -m laptop8 --map 0x100000:4K:r --map 0x100000:4K:r
-wrong '--map: address and length must be multiples of 0x1000' -m laptop8 --map 0x100001:4K:r
+wrong '--do=mmap:0x100000:4K:rk: with --machine PERMS are of r, w, x and -' -m laptop8 --do mmap:0x100000:4K:rk
+wrong '--map=0x100000:4K:r@0x1000: with --machine PERMS are of r, w, x and -' -m laptop8 --map 0x100000:4K:r@0x1000
+wrong '--map=0x10000:64K:r:64K: with --machine x86_64 has pages of 4 KiB, 2 MiB and 1 GiB' -m laptop8 --map 0x10000:64K:r:64K
+wrong '--map=0:64G:r:64G: with --machine arm64-16k has pages of 16 KiB and 32 MiB' -m graviton4 -a arm64-16k --map 0:64G:r:64G
+wrong '--map=0x10000:4K:r:4K: with --machine ppc64-hash has pages of 64 KiB' -m power8-80 --map 0x10000:4K:r:4K
+wrong '--map=0x40000000:256G:r:1G: mmap: Cannot allocate memory' -m laptop8 --map 0x40000000:256G:r:1G
+wrong '--map=0x100000:4K:r: mmap: File exists' -m laptop8 --map 0x100000:4K:r --map 0x100000:4K:r
+wrong '--map=0x100001:4K:r: address and length must be multiples of 0x1000, and not 0' -m laptop8 --map 0x100001:4K:r
+wrong '--map=0x1000:0:rw: address and length must be multiples of 0x1000, and not 0' -m laptop8 --map 0x1000:0:rw
+wrong '--do=mmap:0x40000000:1G:rw:64K: with --machine arm64-4k has pages of' -m graviton4 --do mmap:0x40000000:1G:rw:64K
 wrong '--table: not with --machine' -m laptop8 --table f 0
 wrong '--regs: not with --machine' -m laptop8 --regs WP=0
 wrong '--kernel: not with --machine' -m laptop8 --kernel

@@ -111,18 +111,18 @@ wrong 'PERMS are of' --map 0x1000:4K:rz
 wrong 'has protection keys from 0 to 15' --map 0x1000:4K:r/16
 wrong 'arm64-4k has no protection keys' -a arm64-4k --map 0x1000:4K:r/1
 wrong 'has no global pages' -a ppc64-radix --map 0x10000:64K:rg
-wrong 'x86_64 has no pages of 0x10000 bytes (allowed: 4 KiB, 2 MiB and 1 GiB)' --map 0x10000:64K:r:64K
+wrong '--map=0x10000:64K:r:64K: x86_64 has no pages of 0x10000 bytes (allowed: 4 KiB, 2 MiB and 1 GiB)' --map 0x10000:64K:r:64K
 wrong 'ppc64-hash has no pages of 0x1000000 bytes' -a ppc64-hash --map 0x1000000:16M:r:16M
-wrong 'multiples of 0x1000' --map 0x1001:4K:r
+wrong '--map=0x1001:4K:r: address and length must be multiples of 0x1000' --map 0x1000:4K:r --map 0x1001:4K:r
 wrong 'multiples of 0x1000' --map 0x1000:1:r
 wrong '1 to 1048576 pages are allowed' --map 0x1000:8G:r
-wrong '1 to 1048576 pages are allowed' --map 0x1000:0:r
-wrong '0x1000 is mapped already' --map 0x1000:4K:r --map 0:8K:r
+wrong '--map=0x1000:0:rw: 1 to 1048576 pages are allowed' --map 0x1000:0:rw
+wrong '--map=0:8K:r: 0x1000 is mapped already' --map 0x1000:4K:r --map 0:8K:r
 wrong '0x201000 is mapped already' --map 0x200000:2M:r:2M --map 0x201000:4K:r
 wrong '0x200000 is mapped already' --map 0x201000:4K:r --map 0x200000:2M:r:2M
-wrong 'x86_64 has no address 0x800000000000' --map 0x7ffffffff000:8K:r
-wrong 'physical addresses of x86_64 have 46 bits' --map 0x1000:4K:r@0x400000000000
-wrong 'must be a multiple of the page size' --map 0x200000:2M:r:2M@0x1000
+wrong '--map=0x7ffffffff000:8K:r: x86_64 has no address 0x800000000000' --map 0x7ffffffff000:8K:r
+wrong '--map=0x1000:4K:r@0x400000000000: physical addresses of x86_64 have 46 bits' --map 0x1000:4K:r@0x400000000000
+wrong '--map=0x200000:2M:r:2M@0x1000: physical address 0x1000: must be a multiple of the page size' --map 0x200000:2M:r:2M@0x1000
 wrong 'something is left over' --map 0x1000:4K:r:4K@0x1000,
 wrong '--touch=here: an address is needed' --touch here
 wrong '--touch=wrte: unknown access; did you mean write?' --touch 0x400000:wrte
@@ -135,7 +135,7 @@ wrong '--regs=keys=0x100000000: at most 32 bits are allowed' --regs keys=0x10000
 wrong 'NAME=VALUE is needed' --regs SMEP
 wrong '--root: goes with --table' --root 0x1000
 wrong '--base: goes with --table' --base 0x1000
-wrong '--map: instead of --table' --table restricted.txt --map 0x1000:4K:r 0
+wrong '--map=0x1000:4K:r: instead of --table' --table restricted.txt --map 0x1000:4K:r 0
 wrong 'walk: an address is needed' --table restricted.txt
 wrong '--table=/nowhere: cannot be read' --table /nowhere 0
 wrong '--table=: a file name is needed' --table '' 0

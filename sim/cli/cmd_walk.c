@@ -227,6 +227,18 @@ static bool apply_regs(struct walk_space *s, const char *text, struct cli_error 
 	return true;
 }
 
+/* x86's key register counts with CR4.PKE alone (ppc64's always does): no fault, but hardly what was meant. */
+static void hint_keys(const struct walk_space *s)
+{
+	const struct control_bit *b = s->arch->control_bits;
+
+	while (b && b->name && strcmp(b->name, "PKE") != 0)
+		b++;
+	if (s->regs.keys && b && b->name && !(s->regs.control & b->bit))
+		cli_complain("--regs=keys=%#llx: without effect while PKE is 0 (--regs PKE=1)",
+			     (unsigned long long)s->regs.keys);
+}
+
 /* ---- the address space ----------------------------------------------------------------------- */
 
 static bool map_program(struct walk_space *s, struct cli_error *err)
@@ -374,6 +386,7 @@ static int walk_in(struct walk_space *s, const struct walk_command *c, const str
 		ok = cli_fail(err, "walk %s: an address is needed, as in 0x400123", address);
 	if (!ok)
 		return cli_usage(err);
+	hint_keys(s);
 	if (c->dump && !walk_file_write(s, c->dump, err)) {
 		cli_complain("%s", err->text);
 		return CLI_FAILED;
@@ -391,7 +404,10 @@ static int walk(const struct walk_command *c, const char *address)
 	struct cli_error err;
 	int status;
 
-	if (!check_options(c, &err) || (c->table && !walk_file_read(&file, c->table, &err))) {
+	if (!check_options(c, &err) || (c->table && !walk_file_read(&file, c->table, &err)) ||
+	    (a && file.arch && a != file.arch &&
+	     !cli_fail(&err, "--arch=%s: %s has tables of %s (leave --arch out, or give that)", a->name, c->table,
+		       file.arch->name))) {
 		walk_file_free(&file);
 		return cli_usage(&err);
 	}

@@ -14,7 +14,7 @@
 #define DEFAULT_MACHINE "laptop8"
 #define MACHINE_CPUS_MAX 1024
 #define MACHINE_PARAM "machine."
-#define HOT_LINES_MAX 10000
+#define HOT_LINES_MAX 10000 /* the help says these */
 #define TRACE_EVENTS_MAX 1000000000ull
 #define WORKERS_MAX 4096
 
@@ -118,7 +118,7 @@ static bool set_trace(void *target, const struct cli_option *o, const char *valu
 {
 	note_simulated(target, o, value);
 	((struct run_options *)target)->trace = value;
-	return true;
+	return (*value && strcmp(value, "-") != 0) || cli_fail(err, "--%s=%s: a file name is needed", o->name, value);
 }
 
 static bool set_trace_events(void *target, const struct cli_option *o, const char *value,
@@ -174,16 +174,16 @@ const struct cli_option run_machine_table[] = {
 	{"schedule", 0, "POLICY",
 	 "virtual: time, or random: any runnable task, drawn from the seed (time)", set_schedule,
 	 false},
-	{"hot-lines", 0, "N", "virtual: the N cache lines that cost most, by lock or field name",
+	{"hot-lines", 0, "N", "virtual: the N (1 to 10000) cache lines that cost most, by lock or field name",
 	 set_hot_lines, false},
 	{"trace", 0, "FILE",
 	 "virtual: what each task and CPU did when, for Perfetto or chrome://tracing", set_trace,
 	 false},
-	{"trace-events", 0, "N", "virtual: at most so many events in --trace (1000000)",
+	{"trace-events", 0, "N", "virtual: at most so many events in --trace, up to 1000000000 (1000000)",
 	 set_trace_events, false},
 	{"host-time", 0, NULL, "virtual: host_wall_ns is what the run took on the host, not 0",
 	 set_host_time, false},
-	{"jobs", 'j', "N", "virtual: run N combinations at once (one per host CPU)", set_jobs,
+	{"jobs", 'j', "N", "virtual: run N (1 to 4096) combinations at once (one per host CPU)", set_jobs,
 	 true},
 	{"emit-jobs", 0, NULL,
 	 "print a command per combination instead (parallel, Slurm arrays, xargs)", set_emit_jobs,

@@ -82,5 +82,14 @@ if command -v man >/dev/null; then
 	[ -s "$tmp/warnings" ] && fail "man page: $(cat "$tmp/warnings")"
 fi
 
+# Limits that are said are those that hold: --help's, the manual's and the program's.
+for option in hot-lines:10000 trace-events:1000000000 jobs:4096; do
+	limit=${option#*:} option=${option%:*}
+	mmsim run --help | grep -A1 -- "--$option " | grep -qw "$limit" || fail "--help: no limit of --$option"
+	grep -A2 -- "--$option " "$tmp/man" | grep -qw "$limit" || fail "man page: no limit of --$option"
+	mmsim run -w mmap1 "--$option" 99999999999 2>&1 | grep -qw "to $limit is allowed" ||
+		fail "--$option: its limit is not $limit"
+done
+
 [ $failures -eq 0 ] && echo ok
 exit $((failures > 0))

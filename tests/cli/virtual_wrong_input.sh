@@ -53,6 +53,9 @@ v 'makes 2048 CPUs, at most 1024' -p machine.topology.cores=1024
 v 'machine.cost.syscall is given twice' -p machine.cost.syscall=4 -p machine.cost.syscall=5
 v '--schedule=fair: unknown schedule (allowed: time, random)' --schedule fair
 v '--hot-lines=0: a whole number from 1' --hot-lines 0
+v '--hot-lines=10001: a whole number from 1 to 10000' --hot-lines 10001
+v '--trace=-: a file name is needed' -c 1 -s mmap_lock --trace -
+v '--trace=: a file name is needed' -c 1 -s mmap_lock --trace ''
 v '--jobs=0: a whole number from 1' -j 0
 v '--jobs=x: a whole number' -j x
 v '--only=10: the sweep has 10 combinations, 0 to 9' --only 10

@@ -86,6 +86,18 @@ grep -q '^result      physical 0xabc678, in a page of 4 KiB; all levels together
 	grep -q '"exception": "#GP, vector 13' "$tmp/json" && grep -q '"physical": "0x100004000"' "$tmp/json" ||
 	fail "--json"
 
+# A key register that nobody looks at: said on stderr; the access is made all the same.
+for keys in 'keys=0xc0' 'keys=0xc0,PKE=0'; do
+	"$bin/mmsim" walk --map 0x1000:4K:rw/3 --regs "$keys" 0x1000 2>&1 >"$tmp/out" |
+		grep -qxF 'mmsim: --regs=keys=0xc0: without effect while PKE is 0 (--regs PKE=1)' &&
+		grep -q '^result      physical' "$tmp/out" || fail "$keys: no hint of PKE"
+done
+"$bin/mmsim" walk --map 0x1000:4K:rw/3 --regs keys=0xc0,PKE=1 0x1000 2>"$tmp/err" >"$tmp/out"
+[ -s "$tmp/err" ] && fail "a hint of PKE, which is 1"
+grep -q '^result      fault' "$tmp/out" || fail "key 3 forbids nothing"
+"$bin/mmsim" walk -a ppc64-hash --map 0x10000:64K:rw --regs keys=1 0x10000 2>&1 >"$tmp/out" | grep -q . &&
+	fail "ppc64-hash: a hint, where keys always count"
+
 # ---- wrong input: one line, lower case, exit 2, nothing on stdout ----------------------------------
 wrong() {
 	pattern=$1
@@ -137,6 +149,7 @@ wrong '--root: goes with --table' --root 0x1000
 wrong '--base: goes with --table' --base 0x1000
 wrong '--map=0x1000:4K:r: instead of --table' --table restricted.txt --map 0x1000:4K:r 0
 wrong 'walk: an address is needed' --table restricted.txt
+wrong '--arch=arm64-4k: restricted.txt has tables of x86_64 (leave --arch out' --table restricted.txt -a arm64-4k 0
 wrong '--table=/nowhere: cannot be read' --table /nowhere 0
 wrong '--table=: a file name is needed' --table '' 0
 wrong '--root=0x7: outside of the file' --table restricted.txt --root 7 0

@@ -120,18 +120,24 @@ static u64 anon_size(const struct bench *b)
 static int anon_check(struct bench *b)
 {
 	u64 which = bench_param(b, "hugetlb"), wanted, pool;
+	enum mm_param of = which == HUGETLB_1G ? MM_PARAM_HUGEPAGES_1G : MM_PARAM_HUGEPAGES;
+	struct mm_config one = {0};
 
 	if (which == HUGETLB_NO)
 		return 0;
+	one.params[of] = 1;
+	if (hugetlb_memory_bytes(b->cfg.arch, &one, 0) == ~0ull)
+		return bench_fail(b, "hugetlb=%s: %s has no huge pages of that size", hugetlb_choices[which],
+				  b->cfg.arch->name);
 	if (bench_param(b, "vmas") == VMAS_OWN)
 		return bench_fail(b, "vmas=own: only with hugetlb=no");
 	wanted = b->cfg.tasks * (anon_size(b) / anon_fault_bytes(b));
-	pool = b->cfg.mm.params[which == HUGETLB_1G ? MM_PARAM_HUGEPAGES_1G : MM_PARAM_HUGEPAGES];
+	pool = b->cfg.mm.params[of];
 	if (pool >= wanted)
 		return 0;
 	return bench_fail(b, "hugetlb=%s: %u tasks with size=%llu need -p %s=%llu, or more", hugetlb_choices[which],
 			  b->cfg.tasks, (unsigned long long)anon_size(b),
-			  which == HUGETLB_1G ? "hugepages_1g" : "hugepages", (unsigned long long)wanted);
+			  mm_params[of].key, (unsigned long long)wanted);
 }
 
 /* The pools come on top of it. */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <mmsim/mm.h>
+
 #include "sim/cli/engine.h"
 #include "sim/cli/results.h"
 #include "sim/cli/run_internal.h"
@@ -240,9 +242,36 @@ static bool check_memory(const struct run_options *o, u64 bytes, struct cli_erro
 			MEMORY_FRAMES_MIN, (unsigned long long)(page_bytes / 1024));
 }
 
+/* Pools of huge pages: of sizes that the architecture has, and with something of the memory left. */
+static bool check_pools(const struct run_options *o, const struct bench *b, struct cli_error *err)
+{
+	static const enum mm_param pools[] = {MM_PARAM_HUGEPAGES, MM_PARAM_HUGEPAGES_1G};
+	u64 memory = bench_param(b, "memory"), bytes;
+	char given[32];
+	u32 slot;
+
+	for (u32 i = 0; i < ARRAY_SIZE(pools); i++) {
+		u64 count = b->cfg.mm.params[pools[i]];
+		struct mm_config one = {0};
+
+		one.params[pools[i]] = count;
+		if (hugetlb_memory_bytes(o->arch, &one, 0) == ~0ull)
+			return cli_fail(err, "--param=%s=%llu: %s has no huge pages of that size (allowed: 0)",
+					mm_params[pools[i]].key, (unsigned long long)count, o->arch->name);
+	}
+	bytes = hugetlb_memory_bytes(o->arch, &b->cfg.mm, 0);
+	if (!memory || bytes < memory)
+		return true;
+	format_value(given, sizeof(given), bench_param_find(b->workload, "memory", &slot), memory);
+	return cli_fail(err, "--param=memory=%s: hugepages=%llu and hugepages_1g=%llu take %lluM of it (allowed: 0, or more)",
+			given, (unsigned long long)b->cfg.mm.params[MM_PARAM_HUGEPAGES],
+			(unsigned long long)b->cfg.mm.params[MM_PARAM_HUGEPAGES_1G],
+			(unsigned long long)(bytes >> 20));
+}
+
 /* At one CPU count: tasks, and the workload's own check of its parameters. */
 static bool check_workload(const struct run_options *o, const struct workload *w, u32 cpus,
-			   const u64 *values, struct cli_error *err)
+			   const u64 *values, const struct mm_config *mm, struct cli_error *err)
 {
 	struct bench *b = calloc(1, sizeof(*b));
 	u64 tasks;
@@ -252,12 +281,14 @@ static bool check_workload(const struct run_options *o, const struct workload *w
 		return cli_fail(err, "out of memory");
 	b->workload = b->cfg.workload = w;
 	b->cfg.arch = o->arch;
+	b->cfg.mm = *mm;
 	b->arg = b->cfg.arg = o->arg;
 	b->cpus = cpus;
 	memcpy(b->params, values, sizeof(b->params));
 	tasks = tasks_of(o, b);
-	ok = check_tasks(o, b, tasks, err) && check_memory(o, bench_param(b, "memory"), err);
-	b->tasks = (u32)tasks;
+	ok = check_tasks(o, b, tasks, err) && check_memory(o, bench_param(b, "memory"), err) &&
+	     check_pools(o, b, err);
+	b->tasks = b->cfg.tasks = (u32)tasks;
 	if (ok && w->check && w->check(b) != 0)
 		ok = cli_fail(err, "--param: %s: %s", w->name, b->error);
 	free(b);
@@ -297,7 +328,7 @@ static bool check_job(struct run_options *o, struct cli_error *err)
 			if (!run_params(o, w, o->schemes[s], values, &mm, text, sizeof(text), err))
 				return false;
 		for (u32 c = 0; c < o->cpu_count; c++)
-			if (!check_workload(o, w, o->cpus[c], values, err))
+			if (!check_workload(o, w, o->cpus[c], values, &mm, err))
 				return false;
 	}
 	return true;

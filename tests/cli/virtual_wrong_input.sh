@@ -75,6 +75,13 @@ trace=$(dirname "$0")/../data/traces/pythreads.perf.zst
 wrong "--trace=$tmp/x.csv: --check goes event by event and measures nothing" \
 	mmsim replay "$trace" --check -e virtual --trace "$tmp/x.csv"
 wrong '--machine=phone8: --order=trace goes event by event' mmsim replay "$trace" --order trace -e virtual -m phone8
+wrong '--param: page_fault1: hugetlb=yes: 2 tasks with size=134217728 need -p hugepages=128, or more' mmsim run -e virtual -w page_fault1 -s mmap_lock -c 2 -p hugetlb=yes
+wrong 'hugetlb=yes: 2 tasks with size=2097152 need -p hugepages=2, or more' mmsim run -e virtual -w page_fault1 -s mmap_lock -c 2 -p hugetlb=yes -p size=2M -p hugepages=1
+wrong '--param: page_fault1: hugetlb=yes: ppc64-hash has no huge pages of that size' mmsim run -e virtual -w page_fault1 -s mmap_lock -c 2 -a ppc64-hash -p hugetlb=yes
+wrong '--param: page_fault1: hugetlb=1g: arm64-16k has no huge pages of that size' mmsim run -e virtual -w page_fault1 -c 1 -a arm64-16k -p hugetlb=1g
+wrong '--param=hugepages=10: ppc64-hash has no huge pages of that size (allowed: 0)' mmsim run -e virtual -w mmap1 -c 1 -a ppc64-hash -p hugepages=10
+wrong '--param=hugepages_1g=1: arm64-64k has no huge pages of that size (allowed: 0)' mmsim run -e virtual -w mmap1 -c 1 -a arm64-64k -p hugepages_1g=1
+wrong '--param=memory=100M: hugepages=100 and hugepages_1g=0 take 200M of it (allowed: 0, or more)' mmsim run -e virtual -w mmap1 -c 1 -p hugepages=100 -p memory=100M
 # The last one counts, and a native run knows nothing of machines.
 wrong '--machine=phone8: only in virtual time' mmsim run -e virtual -w mmap1 -m phone8 -e native
 

@@ -85,6 +85,13 @@ wrong '--param=content_words=3: allowed: 0 and powers of two from 1 to 8' mmsim 
 wrong '--param: multi_fault: part=' multi_fault -p part=16M
 wrong '--param: gc_heap: garbage=' gc_heap -p garbage=1M
 wrong 'processes=1 share nothing' gc_heap -p heap=shared -p processes=1
+wrong '--param: page_fault1: hugetlb=yes: 2 tasks with size=134217728 need -p hugepages=128, or more' mmsim run -w page_fault1 -s mmap_lock -c 2 -p hugetlb=yes
+wrong 'hugetlb=yes: 2 tasks with size=2097152 need -p hugepages=2, or more' mmsim run -w page_fault1 -s mmap_lock -c 2 -p hugetlb=yes -p size=2M -p hugepages=1
+wrong '--param: page_fault1: hugetlb=yes: ppc64-hash has no huge pages of that size' mmsim run -w page_fault1 -s mmap_lock -c 2 -a ppc64-hash -p hugetlb=yes
+wrong '--param: page_fault1: hugetlb=1g: arm64-16k has no huge pages of that size' mmsim run -w page_fault1 -c 1 -a arm64-16k -p hugetlb=1g
+wrong '--param=hugepages=10: ppc64-hash has no huge pages of that size (allowed: 0)' mmsim run -w mmap1 -c 1 -a ppc64-hash -p hugepages=10
+wrong '--param=hugepages_1g=1: arm64-64k has no huge pages of that size (allowed: 0)' mmsim run -w mmap1 -c 1 -a arm64-64k -p hugepages_1g=1
+wrong '--param=memory=100M: hugepages=100 and hugepages_1g=0 take 200M of it (allowed: 0, or more)' mmsim run -w mmap1 -c 1 -p hugepages=100 -p memory=100M
 wrong 'key=value is needed' mmsim run -w page_fault1 -p size
 wrong 'size is given twice' mmsim run -w page_fault1 -p size=1M -p size=2M
 wrong 'is for one task' mmsim run -w mmap1 -s lock_null -c 2

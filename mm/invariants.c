@@ -67,7 +67,7 @@ static void record(struct invariants *inv, enum event_kind kind, const struct mm
 	struct ring *ring = &inv->rings[cpu->id];
 
 	ring->events[ring->count++ % EVENTS_EACH] = (struct event){
-		.ns = engine_now_ns(),
+		.ns = engine_now_unpriced_ns(),
 		.context_id = mm ? READ_UNPRICED(mm->context_id) : 0,
 		.start = start,
 		.end = end,

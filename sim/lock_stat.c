@@ -168,7 +168,7 @@ static struct held *push_held(struct lock_task *t, const void *lock, struct reco
 	memset(h, 0, sizeof(*h));
 	h->lock = lock;
 	h->record = r;
-	h->since_ns = engine_now_ns();
+	h->since_ns = engine_now_unpriced_ns();
 	h->holder = -1;
 	return h;
 }
@@ -230,7 +230,7 @@ void lock_stat_contended(const void *lock, const char *class, bool write, const 
 
 static void wait_is_over(struct held *h, bool acquired)
 {
-	hist_record(&h->record->wait, engine_now_ns() - h->since_ns);
+	hist_record(&h->record->wait, engine_now_unpriced_ns() - h->since_ns);
 	if (READ_UNPRICED(mmsim_lock_watch) & LOCK_WATCH_TRACE)
 		tell_waited(h, acquired);
 }
@@ -245,7 +245,7 @@ void lock_stat_acquired(const void *lock, const char *class, bool write, const v
 	if (h && h->waits) {
 		wait_is_over(h, true);
 		h->waits = false;
-		h->since_ns = engine_now_ns();
+		h->since_ns = engine_now_unpriced_ns();
 	} else {
 		h = push_held(t, lock, record_of(records_for(t), class, write, site));
 	}
@@ -287,7 +287,7 @@ void lock_stat_released(const void *lock)
 
 	if (!h || h->waits)
 		return; /* taken before the beginning, or by another task */
-	hist_record(&h->record->hold, engine_now_ns() - h->since_ns);
+	hist_record(&h->record->hold, engine_now_unpriced_ns() - h->since_ns);
 	drop_held(t, h);
 }
 
@@ -310,9 +310,9 @@ void lock_stat_downgraded(const void *lock)
 	if (!h || h->waits)
 		return;
 	r = h->record;
-	hist_record(&h->record->hold, engine_now_ns() - h->since_ns);
+	hist_record(&h->record->hold, engine_now_unpriced_ns() - h->since_ns);
 	h->record = record_of(records_for(t), r->class, false, r->site);
-	h->since_ns = engine_now_ns();
+	h->since_ns = engine_now_unpriced_ns();
 }
 
 /* ---- spin locks ------------------------------------------------------------------------------------------ */

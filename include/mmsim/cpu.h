@@ -244,7 +244,14 @@ bool cpu_is_idle(const struct cpu *cpu);
 /* Nanoseconds of the engine's clock (native: monotonic wall time from the TSC where it is
  * invariant, else clock_gettime). Monotonic per task. */
 u64 engine_now_ns(void);
-/* The same clock in ps: for who shows what a few loads cost. */
+/* The same for books that only some runs keep: who spins is not taken to look at the clock, which decides in virtual
+ * time when it looks again. */
+#if defined(MMSIM_ENGINE_VIRTUAL)
+u64 engine_now_unpriced_ns(void);
+#else
+#define engine_now_unpriced_ns() engine_now_ns()
+#endif
+/* Likewise in ps: for who shows what a few loads cost. */
 u64 engine_now_ps(void);
 /* Local work that the model prices (a syscall entry, think time): native really spends it when
  * `spin` asks for that, by spinning or, for long times, sleeping. */

@@ -385,9 +385,13 @@ u64 engine_now_ns(void)
 	return mmsim_engine_cpu->clock_ps / PS_PER_NS;
 }
 
+u64 engine_now_unpriced_ns(void)
+{
+	return mmsim_engine_cpu->clock_ps / PS_PER_NS;
+}
+
 u64 engine_now_ps(void)
 {
-	vt_cpu()->clock_read = true;
 	return mmsim_engine_cpu->clock_ps;
 }
 

@@ -40,6 +40,12 @@ $mmsim $sweep -j 1 --lock-stat >"$tmp/b" 2>"$tmp/locks2" || fail 'a sweep with o
 cmp "$tmp/locks" "$tmp/locks2" || fail 'statistics depend on workers'
 [ "$(grep -c '"lock_stat": \[' "$tmp/json")" -eq 8 ] || fail 'lock statistics of 8 rows wanted in the JSON'
 
+# Long waits by spinning: who keeps the books reads the clock, and must not be taken for a spinner who does.
+spins='run -q -e virtual -m ivybridge40 -w gc_heap -p garbage=0 -s range_list,range -c 24 -d 20ms'
+$mmsim $spins -o "$tmp/a" 2>/dev/null || fail 'gc_heap'
+$mmsim $spins --lock-stat -o "$tmp/b" >"$tmp/locks" 2>&1 || fail 'gc_heap --lock-stat'
+cmp "$tmp/a" "$tmp/b" || fail 'gc_heap: --lock-stat changes what it watches'
+
 # Cut: said, and the file can still be read.
 $mmsim $one -w ebizzy -s mmap_lock --trace "$tmp/cut" --trace-events 50 >"$tmp/c" 2>"$tmp/err" || fail 'cut'
 grep -q -- '--trace=.*: ends after 50 events' "$tmp/err" || fail 'a cut trace does not say so'

@@ -12,6 +12,27 @@
 #include "mm/internal.h"
 #include "mm/filemap_internal.h"
 
+static const struct obj_field inode_fields[] = {
+	OBJ_FROM(0, "inode"),
+	OBJ_FIELD(struct inode, size_bytes, "inode->i_size"),
+	OBJ_FIELD(struct inode, data_bytes, "inode->data_bytes"),
+	OBJ_FIELD(struct inode, refcount, "inode->i_count"),
+	OBJ_RWSEM(struct inode, i_rwsem, "inode->i_rwsem"),
+	OBJ_FIELD(struct inode, mapping, "inode->i_data"),
+	OBJ_FIELD(struct inode, mapping.tree_lock, "mapping->i_pages.xa_lock"),
+	OBJ_FIELD(struct inode, mapping.tree, "mapping->i_pages.xa_head"),
+	OBJ_FIELD(struct inode, mapping.cached_pages, "mapping->nrpages"),
+	OBJ_RWSEM(struct inode, mapping.i_mmap_rwsem, "mapping->i_mmap_rwsem"),
+	OBJ_FIELD(struct inode, mapping.i_mmap, "mapping->i_mmap"),
+	OBJ_FIELD(struct inode, mapping.writable_shared, "mapping->i_mmap_writable"),
+};
+static const struct obj_layout inode_layout = { sizeof(struct inode), ARRAY_SIZE(inode_fields), inode_fields };
+static const struct obj_field file_fields[] = {
+	OBJ_FROM(0, "file"),
+	OBJ_FIELD(struct file, refcount, "file->f_ref"),
+};
+static const struct obj_layout file_layout = { sizeof(struct file), ARRAY_SIZE(file_fields), file_fields };
+
 struct inode *inode_create(struct machine *m, enum inode_kind kind, const char *name, u32 dev_major,
 			   u32 dev_minor, u64 ino, u64 size_bytes)
 {
@@ -19,6 +40,7 @@ struct inode *inode_create(struct machine *m, enum inode_kind kind, const char *
 
 	if (!inode)
 		return NULL;
+	region_set_layout(m, inode, sizeof(*inode), &inode_layout);
 	lines_write(inode, sizeof(*inode));
 	*inode = (struct inode){
 		.dev_major = dev_major,
@@ -65,6 +87,7 @@ struct file *file_open(struct inode *inode, bool readable, bool writable)
 	if (!file)
 		return NULL;
 	MMSIM_BUG_ON(fetch_add_relaxed(&inode->refcount.counter, 1) <= 0);
+	region_set_layout(inode->machine, file, sizeof(*file), &file_layout);
 	lines_write(file, sizeof(*file));
 	*file = (struct file){
 		.inode = inode,

@@ -396,6 +396,12 @@ void mapping_drop_pages(struct mapping *mapping, u64 first)
 
 /* ---- set-up ---------------------------------------------------------------------------------- */
 
+static const struct obj_field node_fields[] = {
+	OBJ_FIELD(struct radix_node, shift, "radix_node->shift"),
+	OBJ_FIELD(struct radix_node, slots, "radix_node->slots"),
+};
+static const struct obj_layout node_layout = { sizeof(struct radix_node), ARRAY_SIZE(node_fields), node_fields };
+
 int filemap_machine_init(struct mm_machine *mmm)
 {
 	struct filemap_machine *fm = malloc(sizeof(*fm));
@@ -408,6 +414,7 @@ int filemap_machine_init(struct mm_machine *mmm)
 		free(fm);
 		return -ENOMEM;
 	}
+	objcache_set_layout(fm->nodes, &node_layout);
 	mmm->filemap = fm;
 	return 0;
 }

@@ -102,6 +102,9 @@ static void pool_init(struct hugetlb *hg, const struct arch_desc *a, u32 level)
 		list_init(&h->free_pages[i]);
 }
 
+static const struct obj_field mutex_fields[] = { OBJ_RWSEM(struct hugetlb_mutex, sem, "hugetlb_fault_mutex") };
+static const struct obj_layout mutex_layout = { sizeof(struct hugetlb_mutex), ARRAY_SIZE(mutex_fields), mutex_fields };
+
 static int mutexes_init(struct hugetlb *hg, struct machine *m)
 {
 	hg->mutex_count = MUTEXES_PER_CPU;
@@ -112,12 +115,19 @@ static int mutexes_init(struct hugetlb *hg, struct machine *m)
 		return -ENOMEM;
 	for (u32 i = 0; i < hg->mutex_count; i++)
 		rwsem_init(&hg->mutexes[i].sem, LOCK_RANK_HUGETLB_FAULT);
+	region_set_layout(m, hg->mutexes, hg->mutex_count * sizeof(hg->mutexes[0]), &mutex_layout);
 	return 0;
 }
 
 static const struct obj_field hugetlb_fields[] = {
+	OBJ_FIELD(struct hugetlb, states, "hstate"),
 	OBJ_FIELD(struct hugetlb, states[0].free, "hstate->free_huge_pages"),
+	OBJ_FIELD(struct hugetlb, states[0].reserved, "hstate->resv_huge_pages"),
 	OBJ_FIELD(struct hugetlb, states[1].free, "hstate->free_huge_pages"),
+	OBJ_FIELD(struct hugetlb, states[1].reserved, "hstate->resv_huge_pages"),
+	OBJ_FIELD(struct hugetlb, state_count, "hugetlb"),
+	OBJ_FIELD(struct hugetlb, mutex_count, "hugetlb"),
+	OBJ_FIELD(struct hugetlb, mutexes, "hugetlb_fault_mutex_table"),
 	OBJ_FIELD(struct hugetlb, lock, "hugetlb_lock"),
 };
 static const struct obj_layout hugetlb_layout = { sizeof(struct hugetlb), ARRAY_SIZE(hugetlb_fields),

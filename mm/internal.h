@@ -57,6 +57,8 @@ static inline pte_t mm_pte_make(const struct mm *mm, u64 pfn, u32 attrs)
 
 /* layouts.c: the names of fields that reports use. */
 void mm_name_layouts(struct mm_machine *mmm);
+/* Fields whose name depends on the scheme. For each mm: a machine has one scheme at a time. */
+void mm_name_scheme(struct mm_machine *mmm, const struct mm_locking *locking);
 
 /* A gap that an mmap() has chosen and not filled yet. In the task: other tasks' searches look at it. */
 struct gap_reservation {

@@ -166,6 +166,7 @@ u64 lru_pages(const struct memory *mem)
 static const struct obj_field lruvec_fields[] = {
 	OBJ_FIELD(struct lruvec, lock, "lruvec->lru_lock"),
 	OBJ_FIELD(struct lruvec, lists, "lruvec->lists"),
+	OBJ_FIELD(struct lruvec, pages, "lruvec->pages"),
 };
 static const struct obj_layout lruvec_layout = { sizeof(struct lruvec), ARRAY_SIZE(lruvec_fields),
 						 lruvec_fields };

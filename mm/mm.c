@@ -193,6 +193,7 @@ struct mm *mm_create(struct machine *m, const struct arch_desc *arch,
 	MMSIM_BUG_ON(arch != mmm->arch);
 	if (!mm)
 		return NULL;
+	mm_name_scheme(mmm, locking);
 	lines_write(mm, sizeof(*mm));
 	memset(mm, 0, sizeof(*mm));
 	mm->machine = m;

@@ -492,13 +492,15 @@ void page_put(const struct memory *mem, struct page *page)
 
 static const struct obj_field zone_fields[] = {
 	OBJ_FIELD(struct zone, lock, "zone->lock"),
-	OBJ_FIELD(struct zone, nonempty, "zone->free_area"),
+	OBJ_FROM(offsetof(struct zone, nonempty), "zone->free_area"),
 	OBJ_FIELD(struct zone, exhausted, "zone->vm_stat"),
 };
 static const struct obj_layout zone_layout = { sizeof(struct zone), ARRAY_SIZE(zone_fields),
 					       zone_fields };
 static const struct obj_field pcp_fields[] = {
 	OBJ_FIELD(struct per_cpu_pages, lock, "pcp->lock"),
+	OBJ_FIELD(struct per_cpu_pages, count, "pcp->count"),
+	OBJ_FIELD(struct per_cpu_pages, coldest, "pcp->count"),
 	OBJ_FIELD(struct per_cpu_pages, ring, "pcp->list"),
 };
 static const struct obj_layout pcp_layout = { sizeof(struct per_cpu_pages), ARRAY_SIZE(pcp_fields),

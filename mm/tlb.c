@@ -179,6 +179,18 @@ static void tlbs_destroy(struct mmu_machine *mmu, struct machine *m)
 	}
 }
 
+static const struct obj_field tlb_fields[] = {
+	OBJ_FROM(0, "tlb"),
+	OBJ_FIELD(struct tlb, flush, "tlb->flush_tlb_info"),
+	OBJ_FIELD(struct tlb, targets, "tlb->flush_tlb_mask"),
+	OBJ_FIELD(struct tlb, lazy, "tlb->is_lazy"),
+};
+static const struct obj_layout tlb_layout = {
+	ALIGN_UP(sizeof(struct tlb), MMSIM_CACHE_LINE_BYTES), ARRAY_SIZE(tlb_fields), tlb_fields
+};
+static const struct obj_field gather_fields[] = { OBJ_FROM(0, "mmu_gather_batch") };
+static const struct obj_layout gather_layout = { MMU_GATHER_BATCH_BYTES, ARRAY_SIZE(gather_fields), gather_fields };
+
 int tlb_machine_init(struct machine *m, const struct arch_desc *arch)
 {
 	struct mm_machine *mmm = mm_machine(m);
@@ -205,8 +217,11 @@ int tlb_machine_init(struct machine *m, const struct arch_desc *arch)
 		objcache_create(m, "tlb", sizeof(struct tlb), MMSIM_CACHE_LINE_BYTES, 0, NULL);
 	mmu->gather_cache = objcache_create(m, "mmu_gather_batch", MMU_GATHER_BATCH_BYTES,
 					    MMSIM_CACHE_LINE_BYTES, 0, NULL);
-	if (mmu->tlb_cache && mmu->gather_cache)
+	if (mmu->tlb_cache && mmu->gather_cache) {
+		objcache_set_layout(mmu->tlb_cache, &tlb_layout);
+		objcache_set_layout(mmu->gather_cache, &gather_layout);
 		err = tlbs_create(mmu, m);
+	}
 	if (!err && arch->ops->machine_init)
 		err = arch->ops->machine_init(arch, m, &mmm->memory);
 	machine_set_task_switch(m, task_switch);

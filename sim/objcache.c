@@ -80,7 +80,7 @@ static void slab_forget(const struct objcache *c, const struct slab *slab)
 }
 
 static const struct obj_field cache_fields[] = {
-	OBJ_FIELD(struct objcache, machine, "kmem_cache"),
+	OBJ_FROM(0, "kmem_cache"),
 	OBJ_FIELD(struct objcache, depot_lock, "kmem_cache->list_lock"),
 };
 static const struct obj_layout cache_layout = { sizeof(struct objcache), ARRAY_SIZE(cache_fields),
@@ -93,6 +93,8 @@ static void cache_name(struct objcache *c)
 
 void objcache_set_layout(struct objcache *c, const struct obj_layout *layout)
 {
+	if (c->layout == layout)
+		return;
 	c->layout = layout;
 	names_set_layout(c->machine, c->name, layout);
 }

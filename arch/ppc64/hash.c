@@ -379,7 +379,7 @@ static bool hash_pte_try_change(const struct arch_desc *a, const struct memory *
 
 /* ---- arch_ops: the machine ----------------------------------------------------------------------- */
 
-static const struct obj_field hpt_fields[] = {{0, "hash table group"}};
+static const struct obj_field hpt_fields[] = {OBJ_FROM(0, "hash table group")};
 static const struct obj_layout hpt_layout = {HPTES_PER_GROUP * sizeof(struct hpte), ARRAY_SIZE(hpt_fields),
 					     hpt_fields};
 

@@ -74,22 +74,29 @@ enum engine_cost {
 struct obj_field {
 	u32 offset;
 	const char *name; /* "mm->mmap_lock.count" */
+	u32 bytes;	  /* 0: up to the end. What no field covers is reported as mm+0x4c0 */
 };
 struct obj_layout {
 	u32 stride_bytes;
 	u32 count;
-	const struct obj_field *fields; /* by rising offset */
+	const struct obj_field *fields; /* by rising offset; of several over the same byte the last counts */
 };
+#define OBJ_FROM(start, shown) { .offset = (start), .name = (shown) }
 #define OBJ_FIELD(type, member, shown)                                                             \
 	{                                                                                          \
-		offsetof(type, member), shown                                                      \
+		offsetof(type, member), shown, sizeof(((type *)NULL)->member)                      \
 	}
+#define OBJ_RWSEM(type, member, shown)                                                             \
+	OBJ_FIELD(type, member.count, shown ".count"), OBJ_FIELD(type, member.owner, shown ".owner"),      \
+		OBJ_FIELD(type, member.osq_tail, shown ".osq"),                                            \
+		OBJ_FIELD(type, member.wait_lock, shown ".wait_lock"),                                     \
+		OBJ_FIELD(type, member.wait_list, shown ".wait_list"), OBJ_FIELD(type, member.rank, shown ".rank")
 
 struct objcache;
 struct machine;
 #if defined(MMSIM_ENGINE_VIRTUAL)
 void objcache_set_layout(struct objcache *c, const struct obj_layout *layout);
-/* In the machine's memory; forgotten when the memory is freed. All of these keep the pointer to the layout. */
+/* In the machine's memory, called as the first field is; forgotten when the memory is freed. All of these keep the pointer to the layout. */
 void region_set_layout(struct machine *m, const void *start, u64 bytes, const struct obj_layout *layout);
 /* Of every CPU's copy of a piece of per-CPU memory (percpu.h). */
 void percpu_set_layout(struct machine *m, u32 handle, const struct obj_layout *layout);

@@ -13,6 +13,7 @@
 struct mm;
 struct file;
 struct anon_vma;
+struct obj_layout;
 
 /* Linux's names; the values are this project's own. */
 enum vm_flag {
@@ -161,6 +162,7 @@ struct vma_tree_type {
 	const char *summary; /* one line for `mmsim list trees` */
 	u32 caps;
 	u32 node_bytes; /* of a tree node; 0: nodes are parts of the VMAs */
+	const struct obj_layout *node_layout; /* the names of its fields (charge.h), or NULL */
 
 	void (*init)(struct vma_tree *t);
 	void (*destroy)(struct vma_tree *t);

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include <mmsim/charge.h>
 #include <mmsim/objcache.h>
 #include <mmsim/vma.h>
 
@@ -25,13 +26,17 @@ const struct vma_tree_type *vma_tree_type_find(const char *name)
 
 struct objcache *vma_tree_cache_create(struct machine *m, const struct vma_tree_type *type)
 {
+	struct objcache *nodes;
 	char name[32] = "";
 
 	if (!type->node_bytes)
 		return NULL;
 	strncat(name, type->name, sizeof(name) - sizeof("_node"));
 	strcat(name, "_node");
-	return objcache_create(m, name, type->node_bytes, MMSIM_CACHE_LINE_BYTES, 0, NULL);
+	nodes = objcache_create(m, name, type->node_bytes, MMSIM_CACHE_LINE_BYTES, 0, NULL);
+	if (nodes && type->node_layout)
+		objcache_set_layout(nodes, type->node_layout);
+	return nodes;
 }
 
 void vma_tree_init(struct vma_tree *t, const struct vma_tree_type *type, struct machine *m,

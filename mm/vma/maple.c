@@ -57,6 +57,17 @@ struct maple_node {
 } __cacheline_aligned;
 _Static_assert(sizeof(struct maple_node) == 256, "a node is four cache lines");
 
+/* A leaf and an inner node have different things in the same place. */
+static const struct obj_field node_fields[] = {
+	OBJ_FIELD(struct maple_node, cache, "maple_node->cache"),
+	OBJ_FIELD(struct maple_node, inner.pivot, "maple_node->pivot"),
+	OBJ_FIELD(struct maple_node, inner.slot, "maple_node->pivot or slot"),
+	OBJ_FROM(offsetof(struct maple_node, leaf.slot), "maple_node->slot"),
+	OBJ_FIELD(struct maple_node, inner.gap, "maple_node->slot or gap"),
+	OBJ_FIELD(struct maple_node, rcu, "maple_node->rcu"),
+};
+static const struct obj_layout node_layout = { sizeof(struct maple_node), ARRAY_SIZE(node_fields), node_fields };
+
 /* vma_tree->root: the node's address plus, in the bits that its alignment leaves, the level of the
  * root (0: a leaf): a reader must get both by one load. */
 #define ROOT_LEVEL_MASK ((uintptr_t)MMSIM_CACHE_LINE_BYTES - 1)
@@ -924,6 +935,7 @@ const struct vma_tree_type vma_tree_maple = {
 	.summary = "RCU-safe B-tree of ranges with gap search (Linux since 6.1)",
 	.caps = VMA_TREE_CAP_WAIT_FREE,
 	.node_bytes = sizeof(struct maple_node),
+	.node_layout = &node_layout,
 
 	.init = maple_init,
 	.destroy = maple_destroy,

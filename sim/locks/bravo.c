@@ -26,9 +26,19 @@
 #define LOOKS_PER_YIELD 1 /* between two looks it sleeps until the slot is written, or a while */
 #endif
 
+static const struct obj_field table_fields[] = {
+	OBJ_FIELD(struct bravo_table, slots, "bravo_table->slots"),
+	OBJ_FIELD(struct bravo_table, names, "bravo_table->names"),
+};
+static const struct obj_layout table_layout = { sizeof(struct bravo_table), ARRAY_SIZE(table_fields), table_fields };
+
 struct bravo_table *bravo_table_create(struct machine *m)
 {
-	return machine_memory_alloc(m, sizeof(struct bravo_table), MMSIM_CACHE_LINE_BYTES);
+	struct bravo_table *table = machine_memory_alloc(m, sizeof(*table), MMSIM_CACHE_LINE_BYTES);
+
+	if (table)
+		region_set_layout(m, table, sizeof(*table), &table_layout);
+	return table;
 }
 
 void bravo_table_destroy(struct machine *m, struct bravo_table *table)

@@ -105,20 +105,38 @@ static void pool_free(struct range_list_pool *pool)
 	machine_memory_free(pool->machine, pool, sizeof(*pool));
 }
 
+static const struct obj_field node_fields[] = {
+	OBJ_FIELD(struct range_node, next, "range_node->next"),
+	OBJ_FIELD(struct range_node, start, "range_node->start"),
+	OBJ_FIELD(struct range_node, last, "range_node->last"),
+	OBJ_FIELD(struct range_node, life, "range_node->life"),
+	OBJ_FIELD(struct range_node, reader, "range_node->reader"),
+	OBJ_FIELD(struct range_node, wq, "range_node->wq"),
+};
+static const struct obj_layout node_layout = { sizeof(struct range_node), ARRAY_SIZE(node_fields), node_fields };
+static const struct obj_field pool_fields[] = { OBJ_FROM(0, "range_list_pool") };
+static const struct obj_layout pool_layout = { sizeof(struct range_list_pool), ARRAY_SIZE(pool_fields), pool_fields };
+static const struct obj_field retired_fields[] = { OBJ_FROM(0, "range_list's retired nodes") };
+static const struct obj_layout retired_layout = { sizeof(struct retired), ARRAY_SIZE(retired_fields), retired_fields };
+
 struct range_list_pool *range_list_pool_create(struct machine *m)
 {
 	struct range_list_pool *pool = machine_memory_alloc(m, sizeof(*pool), MMSIM_CACHE_LINE_BYTES);
 
 	if (!pool)
 		return NULL;
+	region_set_layout(m, pool, sizeof(*pool), &pool_layout);
 	pool->machine = m;
 	pool->nodes = objcache_create(m, "range_node", sizeof(struct range_node),
 				      MMSIM_CACHE_LINE_BYTES, OBJCACHE_TYPESAFE, node_construct);
 	pool->batches = objcache_create(m, "range_retired", sizeof(struct retired),
 					MMSIM_CACHE_LINE_BYTES, 0, NULL);
 	pool->filling = percpu_alloc(m, sizeof(struct retired *), sizeof(struct retired *));
-	if (pool->nodes && pool->batches && pool->filling)
+	if (pool->nodes && pool->batches && pool->filling) {
+		objcache_set_layout(pool->nodes, &node_layout);
+		objcache_set_layout(pool->batches, &retired_layout);
 		return pool;
+	}
 	pool_free(pool);
 	return NULL;
 }

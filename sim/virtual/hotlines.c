@@ -97,12 +97,18 @@ void task_scratch_set_layout(struct machine *m, const struct obj_layout *layout)
 	m->scratch_layout = layout;
 }
 
+/* The field there, or, where the word begins with another one's end or a gap, the first that begins in it. */
 static const char *field_at(const struct obj_layout *layout, u32 offset)
 {
+	const struct obj_field *fields = layout->fields;
 	const char *name = NULL;
+	u32 i;
 
-	for (u32 i = 0; i < layout->count && layout->fields[i].offset <= offset; i++)
-		name = layout->fields[i].name;
+	for (i = 0; i < layout->count && fields[i].offset <= offset; i++)
+		if (!fields[i].bytes || offset - fields[i].offset < fields[i].bytes)
+			name = fields[i].name;
+	if (!name && i < layout->count && fields[i].offset / 8 == offset / 8)
+		name = fields[i].name;
 	return name;
 }
 
@@ -122,6 +128,7 @@ static const struct obj_field task_fields[] = {
 	OBJ_FIELD(struct task, rwsem_waiter, "task->rwsem_waiter"),
 	OBJ_FIELD(struct task, osq, "task->osq"),
 	OBJ_FIELD(struct task, scratch, "task->scratch"),
+	OBJ_FIELD(struct task, counters, "task->counters"),
 };
 static const struct obj_layout task_layout = { sizeof(struct task), ARRAY_SIZE(task_fields), task_fields };
 
@@ -144,7 +151,10 @@ static void name_percpu(const struct machine *m, u32 at, char *out, size_t bytes
 		if (!r->percpu || at - r->start >= r->bytes)
 			continue;
 		field = field_at(r->layout, (u32)(at - r->start));
-		snprintf(out, bytes, "%s", field ? field : r->name);
+		if (field)
+			snprintf(out, bytes, "%s", field);
+		else
+			snprintf(out, bytes, "%s+%#x", r->name, (u32)(at - r->start));
 		return;
 	}
 	if (at - m->spin_nodes < 8)

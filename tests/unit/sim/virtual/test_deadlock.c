@@ -73,7 +73,7 @@ static void test_sleeping_locks(void **state)
 }
 
 /* What a task waits for is not among what it holds; and the picture says who has what the other wants. */
-static const struct obj_field abba_fields[] = { { 0, "abba->a" }, { 64, "abba->b" } };
+static const struct obj_field abba_fields[] = { OBJ_FROM(0, "abba->a"), OBJ_FROM(64, "abba->b") };
 static const struct obj_layout abba_layout = { 128, 2, abba_fields };
 
 static void run_named(void)

@@ -206,7 +206,7 @@ static u64 prefetched_cost_ns; /* of its line, as the report has it */
 
 static double prefetched_add(u64 prefetchw, u64 ns)
 {
-	static const struct obj_field fields[] = { { 0, "prefetched" } };
+	static const struct obj_field fields[] = { OBJ_FROM(0, "prefetched") };
 	static const struct obj_layout layout = { 64, 1, fields };
 	struct machine_model model = VT_MODEL(VT_FLAT);
 	struct hot_line top[4];
@@ -574,7 +574,7 @@ static void test_ticket_lock_collapses_where_queue_does_not(void **state)
 
 static void test_hot_line_is_found(void **state)
 {
-	static const struct obj_field fields[] = { { 0, "table->count" }, { 64, "table->other" } };
+	static const struct obj_field fields[] = { OBJ_FROM(0, "table->count"), OBJ_FROM(64, "table->other") };
 	static const struct obj_layout layout = { 128, 2, fields };
 	struct machine_model model = VT_MODEL(VT_FLAT);
 	struct hot_line top[4];
@@ -608,9 +608,9 @@ static void write_one_read_another(void *arg, u32 index)
 	finished_ns[index] = engine_now_ns();
 }
 
-static const struct obj_field object_fields[] = { { 0, "object->name" },  { 16, "object->flags" },
-						  { 40, "object->count" }, { 64, "object->lock" },
-						  { 72, "object->list" },  { 128, "object->data" } };
+static const struct obj_field object_fields[] = { OBJ_FROM(0, "object->name"),  OBJ_FROM(16, "object->flags"),
+						  OBJ_FROM(40, "object->count"), OBJ_FROM(64, "object->lock"),
+						  OBJ_FROM(72, "object->list"),  OBJ_FROM(128, "object->data") };
 static const struct obj_layout object_layout = { 256, 6, object_fields };
 
 static void test_line_is_named_by_who_writes_it(void **state)

@@ -62,6 +62,8 @@ static void note_build(struct result *r)
 #endif
 }
 
+#define NO_OPERATIONS "no operation began and ended in the window: a longer --duration"
+
 static void notes(struct result *r, const struct combination *c, const struct bench *b)
 {
 	u64 samples = r->latency ? hist_count(r->latency) : 0;
@@ -71,7 +73,7 @@ static void notes(struct result *r, const struct combination *c, const struct be
 	if (!(c->scheme->caps & LK_CAP_CORRECT))
 		result_note(r, "%s does not claim to be correct", c->scheme->name);
 	if (!r->ops)
-		result_note(r, "no operation began and ended in the window: a longer --duration");
+		result_note(r, NO_OPERATIONS);
 	else if (samples < FEW_SAMPLES)
 		result_note(r, "percentiles from %" PRIu64 " operations only", samples);
 	if (r->elapsed_ns < cli_engine.short_ns)
@@ -202,10 +204,14 @@ static int keep_hot_lines(struct tally *t)
 	t->row->hot_text = NULL;
 	t->row->hot = calloc(n, sizeof(*t->row->hot));
 	f = open_memstream(&t->row->hot_text, &len);
-	if (f)
+	if (f && !t->totals.ops)
+		fputs(NO_OPERATIONS "\n", f);
+	else if (f)
 		cli_engine.hot_lines_print(t->bench->machine, n, f);
 	if (!f || fclose(f) != 0 || !t->row->hot)
 		return -ENOMEM;
+	if (!t->totals.ops)
+		return 0; /* shares of next to nothing */
 	t->row->r.hot_count = cli_engine.hot_lines_top(t->bench->machine, t->row->hot, n);
 	return 0;
 }

@@ -57,4 +57,9 @@ grep -q '^hash table group ' "$tmp/lines" || fail 'the groups of the hash table 
 # No report is above 100 per cent.
 awk '$1 == "all" && $2 == "lines" { seen = 1; bad = $NF + 0 > 100 } END { exit !(seen && !bad) }' "$tmp/lines" ||
 	fail 'the sum of all lines'
+
+# A window in which nothing ended has no shares.
+hot -m skylake192 -w gc_heap -s mmap_lock -c 96 -d 1us --warmup 1us
+grep -q '^no operation began and ended in the window' "$tmp/lines" || fail 'a table of an empty window'
+! grep -q '^mm->\|^all lines' "$tmp/lines" || fail 'a table of an empty window'
 echo ok

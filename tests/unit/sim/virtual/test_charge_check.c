@@ -21,6 +21,7 @@ struct thing {
 static const struct obj_field thing_fields[] = {
 	OBJ_FIELD(struct thing, field, "thing->field"),
 	OBJ_FIELD(struct thing, far, "thing->far"),
+	OBJ_FIELD(struct thing, bytes, "thing->bytes"),
 };
 static const struct obj_layout thing_layout = { sizeof(struct thing), ARRAY_SIZE(thing_fields), thing_fields };
 
@@ -129,7 +130,7 @@ REPORTED(uncharged_read, run_one, "read of thing->field (#0)", "task 0 on cpu 0"
 REPORTED(read_charge_for_a_write, run_one, "write of thing->field", "for reading only")
 REPORTED(wrong_line, run_one, "write of thing->far", "was not charged")
 REPORTED(charge_of_an_earlier_call, run_one, "read of thing->field", "was not charged")
-REPORTED(uncharged_memset, run_one, "write of thing->far", "was not charged")
+REPORTED(uncharged_memset, run_one, "write of thing->bytes", "was not charged")
 REPORTED(charge_of_an_earlier_section, run_two, "read of thing->field", "has gone to another CPU")
 
 /* ---- what must not be ------------------------------------------------------------------------------- */

@@ -62,6 +62,23 @@ static bool whole_leaf(struct mm *mm, const struct pt_span *s, u64 va)
 	return false;
 }
 
+/*
+ * Truncation takes entries out without a lock of the address space, and flushes later; here they are absent then,
+ * and nothing is left to flush, but TLBs may still have them. It holds i_mmap_rwsem until it has flushed. (Linux
+ * counts all that is between the two in mm->tlb_flush_pending, and flushes if it finds it raised.)
+ */
+static bool truncation_may_flush(const struct vma *vma)
+{
+	const struct file *file;
+
+	line_read(vma, file);
+	file = vma->file;
+	if (!file)
+		return false;
+	line_read(file, inode);
+	return rwsem_is_locked(&file->inode->mapping.i_mmap_rwsem);
+}
+
 void pgtable_protect(struct vma *vma, u64 start, u64 end)
 {
 	struct mm *mm = vma->mm;
@@ -93,7 +110,9 @@ void pgtable_protect(struct vma *vma, u64 start, u64 end)
 	}
 	/* After the ptl: the address-space lock keeps everybody who could use the difference out
 	 * (Linux flushes a whole mprotect at its end too). */
-	if (first < last)
+	if (unlikely(truncation_may_flush(vma)))
+		tlb_flush_range(mm, start, end, 0, false);
+	else if (first < last)
 		tlb_flush_range(mm, first, last, lowest, false);
 	if (unlikely(mm->memory->watch))
 		invariants_protected(vma, start, end);
